@@ -1,1 +1,150 @@
-//! formats.
+//! Bytes ⇄ Arrow columns, one file per format, each in the list at [`FORMATS`].
+//!
+//! A format turns the keys or the values of records into columns and back, a batch at a time, for only the columns
+//! that somebody needs. A record that cannot be read costs one row: it comes back as a row of nulls and an entry in
+//! the list of row errors, never as an error of the batch.
+//!
+//! Invariant: knows no query, no topic and no stream.
+
+use arrow::{array::ArrayRef, buffer::BooleanBuffer};
+use types::{Column, Result};
+
+/// Whether columns live in a record's key or in its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The key.
+    Key,
+    /// The value.
+    Value,
+}
+
+/// What WITH (…) says about one side's format.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+pub struct FormatSpec {
+    /// `JSON`, `DELIMITED`, `KAFKA`, `NONE`, … upper case.
+    pub name: String,
+    /// VALUE_DELIMITER, KEY_DELIMITER: one character, or SPACE or TAB.
+    pub delimiter: Option<String>,
+    /// WRAP_SINGLE_VALUE: whether a single column is a field of an object; `None`: the format's own default (values
+    /// are wrapped, keys are not).
+    pub wrap_single: Option<bool>,
+    /// KEY_SCHEMA_ID, VALUE_SCHEMA_ID.
+    pub schema_id: Option<i32>,
+    /// KEY_SCHEMA_FULL_NAME, VALUE_SCHEMA_FULL_NAME.
+    pub schema_full_name: Option<String>,
+    /// VALUE_PROTOBUF_NULLABLE_REPRESENTATION and the like, by property name.
+    pub extra: std::collections::BTreeMap<String, String>,
+}
+
+/// What went wrong with one record of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowError {
+    /// Its place in the batch.
+    pub row: usize,
+    /// What was expected and found, and where in the record.
+    pub message: String,
+}
+
+/// Bytes → columns for a fixed list of columns.
+pub trait Decoder: Send {
+    /// Decode `records` (null: a tombstone, or no key) into one array per wanted column, of `records.len()` rows and
+    /// the Arrow type of the column. A null record gives a row of nulls. A bad record gives a row of nulls and an
+    /// entry in `errors` (in order of rows, at most one a row).
+    fn decode(&mut self, records: &[Option<&[u8]>], errors: &mut Vec<RowError>) -> Vec<ArrayRef>;
+}
+
+/// Columns → bytes for a fixed list of columns.
+pub trait Encoder: Send {
+    /// Append `rows` rows of `columns` to `out`. Rows set in `tombstones` become null. A row that has no encoding
+    /// (say, a NULL where the format has none) becomes null too and gets an entry in `errors`.
+    fn encode(
+        &mut self,
+        columns: &[ArrayRef],
+        rows: usize,
+        tombstones: Option<&BooleanBuffer>,
+        out: &mut EncodedRows,
+        errors: &mut Vec<RowError>,
+    );
+}
+
+/// Encoded rows in one buffer.
+#[derive(Debug, Default, Clone)]
+pub struct EncodedRows {
+    /// All bytes.
+    pub data: Vec<u8>,
+    /// For each row the end of its bytes in `data`; a null row ends where the one before it does.
+    pub ends: Vec<usize>,
+    /// For each row whether it is null.
+    pub nulls: Vec<bool>,
+}
+
+impl EncodedRows {
+    /// Rows so far.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The bytes of row `row`: `None` when it is null or not there.
+    pub fn get(&self, row: usize) -> Option<&[u8]> {
+        if *self.nulls.get(row)? {
+            return None;
+        }
+        let start = if row == 0 { 0 } else { *self.ends.get(row - 1)? };
+        self.data.get(start..*self.ends.get(row)?)
+    }
+
+    /// End a row whose bytes were appended to `data`.
+    pub fn finish(&mut self) {
+        self.ends.push(self.data.len());
+        self.nulls.push(false);
+    }
+
+    /// End a null row.
+    pub fn finish_null(&mut self) {
+        self.ends.push(self.data.len());
+        self.nulls.push(true);
+    }
+
+    /// Forget all rows, keep the memory.
+    pub fn clear(&mut self) {
+        self.data.clear();
+        self.ends.clear();
+        self.nulls.clear();
+    }
+}
+
+/// A format: checks and makers.
+pub trait Format: Send + Sync {
+    /// Upper case, as in WITH.
+    fn name(&self) -> &'static str;
+
+    /// Whether the format can carry these columns on that side with those options; the error names the culprit
+    /// (column, type or option).
+    fn check(&self, part: Part, columns: &[Column], spec: &FormatSpec) -> Result<()>;
+
+    /// A decoder for `columns` (all columns of that side, in order), which returns only those at the places `wanted`,
+    /// in that order.
+    fn decoder(&self, part: Part, columns: &[Column], wanted: &[usize], spec: &FormatSpec) -> Result<Box<dyn Decoder>>;
+
+    /// An encoder for `columns`.
+    fn encoder(&self, part: Part, columns: &[Column], spec: &FormatSpec) -> Result<Box<dyn Encoder>>;
+
+    /// Whether a single column may be wrapped or not by WRAP_SINGLE_VALUE.
+    fn wrapping_is_optional(&self) -> bool;
+
+    /// Whether the format finds its schema in a registry.
+    fn uses_registry(&self) -> bool {
+        false
+    }
+
+    /// Whether the format has a schema from which columns can be inferred, and those columns.
+    fn infers(&self) -> bool {
+        false
+    }
+}
+
