@@ -1,1 +1,5 @@
-//! planner.
+//! Tree + catalog → bound plan: names, types, keys, formats and coercions resolved; pure, no async.
+//!
+//! Invariant: knows no tasks and no wires; changes nothing: what a statement would do comes back as a value.
+
+pub mod plan;
