@@ -1,0 +1,85 @@
+//! What a session takes and gives back.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use arrow::{
+    array::{ArrayRef, RecordBatch},
+    datatypes::{DataType, SchemaRef},
+};
+use futures::stream::BoxStream;
+use types::{Result, SqlType};
+
+/// How to open an engine.
+#[derive(Clone)]
+pub struct EngineConfig {
+    /// Where the log, checkpoints and the catalog live; `None`: in memory, gone when dropped.
+    pub data_dir: Option<PathBuf>,
+    /// Threads that compute; default: one a core.
+    pub threads: usize,
+    /// Server-wide properties, by ksqlDB's names; sessions start with these.
+    pub properties: BTreeMap<String, String>,
+    /// Queries do not run by themselves but when [`Engine::drive`](crate::Engine::drive) is called: for tests.
+    pub manual: bool,
+    /// Partitions of topics that a statement creates without saying how many.
+    pub default_partitions: u32,
+}
+
+/// What a statement will take and give, before it runs.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// Types of `$1`, `$2`, …; `None` where nothing says (text then).
+    pub parameters: Vec<Option<SqlType>>,
+    /// Columns of its rows; `None`: it gives none.
+    pub columns: Option<Vec<OutputColumn>>,
+}
+
+/// A column of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputColumn {
+    /// Its name.
+    pub name: String,
+    /// Its Arrow type.
+    pub data_type: DataType,
+    /// Whether it is a key column of the source that was asked (headers of pull queries show it).
+    pub key: bool,
+}
+
+/// What a statement gave.
+pub enum Outcome {
+    /// It was carried out.
+    Done {
+        /// PostgreSQL's command tag: `CREATE STREAM`, `INSERT 0 3`, ….
+        tag: String,
+        /// What the user should know besides.
+        notices: Vec<String>,
+    },
+    /// Rows.
+    Rows(Rows),
+}
+
+/// Rows as they come.
+pub struct Rows {
+    /// Names and types.
+    pub columns: Vec<OutputColumn>,
+    /// The same as an Arrow schema.
+    pub schema: SchemaRef,
+    /// Batches, as soon as they are there. Dropping the stream ends the query.
+    pub batches: BoxStream<'static, Result<RecordBatch>>,
+    /// Whether it goes on for ever (EMIT CHANGES without LIMIT): flush every batch.
+    pub live: bool,
+    /// PostgreSQL's command tag without the count: `SELECT`, `SHOW`, `EXPLAIN`, `FETCH` ….
+    pub tag: &'static str,
+}
+
+/// The value of a parameter: an array of one row, of the type that [`Description`] named (text where it named none).
+pub type Parameter = ArrayRef;
+
+/// How an epoch cuts its input, when driven by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// At most so many records an epoch, over all the partitions of a query.
+    Records(usize),
+    /// All there is.
+    All,
+}
+
