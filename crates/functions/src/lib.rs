@@ -6,6 +6,7 @@
 
 pub mod aggregate;
 pub mod operator;
+pub mod overload;
 pub mod scalar;
 pub mod table;
 
