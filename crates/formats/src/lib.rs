@@ -6,8 +6,43 @@
 //!
 //! Invariant: knows no query, no topic and no stream.
 
+mod check;
+mod delimited;
+mod json;
+mod kafka;
+mod none;
+mod number;
+mod rows;
+mod sink;
+mod source;
+mod tape;
+
 use arrow::{array::ArrayRef, buffer::BooleanBuffer};
-use types::{Column, Result};
+use types::{Column, Error, Result, did_you_mean};
+
+pub use delimited::Delimited;
+pub use json::Json;
+pub use kafka::Kafka;
+pub use none::NoFormat;
+
+/// Every format, by name.
+pub const FORMATS: &[&dyn Format] = &[&Delimited, &Json, &Kafka, &NoFormat];
+
+/// The format of that name, in any case.
+///
+/// # Errors
+/// No such format; the hint has the nearest name.
+pub fn format(name: &str) -> Result<&'static dyn Format> {
+    if let Some(found) = FORMATS.iter().find(|f| f.name().eq_ignore_ascii_case(name)) {
+        return Ok(*found);
+    }
+    let names = || FORMATS.iter().map(|f| f.name());
+    let hint = match did_you_mean(name, names()) {
+        Some(near) => format!("Did you mean {near}?"),
+        None => format!("The formats are {}.", names().collect::<Vec<_>>().join(", ")),
+    };
+    Err(Error::invalid(format!("Unknown format: {name}")).with_hint(hint))
+}
 
 /// Whether columns live in a record's key or in its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -148,3 +183,24 @@ pub trait Format: Send + Sync {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_sorted_and_every_name_is_found() {
+        let names: Vec<_> = FORMATS.iter().map(|f| f.name()).collect();
+        assert!(names.is_sorted(), "{names:?}");
+        for name in names {
+            assert_eq!(format(&name.to_lowercase()).map(|f| f.name()), Ok(name));
+        }
+    }
+
+    #[test]
+    fn an_unknown_format_is_named_with_the_nearest() {
+        let error = format("JSN").err().expect("no such format");
+        assert_eq!((error.message(), error.hint()), ("Unknown format: JSN", Some("Did you mean JSON?")));
+        let error = format("FOO").err().expect("no such format");
+        assert_eq!(error.hint(), Some("The formats are DELIMITED, JSON, KAFKA, NONE."));
+    }
+}

@@ -1,0 +1,85 @@
+//! JSON: objects with a field per column, or one bare value.
+//!
+//! Reading is schema-driven: [`scan`] walks the bytes once and validates them, [`decode`] turns the fields that are
+//! wanted into typed cells on the way, nothing is built that is not a column. [`encode`] writes straight from the
+//! columns.
+
+pub(crate) mod decode;
+pub(crate) mod encode;
+pub(crate) mod scan;
+pub(crate) mod shape;
+mod stringify;
+
+use types::{Column, Error, Result, SqlType};
+
+use crate::{
+    Decoder, Encoder, Format, FormatSpec, Part,
+    check::{self, Abilities},
+    rows::{Reading, Writing},
+};
+
+/// The format JSON.
+#[derive(Debug)]
+pub struct Json;
+
+impl Format for Json {
+    fn name(&self) -> &'static str {
+        "JSON"
+    }
+
+    fn check(&self, part: Part, columns: &[Column], spec: &FormatSpec) -> Result<()> {
+        let abilities = Abilities {
+            name: self.name(),
+            delimiter: false,
+            schema: false,
+            nullable_representation: false,
+            wraps: true,
+            unwraps: true,
+        };
+        check::side(abilities, part, columns, spec)?;
+        text_keys(columns)
+    }
+
+    fn decoder(&self, part: Part, columns: &[Column], wanted: &[usize], spec: &FormatSpec) -> Result<Box<dyn Decoder>> {
+        self.check(part, columns, spec)?;
+        let picked = check::pick(columns, wanted)?;
+        let reader = decode::Reader::new(&picked, wraps(part, columns, spec));
+        Ok(Box::new(Reading::new(reader, &picked)))
+    }
+
+    fn encoder(&self, part: Part, columns: &[Column], spec: &FormatSpec) -> Result<Box<dyn Encoder>> {
+        self.check(part, columns, spec)?;
+        let writer = encode::Writer::new(columns, wraps(part, columns, spec), part == Part::Key);
+        Ok(Box::new(Writing::new(writer, columns)))
+    }
+
+    fn wrapping_is_optional(&self) -> bool {
+        true
+    }
+}
+
+/// Whether the columns are fields of an object: always when there are several; one alone is wrapped by default in
+/// values and not in keys.
+pub(crate) fn wraps(part: Part, columns: &[Column], spec: &FormatSpec) -> bool {
+    columns.len() != 1 || spec.wrap_single.unwrap_or(part == Part::Value)
+}
+
+/// JSON's objects have text for keys, so MAPs must have.
+pub(crate) fn text_keys(columns: &[Column]) -> Result<()> {
+    match columns.iter().find(|c| has_other_keys(&c.ty)) {
+        None => Ok(()),
+        Some(column) => Err(Error::unsupported(format!(
+            "JSON only supports MAP types with STRING keys, and column `{}` is {}",
+            column.name, column.ty
+        ))),
+    }
+}
+
+fn has_other_keys(ty: &SqlType) -> bool {
+    match ty {
+        SqlType::Map(key, value) => **key != SqlType::String || has_other_keys(value),
+        SqlType::Array(element) => has_other_keys(element),
+        SqlType::Struct(fields) => fields.iter().any(|f| has_other_keys(&f.ty)),
+        _ => false,
+    }
+}

@@ -1,0 +1,420 @@
+//! A validating walk over one JSON text (RFC 8259), eight bytes at a time inside strings.
+//!
+//! The text is known to be UTF-8. Nothing is allocated but error messages; nesting of what is skipped is bounded by
+//! one bit a level.
+
+use crate::tape::Range;
+
+/// Levels of arrays and objects that a skipped value may have.
+pub(crate) const SKIP_DEPTH_MAX: u32 = 127;
+/// Bytes of a wrong value that a message quotes.
+const EXCERPT_MAX: usize = 32;
+
+/// Why a record is bad: where, what, and inside which fields, innermost first.
+#[derive(Debug)]
+pub(crate) struct Fault(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    at: usize,
+    message: String,
+    path: Vec<Step>,
+}
+
+/// One level of a path.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Field(String),
+    Element(usize),
+}
+
+impl Fault {
+    #[cold]
+    pub fn new(at: usize, message: impl Into<String>) -> Fault {
+        Fault(Box::new(Parts { at, message: message.into(), path: Vec::new() }))
+    }
+
+    /// The fault is inside that field or element.
+    #[cold]
+    pub fn inside(mut self, step: Step) -> Fault {
+        self.0.path.push(step);
+        self
+    }
+
+    /// ``column `A`.F[2]: expected INTEGER, found true (byte 17)``.
+    #[cold]
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        for (i, step) in self.0.path.iter().rev().enumerate() {
+            match step {
+                Step::Field(name) if i == 0 => out.push_str(&format!("column `{name}`")),
+                Step::Field(name) => out.push_str(&format!(".{name}")),
+                Step::Element(at) => out.push_str(&format!("[{at}]")),
+            }
+        }
+        let colon = if out.is_empty() { "" } else { ": " };
+        format!("{out}{colon}{} (byte {})", self.0.message, self.0.at)
+    }
+}
+
+/// A string between its quotes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quoted {
+    pub range: Range,
+    /// Whether it has escapes, that is, whether the text differs from the bytes.
+    pub escaped: bool,
+}
+
+/// A number's text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Number {
+    pub range: Range,
+    /// Whether it has neither a fraction nor an exponent.
+    pub whole: bool,
+}
+
+/// A place in a text.
+#[derive(Debug)]
+pub(crate) struct Scanner<'a> {
+    pub text: &'a str,
+    bytes: &'a [u8],
+    pub at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    /// At the beginning of `text`.
+    pub fn new(text: &'a str) -> Scanner<'a> {
+        Scanner { text, bytes: text.as_bytes(), at: 0 }
+    }
+
+    /// The byte at hand, 0 at the end (which no JSON text has outside of strings).
+    #[inline(always)]
+    pub fn peek(&self) -> u8 {
+        self.bytes.get(self.at).copied().unwrap_or(0)
+    }
+
+    /// Step over white space.
+    #[inline(always)]
+    pub fn space(&mut self) {
+        while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
+            self.at += 1;
+        }
+    }
+
+    /// Step over `byte`, if it is what comes next.
+    #[inline(always)]
+    pub fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == byte;
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Step over `prefix`, if it is what comes next.
+    #[inline(always)]
+    pub fn take_all(&mut self, prefix: &[u8]) -> bool {
+        let found = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(prefix));
+        if found {
+            self.at += prefix.len();
+        }
+        found
+    }
+
+    /// Bytes from `start` to here.
+    pub fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    /// `true`, `false` or `null` must come next.
+    #[inline]
+    pub fn literal(&mut self, word: &'static str) -> Result<(), Fault> {
+        if self.take_all(word.as_bytes()) { Ok(()) } else { Err(self.not_json("a value")) }
+    }
+
+    /// The text breaks JSON's rules here.
+    #[cold]
+    pub fn not_json(&self, expected: &str) -> Fault {
+        let found = match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
+            Some(c) => format!("{c:?}"),
+            None => "the end".to_owned(),
+        };
+        Fault::new(self.at, format!("not JSON: expected {expected}, found {found}"))
+    }
+
+    /// The value at hand has the wrong type.
+    #[cold]
+    pub fn mismatch(&mut self, expected: &str) -> Fault {
+        let start = self.at;
+        if let Err(fault) = self.skip() {
+            return fault;
+        }
+        self.wrong(start, expected)
+    }
+
+    /// The value from `start` to here is none of the expected.
+    #[cold]
+    pub fn wrong(&self, start: usize, expected: &str) -> Fault {
+        let text = self.since(start);
+        let kind = match text.as_bytes().first() {
+            Some(b'{') => "object ",
+            Some(b'[') => "array ",
+            Some(b'"') => "string ",
+            Some(b'-' | b'0'..=b'9') => "number ",
+            _ => "",
+        };
+        let cut = (0..=EXCERPT_MAX).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+        let shown = if text.len() > EXCERPT_MAX { text.get(..cut).unwrap_or_default() } else { text };
+        let dots = if shown.len() < text.len() { "…" } else { "" };
+        Fault::new(start, format!("expected {expected}, found {kind}{shown}{dots}"))
+    }
+
+    /// The string whose opening quote is at hand.
+    #[inline]
+    pub fn string(&mut self) -> Result<Quoted, Fault> {
+        let start = self.at + 1;
+        let mut end = special(self.bytes, start);
+        let mut escaped = false;
+        loop {
+            match self.bytes.get(end) {
+                Some(b'"') => {
+                    self.at = end + 1;
+                    return Ok(Quoted { range: Range::new(start, end), escaped });
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    end = special(self.bytes, self.escape(end)?);
+                }
+                _ => return Err(self.bad_string(end)),
+            }
+        }
+    }
+
+    /// Where the escape at `at` ends.
+    fn escape(&self, at: usize) -> Result<usize, Fault> {
+        match self.bytes.get(at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+            Some(b'u') => match self.bytes.get(at + 2..at + 6) {
+                Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(at + 6),
+                _ => Err(Fault::new(at, "not JSON: \\u needs four hexadecimal digits")),
+            },
+            _ => Err(Fault::new(at, "not JSON: no such escape in a string")),
+        }
+    }
+
+    #[cold]
+    fn bad_string(&self, at: usize) -> Fault {
+        match self.bytes.get(at) {
+            Some(_) => Fault::new(at, "not JSON: a control character in a string must be escaped"),
+            None => Fault::new(self.at, "not JSON: the string does not end"),
+        }
+    }
+
+    /// Append a string's text without its escapes.
+    pub fn unescape(&self, quoted: Quoted, out: &mut String) -> Result<(), Fault> {
+        let (mut at, end) = (quoted.range.start as usize, quoted.range.end as usize);
+        while at < end {
+            let plain = memchr::memchr(b'\\', self.bytes.get(at..end).unwrap_or_default()).map_or(end, |i| at + i);
+            out.push_str(self.text.get(at..plain).unwrap_or_default());
+            if plain == end {
+                break;
+            }
+            at = plain + 2;
+            out.push(match self.bytes.get(plain + 1) {
+                Some(b'b') => '\u{8}',
+                Some(b'f') => '\u{c}',
+                Some(b'n') => '\n',
+                Some(b'r') => '\r',
+                Some(b't') => '\t',
+                Some(b'u') => {
+                    let (c, next) = self.code_point(plain)?;
+                    at = next;
+                    c
+                }
+                Some(other) => char::from(*other),
+                None => break,
+            });
+        }
+        Ok(())
+    }
+
+    /// The character of the `\u` escape at `at`, or of the pair of them that stands for one; where it ends.
+    fn code_point(&self, at: usize) -> Result<(char, usize), Fault> {
+        let alone = || Fault::new(at, "not JSON: half of a surrogate pair stands alone");
+        let high = self.hex(at + 2);
+        if !(0xd800..0xe000).contains(&high) {
+            return Ok((char::from_u32(high).ok_or_else(alone)?, at + 6));
+        }
+        if self.bytes.get(at + 6..at + 8) != Some(b"\\u") {
+            return Err(alone());
+        }
+        let low = self.hex(at + 8);
+        if high >= 0xdc00 || !(0xdc00..0xe000).contains(&low) {
+            return Err(alone());
+        }
+        let c = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+        Ok((char::from_u32(c).ok_or_else(alone)?, at + 12))
+    }
+
+    /// Four digits, which [`Scanner::escape`] has seen.
+    fn hex(&self, at: usize) -> u32 {
+        let digits = self.text.get(at..at + 4).unwrap_or_default();
+        u32::from_str_radix(digits, 16).unwrap_or(0)
+    }
+
+    /// The number at hand.
+    #[inline]
+    pub fn number(&mut self) -> Result<Number, Fault> {
+        let start = self.at;
+        self.take(b'-');
+        match self.peek() {
+            b'0' => self.at += 1,
+            b'1'..=b'9' => self.digits(),
+            _ => return Err(self.not_json("a value")),
+        }
+        let mut whole = true;
+        if self.take(b'.') {
+            whole = false;
+            self.some_digits()?;
+        }
+        if matches!(self.peek(), b'e' | b'E') {
+            whole = false;
+            self.at += 1;
+            if matches!(self.peek(), b'+' | b'-') {
+                self.at += 1;
+            }
+            self.some_digits()?;
+        }
+        Ok(Number { range: Range::new(start, self.at), whole })
+    }
+
+    #[inline(always)]
+    fn digits(&mut self) {
+        while self.peek().is_ascii_digit() {
+            self.at += 1;
+        }
+    }
+
+    #[inline]
+    fn some_digits(&mut self) -> Result<(), Fault> {
+        if !self.peek().is_ascii_digit() {
+            return Err(self.not_json("a digit"));
+        }
+        self.digits();
+        Ok(())
+    }
+
+    /// Step over the value at hand, whatever it is.
+    #[inline]
+    pub fn skip(&mut self) -> Result<(), Fault> {
+        match self.peek() {
+            b'"' => self.string().map(|_| ()),
+            b'{' | b'[' => self.skip_nested(),
+            _ => self.skip_scalar(),
+        }
+    }
+
+    fn skip_scalar(&mut self) -> Result<(), Fault> {
+        match self.peek() {
+            b'"' => self.string().map(|_| ()),
+            b't' => self.literal("true"),
+            b'f' => self.literal("false"),
+            b'n' => self.literal("null"),
+            _ => self.number().map(|_| ()),
+        }
+    }
+
+    /// Step over an array or object without recursion: bit `n` of `objects` says what level `n` is.
+    fn skip_nested(&mut self) -> Result<(), Fault> {
+        let (mut objects, mut depth) = (0u128, 0u32);
+        loop {
+            // Before a value.
+            self.space();
+            let open = self.peek();
+            if matches!(open, b'{' | b'[') {
+                if depth >= SKIP_DEPTH_MAX {
+                    return Err(Fault::new(self.at, format!("more than {SKIP_DEPTH_MAX} levels of nesting")));
+                }
+                self.at += 1;
+                depth += 1;
+                objects = (objects << 1) | u128::from(open == b'{');
+                self.space();
+                if !self.take(if open == b'{' { b'}' } else { b']' }) {
+                    if open == b'{' {
+                        self.key()?;
+                    }
+                    continue;
+                }
+                objects >>= 1;
+                depth -= 1;
+            } else {
+                self.skip_scalar()?;
+            }
+            // After a value: close what ends here, or go on to the next.
+            loop {
+                if depth == 0 {
+                    return Ok(());
+                }
+                self.space();
+                let object = objects & 1 == 1;
+                if self.take(b',') {
+                    if object {
+                        self.space();
+                        self.key()?;
+                    }
+                    break;
+                }
+                if !self.take(if object { b'}' } else { b']' }) {
+                    return Err(self.not_json(if object { "',' or '}'" } else { "',' or ']'" }));
+                }
+                objects >>= 1;
+                depth -= 1;
+            }
+        }
+    }
+
+    /// A key and its colon.
+    pub fn key(&mut self) -> Result<Quoted, Fault> {
+        if self.peek() != b'"' {
+            return Err(self.not_json("a field's name in quotes"));
+        }
+        let key = self.string()?;
+        self.space();
+        if !self.take(b':') {
+            return Err(self.not_json("':'"));
+        }
+        Ok(key)
+    }
+
+    /// Nothing but white space may follow.
+    #[inline]
+    pub fn finish(&mut self) -> Result<(), Fault> {
+        self.space();
+        if self.at == self.bytes.len() { Ok(()) } else { Err(self.not_json("the end")) }
+    }
+}
+
+/// The place of the first quote, backslash or control character from `from` on, or a place after the end.
+#[inline]
+pub(crate) fn special(bytes: &[u8], from: usize) -> usize {
+    let (words, rest) = bytes.get(from..).unwrap_or_default().as_chunks::<8>();
+    let mut at = from;
+    for word in words {
+        let hits = special_in(u64::from_le_bytes(*word));
+        if hits != 0 {
+            return at + (hits.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    at + rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len())
+}
+
+/// The high bit of every special byte among eight; bits above the first true one may be wrong.
+#[inline(always)]
+fn special_in(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let quote = word ^ (ONES * 0x22);
+    let backslash = word ^ (ONES * 0x5c);
+    let zero = |w: u64| w.wrapping_sub(ONES) & !w;
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    (zero(quote) | zero(backslash) | control) & HIGHS
+}
