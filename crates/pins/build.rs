@@ -1,0 +1,2 @@
+//! Nothing to build; a build script makes cargo unify the build dependencies.
+fn main() {}
