@@ -5,10 +5,16 @@
 //! kernel back; kernels evaluate whole columns, and report a row that fails on the side: that row becomes NULL.
 
 pub mod aggregate;
+pub mod calendar;
+pub mod encoded;
+pub mod javanum;
+pub mod kernel;
 pub mod operator;
 pub mod overload;
 pub mod scalar;
 pub mod table;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 
@@ -123,9 +129,24 @@ pub trait AggregateFunction: Send + Sync {
     fn doc(&self) -> &'static FunctionDoc;
 
     /// Resolve for these arguments; `literals[i]` holds the value of an argument that is a constant, as a one-row
-    /// array, and is how functions take configuration (the k of TOPK).
+    /// array, and is how functions take configuration (the k of TOPK). The columns of such arguments are not looked
+    /// at later.
     fn bind(&self, args: &[ArgType], literals: &[Option<ArrayRef>]) -> Result<BoundAggregate>;
+
+    /// As `bind`, with other limits than the default ones.
+    fn bind_limited(
+        &self,
+        args: &[ArgType],
+        literals: &[Option<ArrayRef>],
+        limits: &aggregate::Limits,
+    ) -> Result<BoundAggregate> {
+        let _ = limits;
+        self.bind(args, literals)
+    }
 }
+
+/// Makes the states of no groups yet.
+pub type MakeStates = Arc<dyn Fn() -> Box<dyn GroupStates> + Send + Sync>;
 
 /// What binding an aggregate function gives.
 #[derive(Clone)]
@@ -134,20 +155,34 @@ pub struct BoundAggregate {
     pub arg_types: Vec<SqlType>,
     /// The type of the result.
     pub return_type: SqlType,
-    /// Whether rows can be taken back (aggregates of tables).
+    /// Whether rows can be taken back (aggregates of tables): by the states that `make_retractable` makes.
     pub retracts: bool,
+    /// Whether ksqlDB, too, takes it over a table; where only `retracts` is set, that is this engine's addition.
+    pub dialect_retracts: bool,
+    /// Whether ksqlDB keeps a STRUCT, ARRAY or MAP between rows, for which it refuses value formats without nesting.
+    pub nested_state: bool,
     /// Whether two groups can be merged (session windows).
     pub merges: bool,
     /// Whether it wants the row's offset, partition, or rowtime as hidden trailing arguments: LATEST_BY_OFFSET does.
     pub wants_order: bool,
-    /// Makes the states of no groups yet.
-    pub make: Arc<dyn Fn() -> Box<dyn GroupStates> + Send + Sync>,
+    /// Makes the states for streams: rows are only added.
+    pub make: MakeStates,
+    /// Makes the states for tables: rows are taken back, too, for which some functions must keep every row's value.
+    /// Stored states of the two kinds are not exchangeable.
+    pub make_retractable: MakeStates,
 }
 
 /// The states of one aggregate function for many groups, by slot.
 ///
 /// Slots are dense numbers handed out by the operator. All group numbers given are below the last `resize`.
 pub trait GroupStates: Send + Sync {
+    /// Number the rows to come from at least `first` on, in order of processing. Rows are numbered as they come, by a
+    /// count of these states' own; whoever restores stored states gives a number above all that they were stored with
+    /// (an epoch in the upper half), or groups merged later might take an old row for a newer one.
+    fn number_from(&mut self, first: u64) {
+        let _ = first;
+    }
+
     /// Have `slots` slots; new ones are empty groups.
     fn resize(&mut self, slots: usize);
 
@@ -175,7 +210,11 @@ pub trait GroupStates: Send + Sync {
             parts.push(self.values(&[*group]));
         }
         let parts: Vec<&dyn arrow::array::Array> = parts.iter().map(AsRef::as_ref).collect();
-        if parts.is_empty() { self.values(&[]) } else { arrow::compute::concat(&parts).unwrap_or_else(|_| self.values(&[])) }
+        if parts.is_empty() {
+            self.values(&[])
+        } else {
+            arrow::compute::concat(&parts).unwrap_or_else(|_| self.values(&[]))
+        }
     }
 
     /// The values of those groups, in order.
@@ -222,4 +261,7 @@ pub trait TableKernel: Send + Sync {
 }
 
 /// Casting, comparing and computing are functions too: the operators of the dialect.
-pub use operator::{Arithmetic, bind_arithmetic, bind_cast, common_type, implicitly_castable};
+pub use operator::{
+    Arithmetic, Comparison, bind_arithmetic, bind_cast, bind_comparison, bind_field, bind_like, bind_negate,
+    bind_subscript, common_type, implicitly_castable,
+};

@@ -122,7 +122,8 @@ const ANY_DECIMAL: SqlType = SqlType::Decimal { precision: 10, scale: 0 };
 /// types given and the shapes that exist.
 pub fn resolve(name: &str, shapes: &[Shape], args: &[ArgType]) -> Result<Resolved> {
     let exact = shapes.iter().enumerate().filter_map(|(i, s)| attempt(i, s, args, false));
-    let best = best_of(exact).or_else(|| best_of(shapes.iter().enumerate().filter_map(|(i, s)| attempt(i, s, args, true))));
+    let best =
+        best_of(exact).or_else(|| best_of(shapes.iter().enumerate().filter_map(|(i, s)| attempt(i, s, args, true))));
     best.ok_or_else(|| no_overload(name, shapes, args))
 }
 
