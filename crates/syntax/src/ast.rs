@@ -2,6 +2,8 @@
 //!
 //! Identifiers are already folded: unquoted to upper case, quoted (back quotes or double quotes) as written.
 
+#![allow(missing_docs, reason = "a variant's documentation is its syntax, which names its fields")]
+
 use indexmap::IndexMap;
 use types::Span;
 

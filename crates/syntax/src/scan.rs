@@ -72,22 +72,24 @@ pub fn split_statements(text: &str) -> (Vec<Range<usize>>, Range<usize>) {
     let mut scanner = Scanner::new(text);
     let mut complete = Vec::new();
     let mut content: Option<Range<usize>> = None;
+    let mut uncommented = 0;
     while let Some((range, region)) = scanner.step() {
         let byte = text.as_bytes().get(range.start).copied().unwrap_or(b' ');
         match region {
             Region::Code if byte == b';' => complete.extend(content.take()),
             Region::Code if byte.is_ascii_whitespace() => {}
             Region::LineComment => {}
-            // An open comment is still being typed; a closed one is nothing.
-            Region::BlockComment => {}
+            Region::BlockComment => continue,
             _ => content = Some(content.map_or(range.start, |c| c.start)..range.end),
         }
+        uncommented = range.end;
     }
     let open = scanner.region;
     let rest = match (content, open) {
         (Some(content), Region::Code) => content,
         (Some(content), _) => content.start..text.len(),
-        (None, Region::BlockComment) => text.rfind("/*").unwrap_or(text.len())..text.len(),
+        // An open comment is still being typed; a closed one is nothing.
+        (None, Region::BlockComment) => uncommented..text.len(),
         (None, _) => text.len()..text.len(),
     };
     (complete, rest)
