@@ -2,4 +2,8 @@
 //!
 //! Invariant: knows no tasks and no wires; changes nothing: what a statement would do comes back as a value.
 
+pub mod ddl;
+pub mod expr;
+pub mod naming;
 pub mod plan;
+pub mod properties;
