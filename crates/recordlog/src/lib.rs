@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod embedded;
 pub mod partitioner;
+pub mod settings;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 

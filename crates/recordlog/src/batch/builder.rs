@@ -1,0 +1,216 @@
+//! Writing a batch: one buffer, records encoded straight into it, the checksum once at the end.
+
+use bytes::Bytes;
+
+use super::{
+    BatchError, Compression, HEADER_BYTES, LOG_OVERHEAD_BYTES,
+    header::{
+        ATTRIBUTES_AT, BASE_SEQUENCE_AT, BASE_TIMESTAMP_AT, CONTROL_BIT, LAST_OFFSET_DELTA_AT, MAX_TIMESTAMP_AT,
+        PRODUCER_EPOCH_AT, PRODUCER_ID_AT, RECORD_COUNT_AT, TRANSACTIONAL_BIT, put, seal,
+    },
+    varint::{self, VARINT_BYTES_MAX, VARLONG_BYTES_MAX},
+};
+
+/// Largest batch and largest key or value, bytes: the format counts in 32 signed bits.
+const BYTES_MAX: usize = i32::MAX as usize - HEADER_BYTES;
+/// Most records in a batch.
+const RECORDS_MAX: u32 = i32::MAX.unsigned_abs();
+/// Length, attributes, timestamp, offset and key length of a record.
+const PREFIX_BYTES_MAX: usize = VARINT_BYTES_MAX + 1 + VARLONG_BYTES_MAX + 2 * VARINT_BYTES_MAX;
+/// Capacity of the first buffer.
+const FIRST_CAPACITY_BYTES: usize = 1024;
+
+/// Builds one batch after another. Offsets count from 0; the log gives them their place.
+#[derive(Debug)]
+pub struct BatchBuilder {
+    /// The header's place and the records so far.
+    buffer: Vec<u8>,
+    count: u32,
+    base_timestamp: i64,
+    max_timestamp: i64,
+    producer_id: i64,
+    producer_epoch: i16,
+    base_sequence: i32,
+    attributes: i16,
+}
+
+impl Default for BatchBuilder {
+    fn default() -> BatchBuilder {
+        BatchBuilder::new()
+    }
+}
+
+impl BatchBuilder {
+    /// A builder without records.
+    pub fn new() -> BatchBuilder {
+        BatchBuilder::with_capacity(FIRST_CAPACITY_BYTES)
+    }
+
+    /// A builder with room for `bytes` of records.
+    pub fn with_capacity(bytes: usize) -> BatchBuilder {
+        let mut builder = BatchBuilder {
+            buffer: Vec::new(),
+            count: 0,
+            base_timestamp: -1,
+            max_timestamp: -1,
+            producer_id: -1,
+            producer_epoch: -1,
+            base_sequence: -1,
+            attributes: 0,
+        };
+        builder.restart(bytes.min(BYTES_MAX) + HEADER_BYTES);
+        builder
+    }
+
+    fn restart(&mut self, capacity: usize) {
+        self.buffer = Vec::with_capacity(capacity);
+        self.buffer.resize(HEADER_BYTES, 0);
+        self.count = 0;
+    }
+
+    /// Records so far.
+    pub fn len(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether there is no record yet.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Bytes that the batch takes so far, uncompressed.
+    pub fn bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Mark the coming batches as an idempotent producer's; `base_sequence` must be set again for each.
+    pub fn set_producer(&mut self, producer_id: i64, producer_epoch: i16, base_sequence: i32) {
+        self.producer_id = producer_id;
+        self.producer_epoch = producer_epoch;
+        self.base_sequence = base_sequence;
+    }
+
+    /// Mark the coming batches as part of a transaction, or not.
+    pub fn set_transactional(&mut self, transactional: bool) {
+        self.set_bit(TRANSACTIONAL_BIT, transactional);
+    }
+
+    /// Mark the coming batches as the log's own marks, or not.
+    pub fn set_control(&mut self, control: bool) {
+        self.set_bit(CONTROL_BIT, control);
+    }
+
+    fn set_bit(&mut self, bit: i16, on: bool) {
+        self.attributes = if on { self.attributes | bit } else { self.attributes & !bit };
+    }
+
+    /// Add a record. The first one's timestamp is what the others' count from. Fails when the key, the value or the
+    /// batch would be larger than the format can say; the batch is then as it was.
+    #[inline]
+    pub fn push(
+        &mut self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        timestamp_ms: i64,
+        headers: &[(&str, Option<&[u8]>)],
+    ) -> Result<(), BatchError> {
+        let base = if self.count == 0 { timestamp_ms } else { self.base_timestamp };
+        let time_delta = timestamp_ms.wrapping_sub(base);
+        let key_length = key.map_or(0, <[u8]>::len);
+        let value_length = value.map_or(0, <[u8]>::len);
+        let headers_length = if headers.is_empty() { 1 } else { headers_length(headers) };
+        let content = key_length.saturating_add(value_length).saturating_add(headers_length);
+        let total = self.buffer.len().saturating_add(content).saturating_add(PREFIX_BYTES_MAX + VARINT_BYTES_MAX);
+        if total > BYTES_MAX || self.count >= RECORDS_MAX {
+            return Err(BatchError::OverLimit { what: "batch", bytes: total });
+        }
+        // All lengths are below 2^31 from here on.
+        let key_code = key.map_or(-1, |key| key.len() as i64);
+        let value_code = value.map_or(-1, |value| value.len() as i64);
+        let offset_delta = i64::from(self.count);
+        let length = 1
+            + varint::length(time_delta)
+            + varint::length(offset_delta)
+            + varint::length(key_code)
+            + varint::length(value_code)
+            + content;
+        let mut prefix = [0; PREFIX_BYTES_MAX];
+        let mut at = varint::put(&mut prefix, 0, length as i64);
+        at += 1;
+        at = varint::put(&mut prefix, at, time_delta);
+        at = varint::put(&mut prefix, at, offset_delta);
+        at = varint::put(&mut prefix, at, key_code);
+        self.buffer.extend_from_slice(prefix.get(..at).unwrap_or(&prefix));
+        self.buffer.extend_from_slice(key.unwrap_or_default());
+        put_varint(&mut self.buffer, value_code);
+        self.buffer.extend_from_slice(value.unwrap_or_default());
+        if headers.is_empty() {
+            self.buffer.push(0);
+        } else {
+            put_headers(&mut self.buffer, headers);
+        }
+        self.max_timestamp = if self.count == 0 { timestamp_ms } else { self.max_timestamp.max(timestamp_ms) };
+        self.base_timestamp = base;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// The batch of the records so far; the builder is then empty and ready for the next. Empty when there are none.
+    pub fn finish(&mut self, compression: Compression) -> Result<Bytes, BatchError> {
+        if self.count == 0 {
+            return Ok(Bytes::new());
+        }
+        let capacity = self.buffer.capacity();
+        let mut batch = match compression {
+            Compression::None => std::mem::take(&mut self.buffer),
+            codec => {
+                let mut batch = Vec::with_capacity(self.buffer.len() / 2 + HEADER_BYTES);
+                batch.resize(HEADER_BYTES, 0);
+                codec.compress(self.buffer.get(HEADER_BYTES..).unwrap_or_default(), &mut batch)?;
+                batch
+            }
+        };
+        let length = i32::try_from(batch.len() - LOG_OVERHEAD_BYTES);
+        let length = length.map_err(|_| BatchError::OverLimit { what: "batch", bytes: batch.len() })?;
+        put(&mut batch, 8, length.to_be_bytes());
+        put(&mut batch, 12, (-1_i32).to_be_bytes());
+        put(&mut batch, 16, [2]);
+        put(&mut batch, ATTRIBUTES_AT, (self.attributes | compression.code()).to_be_bytes());
+        put(&mut batch, LAST_OFFSET_DELTA_AT, (self.count - 1).to_be_bytes());
+        put(&mut batch, BASE_TIMESTAMP_AT, self.base_timestamp.to_be_bytes());
+        put(&mut batch, MAX_TIMESTAMP_AT, self.max_timestamp.to_be_bytes());
+        put(&mut batch, PRODUCER_ID_AT, self.producer_id.to_be_bytes());
+        put(&mut batch, PRODUCER_EPOCH_AT, self.producer_epoch.to_be_bytes());
+        put(&mut batch, BASE_SEQUENCE_AT, self.base_sequence.to_be_bytes());
+        put(&mut batch, RECORD_COUNT_AT, self.count.to_be_bytes());
+        seal(&mut batch);
+        self.restart(capacity);
+        Ok(Bytes::from(batch))
+    }
+}
+
+#[inline]
+fn put_varint(buffer: &mut Vec<u8>, value: i64) {
+    let mut bytes = [0; VARLONG_BYTES_MAX];
+    let end = varint::put(&mut bytes, 0, value);
+    buffer.extend_from_slice(bytes.get(..end).unwrap_or(&bytes));
+}
+
+fn headers_length(headers: &[(&str, Option<&[u8]>)]) -> usize {
+    let each = headers.iter().map(|(name, value)| {
+        let value_length = value.map_or(0, <[u8]>::len);
+        let value_code = value.map_or(-1, |value| value.len() as i64);
+        varint::length(name.len() as i64) + varint::length(value_code) + name.len() + value_length
+    });
+    varint::length(headers.len() as i64).saturating_add(each.fold(0, usize::saturating_add))
+}
+
+fn put_headers(buffer: &mut Vec<u8>, headers: &[(&str, Option<&[u8]>)]) {
+    put_varint(buffer, headers.len() as i64);
+    for (name, value) in headers {
+        put_varint(buffer, name.len() as i64);
+        buffer.extend_from_slice(name.as_bytes());
+        put_varint(buffer, value.map_or(-1, |value| value.len() as i64));
+        buffer.extend_from_slice(value.unwrap_or_default());
+    }
+}

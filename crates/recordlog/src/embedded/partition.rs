@@ -1,0 +1,311 @@
+//! A partition: what of it is visible, and reading it.
+
+use std::{io, sync::Arc};
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+
+use super::{
+    frame::{self, FRAME_BYTES, FRAME_HEADER_BYTES},
+    segment::{Segment, SegmentError, SegmentFile, SegmentFiles, SegmentMeta, scan},
+    tail::Tail,
+};
+use crate::{LogError, Offset, Offsets, Result, StoredBatch, TopicPartition, batch::Batch};
+
+/// Most bytes that one read takes from a segment at once, unless a single batch is larger.
+const READ_BYTES_MAX: usize = 16 << 20;
+/// Fewest, so that small reads do not cost one system call a batch.
+const READ_BYTES_MIN: usize = 8 << 10;
+/// How often a read begins again because what it read from was compacted or retired under it.
+const READ_ATTEMPTS_MAX: usize = 8;
+
+/// A partition of a topic.
+#[derive(Debug)]
+pub(super) struct Partition {
+    /// Its name, for errors.
+    pub name: TopicPartition,
+    /// The topic's id.
+    pub topic_id: u128,
+    /// A number of its own within the process.
+    pub slot: u64,
+    pub state: RwLock<State>,
+}
+
+/// What readers see. Changed only by the holder of the writer's lock.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub start: Offset,
+    pub end: Offset,
+    /// Every record before this offset took part in a compaction.
+    pub cleaned_to: Offset,
+    /// By base offset. The last one is appended to, unless `sealed`.
+    pub segments: Vec<Segment>,
+    pub sealed: bool,
+    pub tail: Tail,
+    pub deleted: bool,
+}
+
+/// Where to read.
+enum Source {
+    Memory(Vec<StoredBatch>),
+    /// The segment, and where the next one begins.
+    Segment(Segment, Option<Offset>),
+}
+
+impl State {
+    /// Take note of acknowledged bytes in `file`, which is the last segment or a new one.
+    pub fn extend(&mut self, file: &Arc<SegmentFile>, new: impl FnOnce() -> SegmentMeta, part: &Extension) {
+        if self.segments.last().is_none_or(|last| !Arc::ptr_eq(&last.file, file)) {
+            self.segments.push(Segment { meta: new(), file: Arc::clone(file) });
+            self.sealed = false;
+        }
+        if let Some(last) = self.segments.last_mut() {
+            last.meta.length = part.length;
+            last.meta.max_time = last.meta.max_time.max(part.max_time);
+            last.meta.tombstones |= part.tombstones;
+        }
+        self.end = part.end;
+    }
+
+    /// Forget the records before `start`; the segments that held nothing else.
+    pub fn retire_before(&mut self, start: Offset) -> Vec<Segment> {
+        self.start = self.start.max(start.min(self.end));
+        self.cleaned_to = self.cleaned_to.max(self.start);
+        self.tail.drop_before(self.start);
+        let ends = self.segments.iter().skip(1).map(|next| next.meta.base_offset).chain([self.end]);
+        let retired = ends.take_while(|end| *end <= self.start).count();
+        self.segments.drain(..retired).collect()
+    }
+
+    /// Put `added` in the place of the segments `removed` says yes to.
+    pub fn replace(&mut self, removed: impl Fn(&SegmentMeta) -> bool, added: Vec<Segment>) -> Vec<Segment> {
+        let (gone, mut kept): (Vec<Segment>, Vec<Segment>) =
+            std::mem::take(&mut self.segments).into_iter().partition(|segment| removed(&segment.meta));
+        // When the last segment went, what comes next begins a new one.
+        let last_gone = gone.last().map(|segment| segment.meta.base_offset);
+        if last_gone > kept.last().map(|segment| segment.meta.base_offset) {
+            self.sealed = true;
+        }
+        kept.extend(added);
+        kept.sort_by_key(|segment| segment.meta.base_offset);
+        self.segments = kept;
+        gone
+    }
+
+    pub fn size_bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.meta.length).sum()
+    }
+}
+
+/// What an append adds to a segment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extension {
+    /// Of the segment, after it.
+    pub length: u64,
+    /// Of the partition, after it.
+    pub end: Offset,
+    pub max_time: i64,
+    pub tombstones: bool,
+}
+
+impl Partition {
+    pub fn offsets(&self) -> Offsets {
+        let state = self.state.read();
+        Offsets { start: state.start, end: state.end }
+    }
+
+    fn out_of_range(&self, offset: Offset, state: &State) -> LogError {
+        LogError::OutOfRange { partition: self.name.clone(), offset, start: state.start, end: state.end }
+    }
+
+    /// See [`crate::RecordLog::read`]. `fence` is held while the state is looked at, so that commits over several
+    /// partitions are seen whole.
+    pub fn read(
+        &self,
+        files: &SegmentFiles,
+        fence: &RwLock<()>,
+        from: Offset,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredBatch>> {
+        let mut wanted = from;
+        let mut attempts = 0;
+        loop {
+            let source = {
+                let _whole = fence.read();
+                let state = self.state.read();
+                if from < state.start || from > state.end {
+                    return Err(self.out_of_range(from, &state));
+                }
+                self.source(&state, wanted, bytes_max)
+            };
+            let (segment, next) = match source {
+                None => return Ok(Vec::new()),
+                Some(Source::Memory(batches)) => return Ok(batches),
+                Some(Source::Segment(segment, next)) => (segment, next),
+            };
+            match self.read_segment(files, &segment, wanted, bytes_max) {
+                Ok(batches) if !batches.is_empty() => return Ok(batches),
+                // Compaction left nothing there; go on behind.
+                Ok(_) => match next {
+                    Some(next) => wanted = next.max(wanted),
+                    None => return Ok(Vec::new()),
+                },
+                Err(_) if segment.file.removed.load(std::sync::atomic::Ordering::SeqCst) => {
+                    attempts += 1;
+                    if attempts == READ_ATTEMPTS_MAX {
+                        return Err(io_error("read", &segment.file, &io::Error::from(io::ErrorKind::NotFound)));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn source(&self, state: &State, wanted: Offset, bytes_max: usize) -> Option<Source> {
+        if wanted >= state.end {
+            return None;
+        }
+        if let Some(batches) = state.tail.read(wanted, bytes_max) {
+            return Some(Source::Memory(batches));
+        }
+        let after = state.segments.partition_point(|segment| segment.meta.base_offset <= wanted);
+        let at = after.saturating_sub(1);
+        let segment = state.segments.get(at)?.clone();
+        Some(Source::Segment(segment, state.segments.get(at + 1).map(|next| next.meta.base_offset)))
+    }
+
+    fn read_segment(
+        &self,
+        files: &SegmentFiles,
+        segment: &Segment,
+        from: Offset,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredBatch>> {
+        let failed = |error| self.segment_error(segment, from, error);
+        let mut position = files.with_index(segment, |index| index.at_offset(from)).map_err(failed)?;
+        let handle = files.to_read(&segment.file).map_err(|error| failed(error.into()))?;
+        let mut batches = Vec::new();
+        let mut taken = 0;
+        let mut expect = from;
+        let mut need = 0;
+        while position < segment.meta.length {
+            let left = usize::try_from(segment.meta.length - position).unwrap_or(usize::MAX);
+            let want = bytes_max.saturating_sub(taken).clamp(READ_BYTES_MIN, READ_BYTES_MAX).max(need).min(left);
+            let mut chunk = vec![0; want];
+            handle.read_exact_at(position, &mut chunk).map_err(|error| failed(error.into()))?;
+            let chunk = Bytes::from(chunk);
+            let mut at = 0;
+            loop {
+                let rest = chunk.get(at..).unwrap_or_default();
+                if rest.len() < FRAME_HEADER_BYTES && (at > 0 || rest.len() < left) {
+                    need = FRAME_HEADER_BYTES;
+                    break;
+                }
+                let damaged = |what| self.corrupt(expect, what);
+                let frame = match frame::parse(rest).map_err(damaged) {
+                    Ok(frame) => frame,
+                    Err(_) if !batches.is_empty() => return Ok(batches),
+                    Err(error) => return Err(error),
+                };
+                if frame.bytes() > left.saturating_sub(at) {
+                    return Err(self.corrupt(frame.header.base_offset, "it ends after its segment".into()));
+                }
+                expect = frame.header.next_offset();
+                if rest.len() < frame.bytes() {
+                    if expect > from {
+                        need = frame.bytes();
+                        break;
+                    }
+                } else if expect > from {
+                    let start = at + FRAME_BYTES;
+                    let bytes = chunk.slice(start..start + frame.header.length);
+                    if let Err(error) = frame.header.verify(&bytes) {
+                        if batches.is_empty() {
+                            return Err(self.corrupt(frame.header.base_offset, error.to_string()));
+                        }
+                        return Ok(batches);
+                    }
+                    taken += bytes.len();
+                    batches.push(StoredBatch {
+                        base_offset: frame.header.base_offset,
+                        next_offset: expect,
+                        arrival: frame.arrival,
+                        bytes,
+                    });
+                }
+                at += frame.bytes();
+                if taken >= bytes_max && !batches.is_empty() {
+                    return Ok(batches);
+                }
+                if at >= chunk.len() {
+                    break;
+                }
+            }
+            if !batches.is_empty() {
+                return Ok(batches);
+            }
+            position += at as u64;
+        }
+        Ok(batches)
+    }
+
+    fn corrupt(&self, offset: Offset, what: String) -> LogError {
+        LogError::Corrupt { partition: self.name.clone(), offset, what }
+    }
+
+    pub fn segment_error(&self, segment: &Segment, near: Offset, error: SegmentError) -> LogError {
+        match error {
+            SegmentError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.corrupt(near.max(segment.meta.base_offset), "its segment's file is shorter than it was".into())
+            }
+            SegmentError::Io(error) => io_error("read", &segment.file, &error),
+            SegmentError::Damaged { at_position, what } => self.corrupt(
+                near.max(segment.meta.base_offset),
+                format!("{what} (byte {at_position} of {})", segment.file.path.display()),
+            ),
+        }
+    }
+
+    /// See [`crate::RecordLog::offset_for_time`].
+    pub fn offset_for_time(&self, files: &SegmentFiles, time_ms: i64) -> Result<Option<Offset>> {
+        let (start, segments) = {
+            let state = self.state.read();
+            (state.start, state.segments.clone())
+        };
+        for segment in segments.iter().filter(|segment| segment.meta.max_time >= time_ms) {
+            let failed = |error| self.segment_error(segment, segment.meta.base_offset, error);
+            let position = files.with_index(segment, |index| index.at_time(time_ms)).map_err(failed)?;
+            let handle = files.to_read(&segment.file).map_err(|error| failed(error.into()))?;
+            let mut found = None;
+            let scanned = scan(handle.as_ref(), position, segment.meta.length, |at, frame| {
+                if frame.header.max_timestamp < time_ms || frame.header.next_offset() <= start {
+                    return Ok(true);
+                }
+                let mut batch = vec![0; frame.header.length];
+                handle.read_exact_at(at + FRAME_BYTES as u64, &mut batch)?;
+                let damaged = |error: crate::batch::BatchError| SegmentError::Damaged {
+                    at_position: at,
+                    what: error.to_string(),
+                };
+                for record in Batch::parse(&batch).map_err(damaged)?.records() {
+                    let record = record.map_err(damaged)?;
+                    if record.timestamp_ms >= time_ms && record.offset >= start {
+                        found = Some(record.offset);
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            });
+            scanned.map_err(failed)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// An error of the operating system on a segment's file.
+pub(super) fn io_error(what: &str, file: &SegmentFile, error: &io::Error) -> LogError {
+    LogError::Io { what: format!("{what} {}", file.path.display()), error: error.to_string() }
+}
