@@ -1,1 +1,117 @@
-//! operators.
+//! Streaming operators, one file each: batches of changes in, batches of changes out, state inside.
+//!
+//! An operator works on one partition. It gets the rows of an epoch in the order in which they arrived, and must give
+//! what it would give had they come one by one (with caching on: the last change of each key of the epoch). What it
+//! has to remember it keeps in memory, hands out what changed once an epoch, and takes it back when restored.
+//!
+//! Invariant: knows no task, no topic and no file; a step is a function of the state and its input.
+
+mod aggregate;
+mod change;
+mod filter;
+mod flat_map;
+mod materialize;
+mod merge;
+mod project;
+mod session;
+mod stream_stream_join;
+mod stream_table_join;
+mod table_rows;
+mod table_table_join;
+mod timeline;
+
+pub use aggregate::{Aggregate, AggregateSpec};
+pub use change::{Change, ChangeBatch, ChangeBuilder};
+pub use filter::Filter;
+pub use flat_map::FlatMap;
+pub use merge::{Picked, merge_sorted, pick};
+pub use project::Project;
+pub use session::SessionAggregate;
+pub use stream_stream_join::{StreamStreamJoin, StreamStreamSpec};
+pub use stream_table_join::StreamTableJoin;
+pub use materialize::{Expiry, Materialize};
+pub use table_table_join::TableTableJoin;
+pub use timeline::{TimeCursor, TimeLine};
+
+use types::Result;
+
+/// What happened to a row that is not in the output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The row's place in the order of arrival (see [`ChangeBatch::seq`]).
+    pub seq: u64,
+    /// Why.
+    pub kind: ReportKind,
+    /// What exactly.
+    pub message: String,
+}
+
+/// Kinds of reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ReportKind {
+    /// The key or the value could not be decoded; the record was dropped.
+    Undecodable,
+    /// The key (or a part of it) was NULL where one is needed; the row was dropped.
+    NullKey,
+    /// An expression failed; it is NULL, or the row was dropped where it was a condition.
+    Expression,
+    /// The row came after its window was closed; it was dropped.
+    Late,
+    /// The row could not be written in the sink's format; it was dropped.
+    Unwritable,
+}
+
+/// What an epoch tells its operators.
+pub struct StepContext<'a> {
+    /// The epoch that the rows belong to.
+    pub epoch: u64,
+    /// Whether superseded changes of a key within the epoch may be dropped.
+    pub caching: bool,
+    /// Stream time over all partitions of the operator, row by row.
+    pub time: &'a TimeLine,
+    /// Where rows that get lost are written down.
+    pub reports: &'a mut Vec<Report>,
+}
+
+impl StepContext<'_> {
+    /// A row got lost, or a part of it.
+    pub fn report(&mut self, seq: u64, kind: ReportKind, message: impl Into<String>) {
+        self.reports.push(Report { seq, kind, message: message.into() });
+    }
+}
+
+/// An operator on one partition.
+pub trait Operator: Send {
+    /// As EXPLAIN and errors name it.
+    fn name(&self) -> &'static str;
+
+    /// The rows of one epoch, one batch an input, through the operator. Rows come in the order of `seq`, and go out in
+    /// the order of `seq`.
+    fn step(&mut self, inputs: Vec<ChangeBatch>, context: &mut StepContext<'_>) -> Result<ChangeBatch>;
+
+    /// What the state's entries changed to since the last drain (`None`: gone), for the changelog.
+    fn drain(&mut self, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+        let _ = each;
+    }
+
+    /// Take back an entry that [`Operator::drain`] or [`Operator::entries`] gave.
+    fn restore(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+        let _ = (key, value);
+        Ok(())
+    }
+
+    /// All entries of the state, for a checkpoint.
+    fn entries(&self, each: &mut dyn FnMut(&[u8], &[u8])) {
+        let _ = each;
+    }
+
+    /// Entries and bytes of the state, about.
+    fn size(&self) -> (usize, usize) {
+        (0, 0)
+    }
+}
+
+/// A corrupt state entry, as an error.
+fn corrupt(what: &str, error: impl std::fmt::Display) -> types::Error {
+    types::Error::corrupt(format!("stored state of {what} cannot be read: {error}"))
+}
