@@ -1,1 +1,67 @@
-//! Aggregate functions.
+//! Aggregate functions, one a file, and the list of them.
+//!
+//! Every function is a fold over rows (`groups`), compiled into its own loop. States order by processing: "earliest" and
+//! "latest" mean the order in which rows come, which the operator keeps the same for any cut into batches.
+
+mod avg;
+mod cell;
+mod collect;
+mod collect_list;
+mod collect_set;
+mod constant;
+mod count;
+mod double;
+mod extreme;
+mod groups;
+mod histogram;
+mod max;
+mod min;
+mod number;
+mod sum;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use crate::AggregateFunction;
+
+/// Entries that COLLECT_LIST, COLLECT_SET and their kind keep of a group, unless a setting says otherwise.
+pub const COLLECT_ENTRIES_MAX: usize = 1000;
+/// Different values that HISTOGRAM counts in a group.
+pub const HISTOGRAM_ENTRIES_MAX: usize = 1000;
+/// Bytes of values that one group of a collecting function keeps; what comes beyond is left out.
+pub const COLLECT_BYTES_MAX: usize = 16 << 20;
+
+/// How much collecting functions keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// `ksql.functions.collect_list.limit`.
+    pub collect_list_entries: usize,
+    /// `ksql.functions.collect_set.limit`.
+    pub collect_set_entries: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { collect_list_entries: COLLECT_ENTRIES_MAX, collect_set_entries: COLLECT_ENTRIES_MAX }
+    }
+}
+
+/// All aggregate functions, by name.
+pub static AGGREGATES: &[&dyn AggregateFunction] = &[
+    &avg::Avg,
+    &collect_list::CollectList,
+    &collect_set::CollectSet,
+    &count::Count,
+    &histogram::Histogram,
+    &max::Max,
+    &min::Min,
+    &sum::Sum,
+];
+
+/// The function of that name (or alias), whatever its case.
+pub fn lookup(name: &str) -> Option<&'static dyn AggregateFunction> {
+    let named = |f: &&&'static dyn AggregateFunction| {
+        let doc = f.doc();
+        doc.name.eq_ignore_ascii_case(name) || doc.aliases.iter().any(|a| a.eq_ignore_ascii_case(name))
+    };
+    AGGREGATES.iter().find(named).copied()
+}
