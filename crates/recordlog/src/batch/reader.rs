@@ -118,11 +118,6 @@ impl<'a> Records<'a> {
         self.bytes.len().saturating_sub(self.at)
     }
 
-    /// Where the next record begins in the decompressed bytes.
-    pub(crate) fn position(&self) -> usize {
-        self.at
-    }
-
     #[inline]
     fn read(&mut self) -> Result<Record<'a>, &'static str> {
         let raw = RawRecord::read(self.bytes, &mut self.at)?;

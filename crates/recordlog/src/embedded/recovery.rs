@@ -160,13 +160,12 @@ impl Recovery<'_> {
     /// Replay the journals; the number for the next entry.
     fn replay_all(&mut self, root: &Path, journals: &[File]) -> Result<u64> {
         let mut found: Vec<(u64, Found<'_>)> = Vec::new();
-        for (index, file) in journals.iter().enumerate() {
+        for file in journals {
             let path = journal::path_of(root, file.sequence);
-            match journal::read(&file.bytes, file.sequence).map_err(|what| damaged(&path, &what))? {
-                Some(entries) => found.push((file.sequence, entries)),
-                // A crash while it was made.
-                None if index + 1 == journals.len() => {}
-                None => return Err(damaged(&path, "its header is missing")),
+            // Without even a header it is what a crash left at its creation; the numbers of the entries in the others
+            // tell whether one is missing.
+            if let Some(entries) = journal::read(&file.bytes, file.sequence).map_err(|what| damaged(&path, &what))? {
+                found.push((file.sequence, entries));
             }
         }
         let durable_through = found.iter().map(|(_, found)| found.durable_through).max().unwrap_or(0);

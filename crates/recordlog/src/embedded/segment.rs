@@ -65,7 +65,7 @@ pub(super) struct SegmentFile {
     index: Mutex<Option<Index>>,
     /// Written since the last sync.
     pub dirty: AtomicBool,
-    /// Made by this process, its directory not synced since.
+    /// Perhaps made by this process, its directory not synced since.
     pub fresh: AtomicBool,
     /// No longer part of its partition.
     pub removed: AtomicBool,
@@ -116,7 +116,8 @@ impl SegmentFile {
             used: AtomicBool::new(false),
             index: Mutex::new(is_new.then(Index::default)),
             dirty: AtomicBool::new(false),
-            fresh: AtomicBool::new(false),
+            // Also when the file is there already, left by an append that failed.
+            fresh: AtomicBool::new(is_new),
             removed: AtomicBool::new(false),
         })
     }
