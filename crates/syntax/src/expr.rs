@@ -322,11 +322,13 @@ impl Parser<'_> {
 
     /// A number under the cursor, as a literal.
     pub(crate) fn number(&mut self, negative: bool) -> Result<Literal> {
+        let mark = self.mark();
         let token = self.advance();
         let Tok::Number(digits) = token.tok else { return Err(Error::internal("not a number").at(token.span)) };
         if matches!(self.tok(0), Tok::Word(_)) && self.peek().start == token.end {
-            let error = Error::syntax("a name cannot start with a digit").at(token.span.to(self.peek().span));
-            return Err(error.with_hint("put it in back quotes"));
+            self.advance();
+            let message = format!("invalid numeric literal: {}", self.text_from(mark));
+            return Err(Error::syntax(message).at(self.span_from(mark)));
         }
         let text = if negative { format!("-{digits}") } else { digits };
         if text.contains(['e', 'E']) {
@@ -345,7 +347,6 @@ impl Parser<'_> {
                 .with_hint("with a decimal point it is a DECIMAL")),
         }
     }
-
 }
 
 /// What an operand is, before it has a place.

@@ -49,19 +49,29 @@ pub(crate) fn tokens(source: &Substituted) -> Result<Vec<Token>> {
     let mut raw = Vec::new();
     let outcome = Tokenizer::new(&Tokens, &source.text).tokenize_with_location_into_buf(&mut raw);
     let mut walk = Walk::new(&source.text);
-    let mut out = Vec::new();
+    let mut out: Vec<Token> = Vec::new();
     for token in raw {
-        let start = walk.to(token.span.start);
+        let mut start = walk.to(token.span.start);
         let end = walk.to(token.span.end);
         let mut push = |tok, start, end| out.push(Token { tok, span: source.origin(start..end), start, end });
         match token.token {
-            Sql::Whitespace(_) => {}
+            Sql::Whitespace(_) => continue,
             // Two closing brackets of types: ARRAY<ARRAY<INT>>.
             Sql::ShiftRight => {
                 push(Tok::Symbol(">"), start, start + 1);
                 push(Tok::Symbol(">"), start + 1, end);
+                continue;
             }
-            token => push(tok(token), start, end),
+            token => {
+                let text = |start| source.text.get(start..end).unwrap_or("");
+                // Names may start with digits. `1R` is a number and a word to the tokenizer, `0x1` and `1L` are more.
+                let is_word = matches!(&token, Sql::Word(word) if word.quote_style.is_none());
+                if let Some(digits) = out.pop_if(|t| is_word && t.end == start && is_digits(text(t.start))) {
+                    start = digits.start;
+                }
+                let tok = if is_digits(text(start)) { digit_word(text(start), token) } else { tok(token) };
+                out.push(Token { tok, span: source.origin(start..end), start, end });
+            }
         }
     }
     if let Err(error) = outcome {
@@ -71,6 +81,19 @@ pub(crate) fn tokens(source: &Substituted) -> Result<Vec<Token>> {
     let end = source.text.len();
     out.push(Token { tok: Tok::End, span: source.origin(end..end), start: end, end });
     Ok(out)
+}
+
+/// Whether `text` starts with a digit and has only letters, digits and underscores.
+fn is_digits(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '@')
+}
+
+/// A name that starts with digits, unless it is a number.
+fn digit_word(text: &str, token: Sql) -> Tok {
+    match token {
+        Sql::Number(digits, false) => Tok::Number(digits),
+        _ => Tok::Word(text.to_uppercase()),
+    }
 }
 
 fn tok(token: Sql) -> Tok {
@@ -176,6 +199,7 @@ mod tests {
         check("a->b[1] AS 'ü''x' -- c\n/* d */ ;", &["a", "->", "b", "[", "1", "]", "AS", "'ü''x'", ";", ""]);
         check("é\r\n`q``r` \"S\"\n1.5e-3 .5 1. $1", &["é", "`q``r`", "\"S\"", "1.5e-3", ".5", "1.", "$1", ""]);
         check("ARRAY<MAP<a,b>>", &["ARRAY", "<", "MAP", "<", "a", ",", "b", ">", ">", ""]);
+        check("1R 0x1F 10L_2 2e 1e5 1.5", &["1R", "0x1F", "10L_2", "2e", "1e5", "1.5", ""]);
         check("a<-1 x=>-y s->_z", &["a", "<", "-", "1", "x", "=>", "-", "y", "s", "->", "_z", ""]);
     }
 

@@ -245,9 +245,8 @@ impl<'a> Parser<'a> {
         let span = token.span;
         match &token.tok {
             Tok::Number(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
-                let number = digits
-                    .parse()
-                    .map_err(|_| Error::syntax(format!("{digits} is too large for {what}")).at(span))?;
+                let number =
+                    digits.parse().map_err(|_| Error::syntax(format!("{digits} is too large for {what}")).at(span))?;
                 self.advance();
                 Ok(number)
             }

@@ -89,7 +89,9 @@ impl Display for ExprKind {
                     None => Ok(()),
                 }
             }
-            ExprKind::Case { operand, branches, otherwise } => case(f, operand.as_deref(), branches, otherwise.as_deref()),
+            ExprKind::Case { operand, branches, otherwise } => {
+                case(f, operand.as_deref(), branches, otherwise.as_deref())
+            }
             ExprKind::Cast { expr, ty } => write!(f, "CAST({expr} AS {ty})"),
             ExprKind::Call { name, distinct, star, args, filter } => {
                 function_name(f, name)?;
@@ -139,7 +141,12 @@ fn binary(f: &mut Formatter<'_>, op: BinaryOp, left: &Expr, right: &Expr) -> fmt
     write!(f, "{} {op} {}", AtLeast(least_left, left), AtLeast(least_right, right))
 }
 
-fn case(f: &mut Formatter<'_>, operand: Option<&Expr>, branches: &[(Expr, Expr)], otherwise: Option<&Expr>) -> fmt::Result {
+fn case(
+    f: &mut Formatter<'_>,
+    operand: Option<&Expr>,
+    branches: &[(Expr, Expr)],
+    otherwise: Option<&Expr>,
+) -> fmt::Result {
     f.write_str("CASE")?;
     if let Some(operand) = operand {
         write!(f, " {operand}")?;

@@ -33,9 +33,8 @@ impl Parser<'_> {
             Err(error) => error,
         };
         self.rewind(mark);
-        let emits = (0..end - mark).any(|n| {
-            self.is_word(n, "EMIT") && (self.is_word(n + 1, "CHANGES") || self.is_word(n + 1, "FINAL"))
-        });
+        let emits = (0..end - mark)
+            .any(|n| self.is_word(n, "EMIT") && (self.is_word(n + 1, "CHANGES") || self.is_word(n + 1, "FINAL")));
         if emits {
             return Err(error);
         }
@@ -86,8 +85,7 @@ impl Parser<'_> {
         }
         let tokens = Tokenizer::new(&General, text).tokenize_with_location();
         let tokens = tokens.map_err(|e| sql_error(&e.to_string(), text, &at))?;
-        let mut parser =
-            SqlParser::new(&General).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
+        let mut parser = SqlParser::new(&General).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
         let query = parser.parse_query().map_err(|e| sql_error(&e.to_string(), text, &at))?;
         let rest = parser.peek_token();
         if rest.token != Sql::EOF {

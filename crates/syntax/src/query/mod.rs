@@ -81,8 +81,8 @@ impl Parser<'_> {
         let from = if self.accept("FROM") { Some(self.relation()?) } else { None };
         let window = if self.accept("WINDOW") { Some(self.window()?) } else { None };
         let filter = if self.accept("WHERE") { Some(self.expr()?) } else { None };
-        let group_by = if self.accept_two("GROUP BY") { self.keys()? } else { Vec::new() };
-        let partition_by = if self.accept_two("PARTITION BY") { self.keys()? } else { Vec::new() };
+        let group_by = if self.accept_two("GROUP BY") { self.keys("GROUP BY")? } else { Vec::new() };
+        let partition_by = if self.accept_two("PARTITION BY") { self.keys("PARTITION BY")? } else { Vec::new() };
         let having = if self.accept("HAVING") { Some(self.expr()?) } else { None };
         let span = self.span_from(mark);
         Ok(Select { distinct, projection, from, window, filter, group_by, partition_by, having, span })
@@ -111,7 +111,11 @@ impl Parser<'_> {
     }
 
     /// What GROUP BY and PARTITION BY take: `a, b` or `(a, b)`.
-    fn keys(&mut self) -> Result<Vec<Expr>> {
+    fn keys(&mut self, clause: &str) -> Result<Vec<Expr>> {
+        if self.is_symbol(0, "(") && self.is_symbol(1, ")") {
+            let span = self.peek().span.to(self.ahead(1).span);
+            return Err(Error::syntax(format!("{clause} requires at least one expression")).at(span));
+        }
         if !self.opens_key_list() {
             return self.list(Self::value_expr);
         }

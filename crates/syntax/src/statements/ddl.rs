@@ -3,9 +3,7 @@
 use types::{Error, Result};
 
 use crate::{
-    ast::{
-        ColumnConstraint, ColumnDef, CreateAsSelect, CreateSource, ObjectKind, Query, StatementKind,
-    },
+    ast::{ColumnConstraint, ColumnDef, CreateAsSelect, CreateSource, ObjectKind, Query, StatementKind},
     parser::Parser,
 };
 
@@ -47,7 +45,8 @@ impl Parser<'_> {
         let as_query = self.peek().span;
         if !is_source && self.accept("AS") {
             if let Some(first) = elements.first() {
-                let error = Error::syntax("a stream or table takes its columns from AS SELECT or from a list, not both");
+                let error =
+                    Error::syntax("a stream or table takes its columns from AS SELECT or from a list, not both");
                 return Err(error.at(first.span));
             }
             let query = self.continuous_query()?;

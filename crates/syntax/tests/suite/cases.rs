@@ -19,10 +19,8 @@ pub struct Case {
 
 /// All cases, or `None` with a message when the folder is absent.
 pub fn load() -> Option<Vec<Case>> {
-    let folder = std::env::var_os("MILLSTREAM_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("MILLSTREAM_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
     let folder = folder.join("conformance");
     if !folder.is_dir() {
         println!("SKIPPED: no conformance cases in {}; set MILLSTREAM_SHARED", folder.display());
@@ -52,7 +50,13 @@ fn json_cases(file: &str, document: &Value) -> Vec<Case> {
     let list = document.as_array().or_else(|| document.as_object()?.values().find_map(Value::as_array));
     let of = |case: &Value| Case {
         name: format!("{file}: {}", case["name"].as_str().unwrap_or("")),
-        texts: case["statements"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+        texts: case["statements"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
         must_not_parse: case["expectedException"]["type"].as_str().is_some_and(|ty| ty.contains("ParseFailed")),
     };
     list.into_iter().flatten().map(of).collect()
