@@ -7,3 +7,4 @@ pub mod expr;
 pub mod naming;
 pub mod plan;
 pub mod properties;
+pub mod query;

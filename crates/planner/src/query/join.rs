@@ -1,0 +1,449 @@
+//! Joins: which kind two sides make, what they are joined by, who has to move, and what the result is keyed by.
+
+use std::sync::Arc;
+
+use catalog::{KeyWindow, SourceKind};
+use formats::FormatSpec;
+use syntax::ast::{Expr, Join, JoinKind};
+use types::{Error, ErrorKind, Result, Span, SqlType};
+
+use super::{
+    Env, copartition, filter,
+    input::{FromSource, Input, KeyColumn, KeyName, KeyOrigin, Partitioning, column},
+    on::{self, Equality, On},
+    relation, resolve,
+    resolve::resolve,
+    select,
+    text::{self, Style},
+};
+use crate::{
+    expr::{Scope, ScopeColumn},
+    plan::{BoundExpr, FieldDef, Fields, Plan, PlanNode},
+};
+
+/// Plan a join.
+pub(super) fn plan(env: &Env<'_>, join: &Join) -> Result<Input> {
+    let left = relation::plan(env, &join.left)?;
+    let right = relation::plan(env, &join.right)?;
+    check_aliases(&left, &right, join.span)?;
+    let scope = both(&left, &right);
+    let condition = resolve(&join.on, &scope, "JOIN ON", &[])?;
+    let mut on = on::analyze(env, &condition, &left, &right)?;
+    check_formats(&left, &right, join.span)?;
+    let rest = std::mem::take(&mut on.rest);
+    if let Some(rest) = rest.first()
+        && join.kind != JoinKind::Inner
+    {
+        let message = format!(
+            "a condition besides the equality in ON of an outer join: {}",
+            text::write(rest, Style::Qualified)
+        );
+        return Err(Error::unsupported(message).at(rest.span));
+    }
+    let joined = match (left.plan.kind, right.plan.kind) {
+        (SourceKind::Stream, SourceKind::Stream) => stream_stream(env, join, left, right, on)?,
+        (SourceKind::Stream, SourceKind::Table) => stream_table(env, join, left, right, on)?,
+        (SourceKind::Table, SourceKind::Table) => table_table(env, join, left, right, on)?,
+        (SourceKind::Table, SourceKind::Stream) => return Err(table_stream(join, &left, &right, &on)),
+    };
+    match resolve::conjunction(rest) {
+        Some(rest) => filter::apply(env, joined, &rest, "JOIN ON"),
+        None => Ok(joined),
+    }
+}
+
+fn check_aliases(left: &Input, right: &Input, span: Span) -> Result<()> {
+    let twice = right.sources.iter().find(|r| left.source(&r.alias).is_some());
+    match twice {
+        Some(source) => {
+            let message = format!("joins need different names for multiple occurrences of the same source: {}", source.alias);
+            Err(Error::new(ErrorKind::User, "42712", message).at(span).with_hint("give each an alias: FROM a x JOIN a y"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The KAFKA format names no columns, so ksqlDB keeps it out of joins.
+fn check_formats(left: &Input, right: &Input, span: Span) -> Result<()> {
+    let kafka = |s: &&FromSource| s.source.as_ref().is_some_and(|s| s.value_format.name == "KAFKA");
+    let names: Vec<&str> = left.sources.iter().chain(&right.sources).filter(kafka).map(|s| s.alias.as_str()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "Source(s) {} are using the 'KAFKA' value format. This format does not support JOIN",
+        names.join(", ")
+    );
+    Err(Error::unsupported(message).at(span).with_hint("copy the source to another VALUE_FORMAT first"))
+}
+
+fn both(left: &Input, right: &Input) -> Scope {
+    let width = left.plan.fields.columns.len();
+    let moved = right.scope.columns.iter().map(|c| ScopeColumn { position: c.position + width, ..c.clone() });
+    Scope { columns: left.scope.columns.iter().cloned().chain(moved).collect() }
+}
+
+fn stream_stream(env: &Env<'_>, join: &Join, left: Input, right: Input, on: On) -> Result<Input> {
+    let Some(within) = join.within else {
+        let error = Error::invalid("Stream-stream joins must have a WITHIN clause specified. None was provided");
+        return Err(error.at(join.span).with_hint("write WITHIN 1 HOUR, say, before ON"));
+    };
+    check_one_condition(&on, join.span)?;
+    let pair = Pair::new(env, join, left, right, on.equalities)?;
+    let Pair { left, right, left_key, right_key, .. } = &pair;
+    let node = PlanNode::StreamStreamJoin {
+        left: Box::new(left.plan.clone()),
+        right: Box::new(right.plan.clone()),
+        kind: join.kind,
+        left_key: left_key.clone(),
+        right_key: right_key.clone(),
+        before_ms: within.before_ms,
+        after_ms: within.after_ms,
+        grace_ms: within.grace_ms,
+    };
+    Ok(pair.keyed(join.kind, node, SourceKind::Stream))
+}
+
+fn stream_table(env: &Env<'_>, join: &Join, left: Input, right: Input, mut on: On) -> Result<Input> {
+    check_no_within(join, "stream-table")?;
+    if matches!(join.kind, JoinKind::Right | JoinKind::Full) {
+        let message = format!("{} of a stream with a table is not supported", kind_name(join.kind));
+        let hint = "only the stream's rows make results: INNER and LEFT joins can do that";
+        return Err(Error::unsupported(message).at(join.span).with_hint(hint));
+    }
+    if !order_by_key(&mut on.equalities, &right) {
+        check_one_condition(&on, join.span)?;
+        let got = on.equalities.first().map_or("", |e| e.text.as_str());
+        let message =
+            format!("Invalid join condition: stream-table joins require to join on the table's primary key. Got {got}");
+        return Err(Error::invalid(message).at(on_span(&on)));
+    }
+    let pair = Pair::new(env, join, left, right, on.equalities)?;
+    let node = PlanNode::StreamTableJoin {
+        left: Box::new(pair.left.plan.clone()),
+        right: Box::new(pair.right.plan.clone()),
+        kind: join.kind,
+        left_key: pair.left_key.clone(),
+        right_key: pair.right_key.clone(),
+    };
+    Ok(pair.keyed_by_left(node))
+}
+
+fn table_table(env: &Env<'_>, join: &Join, left: Input, right: Input, mut on: On) -> Result<Input> {
+    check_no_within(join, "table-table")?;
+    if !order_by_key(&mut on.equalities, &right) {
+        check_one_condition(&on, join.span)?;
+        let got = on.equalities.first().map_or("", |e| e.text.as_str());
+        let message = format!(
+            "Invalid join condition: table-table joins require to join on the primary key of the right input table. Got \
+             {got}"
+        );
+        return Err(Error::invalid(message).at(on_span(&on)));
+    }
+    if !is_key(&on.equalities, &left) {
+        return foreign_key(join, left, right, &on);
+    }
+    let pair = Pair::new(env, join, left, right, on.equalities)?;
+    let node = PlanNode::TableTableJoin {
+        left: Box::new(pair.left.plan.clone()),
+        right: Box::new(pair.right.plan.clone()),
+        kind: join.kind,
+        left_key: pair.left_key.clone(),
+        right_key: pair.right_key.clone(),
+    };
+    Ok(pair.keyed(join.kind, node, SourceKind::Table))
+}
+
+fn foreign_key(join: &Join, left: Input, right: Input, on: &On) -> Result<Input> {
+    let (Some(pointer), 1) = (on.equalities.first(), on.equalities.len()) else {
+        return Err(Error::unsupported("a foreign key of several columns").at(join.span));
+    };
+    if !left.is_single() {
+        let message = format!(
+            "Invalid join condition: foreign-key table-table joins are not supported as part of n-way joins. Got {}",
+            pointer.text
+        );
+        return Err(Error::unsupported(message).at(pointer.span).with_hint("make a table of the first join"));
+    }
+    if matches!(join.kind, JoinKind::Right | JoinKind::Full) {
+        let message = format!("{} on a foreign key is not supported", kind_name(join.kind));
+        return Err(Error::unsupported(message).at(join.span));
+    }
+    check_windows(&left, &right, join.span)?;
+    let (Some(right_key), true) = (right.key.first(), !left.key.is_empty()) else {
+        return Err(Error::internal("a table has no key").at(join.span));
+    };
+    let node = PlanNode::ForeignKeyJoin {
+        left: Box::new(left.plan.clone()),
+        right: Box::new(right.plan.clone()),
+        kind: join.kind,
+        left_key: left.key.iter().map(|k| Arc::clone(&k.value)).collect(),
+        foreign_key: Arc::clone(&pointer.left_bound.expr),
+        right_key: Arc::clone(&right_key.value),
+        right_key_format: right.key_format.clone(),
+        right_source: match &right.partitioning {
+            Partitioning::Like(source) => Some(Arc::clone(source)),
+            Partitioning::Widest => None,
+        },
+    };
+    let scope = both(&left, &right);
+    let mut fields = left.plan.fields.clone();
+    fields.columns.extend(right.plan.fields.columns.iter().map(|c| FieldDef { key: false, ..c.clone() }));
+    let qualified = |k: KeyColumn| {
+        let names = k.names.into_iter().map(|n| KeyName { text: text::write(&n.expr, Style::Qualified), ..n });
+        KeyColumn { names: names.collect(), ..k }
+    };
+    Ok(Input {
+        plan: Plan { node, fields, kind: SourceKind::Table, windowed: left.plan.windowed },
+        scope,
+        sources: left.sources.into_iter().chain(right.sources).collect(),
+        key: left.key.into_iter().map(qualified).collect(),
+        key_origin: KeyOrigin::ForeignKeyJoin,
+        key_format: left.key_format,
+        partitioning: left.partitioning,
+        first: left.first,
+    })
+}
+
+fn table_stream(join: &Join, left: &Input, right: &Input, on: &On) -> Error {
+    let first = on.equalities.first();
+    let l = first.map_or_else(String::new, |e| on::source_name(&e.left, &left.sources));
+    let r = first.map_or_else(String::new, |e| on::source_name(&e.right, &right.sources));
+    let kind = match join.kind {
+        JoinKind::Inner => "[INNER] JOIN",
+        JoinKind::Left => "LEFT [OUTER] JOIN",
+        JoinKind::Right => "RIGHT [OUTER] JOIN",
+        JoinKind::Full => "FULL [OUTER] JOIN",
+    };
+    let message =
+        format!("Invalid join order: table-stream joins are not supported; only stream-table joins. Got {l} {kind} {r}");
+    Error::invalid(message).at(join.span).with_hint("write the stream first")
+}
+
+fn kind_name(kind: JoinKind) -> &'static str {
+    match kind {
+        JoinKind::Inner => "INNER JOIN",
+        JoinKind::Left => "LEFT OUTER JOIN",
+        JoinKind::Right => "RIGHT OUTER JOIN",
+        JoinKind::Full => "FULL OUTER JOIN",
+    }
+}
+
+fn on_span(on: &On) -> Span {
+    on.equalities.first().map(|e| e.span).unwrap_or_default()
+}
+
+fn check_one_condition(on: &On, span: Span) -> Result<()> {
+    if on.equalities.len() <= 1 {
+        return Ok(());
+    }
+    let message = format!("Invalid join condition: joins on multiple conditions are not supported. Got {}", on.text);
+    Err(Error::unsupported(message).at(span).with_hint("join on one and put the others into WHERE"))
+}
+
+fn check_no_within(join: &Join, what: &str) -> Result<()> {
+    match join.within {
+        Some(within) => {
+            let message = format!("WITHIN is for joins of two streams; a {what} join is not windowed");
+            Err(Error::invalid(message).at(within.span).with_hint("leave WITHIN away"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether the right sides are the whole key of `right`; brings them into its order if they are.
+fn order_by_key(equalities: &mut Vec<Equality>, right: &Input) -> bool {
+    if equalities.len() != right.key.len() {
+        return false;
+    }
+    let place = |e: &Equality| right.key.iter().position(|k| means(k, &e.right));
+    let mut places: Vec<usize> = equalities.iter().filter_map(place).collect();
+    places.sort_unstable();
+    places.dedup();
+    if places.len() != right.key.len() {
+        return false;
+    }
+    equalities.sort_by_key(|e| place(e));
+    true
+}
+
+/// Whether the left sides are the key of `left`, in its order.
+fn is_key(equalities: &[Equality], left: &Input) -> bool {
+    equalities.len() == left.key.len() && equalities.iter().zip(&left.key).all(|(e, k)| means(k, &e.left))
+}
+
+fn means(key: &KeyColumn, expr: &Expr) -> bool {
+    let wanted = text::identity(expr);
+    key.names.iter().any(|n| text::identity(&n.expr) == wanted)
+}
+
+fn check_windows(left: &Input, right: &Input, span: Span) -> Result<()> {
+    let name = |side: &Input| side.sources.first().map_or("", |s| s.alias.as_str()).to_owned();
+    let (l, r) = (left.plan.windowed, right.plan.windowed);
+    let session = |w: Option<KeyWindow>| matches!(w, Some(KeyWindow::Session));
+    let (l_name, r_name) = (select::window_name(l), select::window_name(r));
+    if l.is_some() != r.is_some() {
+        let message = format!(
+            "Can not join windowed source to non-windowed source: `{}` is {l_name} windowed, `{}` is {r_name} windowed",
+            name(left),
+            name(right)
+        );
+        return Err(Error::invalid(message).at(span));
+    }
+    if session(l) != session(r) {
+        let message = format!("Incompatible windowed sources: `{}` is {l_name}, `{}` is {r_name}", name(left), name(right));
+        let hint = "session windows can only be joined to session windows, time windows to time windows";
+        return Err(Error::invalid(message).at(span).with_hint(hint));
+    }
+    Ok(())
+}
+
+/// Two sides, moved to where their keys meet.
+struct Pair {
+    left: Input,
+    right: Input,
+    left_key: Vec<BoundExpr>,
+    right_key: Vec<BoundExpr>,
+    key_format: FormatSpec,
+    partitioning: Partitioning,
+    /// For each equality: its type, and the names by which the result's key can be selected.
+    keys: Vec<(SqlType, Vec<KeyName>)>,
+}
+
+impl Pair {
+    fn new(env: &Env<'_>, join: &Join, left: Input, right: Input, equalities: Vec<Equality>) -> Result<Pair> {
+        check_windows(&left, &right, join.span)?;
+        let keyed = |equalities: &[Equality], side: &Input, expr: fn(&Equality) -> &Expr| {
+            let matches = equalities.iter().zip(&side.key).all(|(e, k)| means(k, expr(e)));
+            equalities.len() == side.key.len() && matches
+        };
+        let left_keyed = keyed(&equalities, &left, |e| &e.left);
+        let right_keyed = keyed(&equalities, &right, |e| &e.right);
+        let mut keys = Vec::with_capacity(equalities.len());
+        for (at, equality) in equalities.iter().enumerate() {
+            let mut names = names_of(&equality.left, left.key.get(at).filter(|_| left_keyed));
+            names.extend(names_of(&equality.right, right.key.get(at).filter(|_| right_keyed)));
+            let ty = equality.left_bound.ty.clone();
+            let ty = ty.ok_or_else(|| Error::internal("a join key has no type").at(equality.span))?;
+            keys.push((ty, names));
+        }
+        let value = |side: &Input, keyed: bool, at: usize, bound: &BoundExpr| match side.key.get(at) {
+            Some(key) if keyed => Arc::clone(&key.value),
+            _ => Arc::clone(bound),
+        };
+        let pairs = equalities.iter().enumerate();
+        let left_key: Vec<_> =
+            pairs.clone().map(|(at, e)| value(&left, left_keyed, at, &e.left_bound.expr)).collect();
+        let right_key: Vec<_> = pairs.map(|(at, e)| value(&right, right_keyed, at, &e.right_bound.expr)).collect();
+        let types: Vec<SqlType> = keys.iter().map(|(ty, _)| ty.clone()).collect();
+        let sides = copartition::Sides { left, right, left_key, right_key, left_keyed, right_keyed };
+        let met = copartition::meet(env, sides, &types, join.span)?;
+        let mut pair = Pair {
+            left: met.left,
+            right: met.right,
+            left_key: met.left_key,
+            right_key: met.right_key,
+            key_format: met.key_format,
+            partitioning: met.partitioning,
+            keys,
+        };
+        pair.add_windows();
+        Ok(pair)
+    }
+
+    /// Windowed sides match window by window.
+    fn add_windows(&mut self) {
+        let session = matches!(self.left.plan.windowed, Some(KeyWindow::Session));
+        let (Some(l), Some(r)) = (self.left.window_bounds(), self.right.window_bounds()) else { return };
+        self.left_key.push(column(&self.left.plan.fields, l.0));
+        self.right_key.push(column(&self.right.plan.fields, r.0));
+        if session {
+            self.left_key.push(column(&self.left.plan.fields, l.1));
+            self.right_key.push(column(&self.right.plan.fields, r.1));
+        }
+    }
+
+    /// The result of a join whose node gives the key as columns of its own.
+    fn keyed(self, kind: JoinKind, node: PlanNode, result: SourceKind) -> Input {
+        let windowed = self.left.plan.windowed;
+        let mut scope = both(&self.left, &self.right);
+        let sides = self.left.plan.fields.columns.iter().chain(&self.right.plan.fields.columns);
+        let mut fields = Fields { columns: sides.map(|c| FieldDef { key: false, ..c.clone() }).collect() };
+        let mut key = Vec::with_capacity(self.keys.len());
+        for (ty, names) in &self.keys {
+            let synthetic = kind == JoinKind::Full || names.is_empty();
+            let position = fields.columns.len();
+            let names = if synthetic {
+                let name = synthetic_name(&scope);
+                let expr = resolve::named(None, &name, Span::default());
+                let column = ScopeColumn { qualifier: None, name: name.clone(), ty: ty.clone(), position, hidden: false };
+                scope.columns.push(column);
+                vec![KeyName { expr, text: name }]
+            } else {
+                names.clone()
+            };
+            let name = names.first().map(|n| n.text.clone()).unwrap_or_default();
+            fields.columns.push(FieldDef { qualifier: None, name, ty: ty.clone(), key: true, hidden: !synthetic });
+            key.push(KeyColumn { names, value: column(&fields, position), ty: ty.clone(), synthetic });
+        }
+        for name in ["WINDOWSTART", "WINDOWEND"].iter().take(self.left_key.len().saturating_sub(self.keys.len())) {
+            let position = fields.columns.len();
+            let (name, ty) = ((*name).to_owned(), SqlType::BigInt);
+            scope.columns.push(ScopeColumn { qualifier: None, name: name.clone(), ty: ty.clone(), position, hidden: true });
+            fields.columns.push(FieldDef { qualifier: None, name, ty, key: false, hidden: true });
+        }
+        let plan = Plan { node, fields, kind: result, windowed };
+        self.input(plan, scope, key)
+    }
+
+    /// The result of a stream-table join: keyed by the stream's side.
+    fn keyed_by_left(self, node: PlanNode) -> Input {
+        let scope = both(&self.left, &self.right);
+        let mut fields = self.left.plan.fields.clone();
+        fields.columns.extend(self.right.plan.fields.columns.iter().map(|c| FieldDef { key: false, ..c.clone() }));
+        let keys = self.keys.iter().zip(&self.left_key).map(|((ty, names), value)| KeyColumn {
+            names: names.clone(),
+            value: Arc::clone(value),
+            ty: ty.clone(),
+            synthetic: false,
+        });
+        let keys = keys.collect();
+        let plan = Plan { node, fields, kind: SourceKind::Stream, windowed: self.left.plan.windowed };
+        self.input(plan, scope, keys)
+    }
+
+    fn input(self, plan: Plan, scope: Scope, key: Vec<KeyColumn>) -> Input {
+        Input {
+            plan,
+            scope,
+            sources: self.left.sources.into_iter().chain(self.right.sources).collect(),
+            key,
+            key_origin: KeyOrigin::Join,
+            key_format: self.key_format,
+            partitioning: self.partitioning,
+            first: self.left.first,
+        }
+    }
+}
+
+/// The names that the key gets from one side: those of its key, if that is what it is joined by, or the column's.
+fn names_of(expr: &Expr, key: Option<&KeyColumn>) -> Vec<KeyName> {
+    let qualified = |expr: &Expr| KeyName { expr: expr.clone(), text: text::write(expr, Style::Qualified) };
+    match key {
+        Some(key) => key.names.iter().map(|n| qualified(&n.expr)).filter(|n| resolve::as_column(&n.expr).is_some()).collect(),
+        None if resolve::as_column(expr).is_some() => vec![qualified(expr)],
+        None => Vec::new(),
+    }
+}
+
+/// ROWKEY, or ROWKEY_n if the sources have that name already.
+fn synthetic_name(scope: &Scope) -> String {
+    let taken = |name: &str| scope.columns.iter().any(|c| c.name == name);
+    let mut name = "ROWKEY".to_owned();
+    let mut n = 0_usize;
+    while taken(&name) {
+        n += 1;
+        name = format!("ROWKEY_{n}");
+    }
+    name
+}

@@ -1,0 +1,247 @@
+//! Columns that nobody above reads are taken out before rows are kept or sent: below exchanges and joins.
+//!
+//! Sources stay as they are, since the columns of theirs that nobody reads are never decoded.
+
+use std::collections::BTreeSet;
+
+use catalog::SourceKind;
+
+use super::input::column;
+use crate::{
+    expr::{columns_used, remap},
+    plan::{AggregateCall, BoundExpr, Fields, Plan, PlanNode, TableCall},
+};
+
+/// `plan` with all of its columns, and below it only what they need.
+pub(super) fn prune(plan: Plan) -> Plan {
+    let all = (0..plan.fields.columns.len()).collect();
+    narrow(plan, &all, false).plan
+}
+
+/// A plan with some of its former columns.
+struct Pruned {
+    plan: Plan,
+    /// Former positions of its columns, in order; `None`: all, as they were.
+    kept: Option<Vec<usize>>,
+}
+
+impl Pruned {
+    fn whole(plan: Plan) -> Pruned {
+        Pruned { plan, kept: None }
+    }
+
+    /// Where the column is that was at `at`. Columns that were asked for are there.
+    fn at(&self, at: usize) -> usize {
+        match &self.kept {
+            None => at,
+            Some(kept) => kept.binary_search(&at).unwrap_or(at),
+        }
+    }
+
+    fn expr(&self, expr: &BoundExpr) -> BoundExpr {
+        if self.kept.is_none() { expr.clone() } else { remap(expr, &|at| self.at(at)) }
+    }
+
+    fn exprs(&self, exprs: &[BoundExpr]) -> Vec<BoundExpr> {
+        exprs.iter().map(|e| self.expr(e)).collect()
+    }
+}
+
+fn used(exprs: &[BoundExpr]) -> BTreeSet<usize> {
+    exprs.iter().flat_map(columns_used).collect()
+}
+
+/// Batches without columns could not say how many rows they have.
+fn at_least_one(kept: Vec<usize>) -> Vec<usize> {
+    if kept.is_empty() { vec![0] } else { kept }
+}
+
+fn subset(fields: &Fields, kept: &[usize]) -> Fields {
+    Fields { columns: kept.iter().filter_map(|at| fields.columns.get(*at).cloned()).collect() }
+}
+
+/// `plan` with at least the columns `need`; `exactly`: and with no others, if a projection is worth it.
+fn narrow(plan: Plan, need: &BTreeSet<usize>, exactly: bool) -> Pruned {
+    let mut need = need.clone();
+    if plan.kind == SourceKind::Table {
+        need.extend(plan.fields.columns.iter().enumerate().filter(|(_, c)| c.key).map(|(at, _)| at));
+    }
+    let pruned = node(plan, &need);
+    if !exactly {
+        return pruned;
+    }
+    let wanted: Vec<usize> = need.into_iter().collect();
+    let table_source = matches!(pruned.plan.node, PlanNode::Source { .. }) && pruned.plan.kind == SourceKind::Table;
+    if table_source || wanted.is_empty() || wanted.len() >= pruned.plan.fields.columns.len() {
+        return pruned;
+    }
+    let exprs = wanted.iter().map(|at| column(&pruned.plan.fields, pruned.at(*at))).collect();
+    let places: Vec<usize> = wanted.iter().map(|at| pruned.at(*at)).collect();
+    let fields = subset(&pruned.plan.fields, &places);
+    let (kind, windowed) = (pruned.plan.kind, pruned.plan.windowed);
+    let node = PlanNode::Project { input: Box::new(pruned.plan), exprs };
+    Pruned { plan: Plan { node, fields, kind, windowed }, kept: Some(wanted) }
+}
+
+fn node(plan: Plan, need: &BTreeSet<usize>) -> Pruned {
+    let Plan { node, fields, kind, windowed } = plan;
+    let same = |node: PlanNode, fields: Fields| Plan { node, fields, kind, windowed };
+    match node {
+        node @ PlanNode::Source { .. } => Pruned::whole(same(node, fields)),
+        PlanNode::Filter { input, predicate } => {
+            let mut need = need.clone();
+            need.extend(columns_used(&predicate));
+            let below = narrow(*input, &need, false);
+            let predicate = below.expr(&predicate);
+            let fields = below.plan.fields.clone();
+            Pruned { plan: same(PlanNode::Filter { input: Box::new(below.plan), predicate }, fields), kept: below.kept }
+        }
+        PlanNode::Project { input, exprs } => {
+            let kept = at_least_one((0..exprs.len()).filter(|at| need.contains(at)).collect());
+            let exprs: Vec<BoundExpr> = kept.iter().filter_map(|at| exprs.get(*at).cloned()).collect();
+            let below = narrow(*input, &used(&exprs), false);
+            let exprs = below.exprs(&exprs);
+            let fields = subset(&fields, &kept);
+            Pruned { plan: same(PlanNode::Project { input: Box::new(below.plan), exprs }, fields), kept: Some(kept) }
+        }
+        PlanNode::FlatMap { input, calls } => flat_map(*input, calls, need, &same, &fields),
+        PlanNode::Exchange { input, by, key_format, partitions_like, nulls } => {
+            let mut need = need.clone();
+            need.extend(used(&by));
+            let below = narrow(*input, &need, true);
+            let by = below.exprs(&by);
+            let fields = below.plan.fields.clone();
+            let node = PlanNode::Exchange { input: Box::new(below.plan), by, key_format, partitions_like, nulls };
+            Pruned { plan: same(node, fields), kept: below.kept }
+        }
+        PlanNode::Aggregate { input, group_by, aggregates, window, emit_final, keep_null_keys } => {
+            let mut below_need = used(&group_by);
+            for call in &aggregates {
+                below_need.extend(used(&call.args));
+                below_need.extend(call.filter.iter().flat_map(columns_used));
+            }
+            let below = narrow(*input, &below_need, false);
+            let group_by = below.exprs(&group_by);
+            let moved = |call: AggregateCall| AggregateCall {
+                args: below.exprs(&call.args),
+                filter: call.filter.as_ref().map(|f| below.expr(f)),
+                ..call
+            };
+            let aggregates = aggregates.into_iter().map(moved).collect();
+            let input = Box::new(below.plan);
+            let node = PlanNode::Aggregate { input, group_by, aggregates, window, emit_final, keep_null_keys };
+            Pruned::whole(same(node, fields))
+        }
+        PlanNode::UnionAll { inputs } => {
+            let kept = at_least_one(need.iter().copied().collect());
+            let inputs: Vec<Plan> = inputs.into_iter().map(|i| exact(i, &kept)).collect();
+            let fields = subset(&fields, &kept);
+            Pruned { plan: same(PlanNode::UnionAll { inputs }, fields), kept: Some(kept) }
+        }
+        join => joins(join, need, &same, &fields),
+    }
+}
+
+/// A part of a union with exactly those columns.
+fn exact(plan: Plan, kept: &[usize]) -> Plan {
+    let pruned = narrow(plan, &kept.iter().copied().collect(), true);
+    let places: Vec<usize> = kept.iter().map(|at| pruned.at(*at)).collect();
+    if places.len() == pruned.plan.fields.columns.len() && places.iter().enumerate().all(|(i, at)| i == *at) {
+        return pruned.plan;
+    }
+    let exprs = places.iter().map(|at| column(&pruned.plan.fields, *at)).collect();
+    let fields = subset(&pruned.plan.fields, &places);
+    let (kind, windowed) = (pruned.plan.kind, pruned.plan.windowed);
+    Plan { node: PlanNode::Project { input: Box::new(pruned.plan), exprs }, fields, kind, windowed }
+}
+
+fn flat_map(
+    input: Plan,
+    calls: Vec<TableCall>,
+    need: &BTreeSet<usize>,
+    same: &dyn Fn(PlanNode, Fields) -> Plan,
+    fields: &Fields,
+) -> Pruned {
+    let width = input.fields.columns.len();
+    let mut below_need: BTreeSet<usize> = need.iter().copied().filter(|at| *at < width).collect();
+    for call in &calls {
+        below_need.extend(used(&call.args));
+    }
+    let below = narrow(input, &below_need, false);
+    let moved = calls.into_iter().map(|call| TableCall { args: below.exprs(&call.args), ..call });
+    let calls: Vec<TableCall> = moved.collect();
+    let mut kept = below.kept.clone().unwrap_or_else(|| (0..width).collect());
+    kept.extend(width..fields.columns.len());
+    let fields = subset(fields, &kept);
+    Pruned { plan: same(PlanNode::FlatMap { input: Box::new(below.plan), calls }, fields), kept: Some(kept) }
+}
+
+/// The two sides of a join, each with what is read of it.
+struct Sides {
+    left: Pruned,
+    right: Pruned,
+    kept: Vec<usize>,
+}
+
+fn sides(left: Plan, right: Plan, need: &BTreeSet<usize>, left_uses: &[BoundExpr], right_uses: &[BoundExpr]) -> Sides {
+    let (width, both) = (left.fields.columns.len(), left.fields.columns.len() + right.fields.columns.len());
+    let mut left_need = used(left_uses);
+    left_need.extend(need.iter().copied().filter(|at| *at < width));
+    let mut right_need = used(right_uses);
+    right_need.extend(need.iter().copied().filter(|at| *at >= width && *at < both).map(|at| at - width));
+    let right_width = both - width;
+    let left = narrow(left, &left_need, true);
+    let right = narrow(right, &right_need, true);
+    let mut kept = left.kept.clone().unwrap_or_else(|| (0..width).collect());
+    let right_kept = right.kept.clone().unwrap_or_else(|| (0..right_width).collect());
+    kept.extend(right_kept.into_iter().map(|at| at + width));
+    Sides { left, right, kept }
+}
+
+fn joins(node: PlanNode, need: &BTreeSet<usize>, same: &dyn Fn(PlanNode, Fields) -> Plan, fields: &Fields) -> Pruned {
+    let all = fields.columns.len();
+    match node {
+        PlanNode::StreamTableJoin { left, right, kind, left_key, right_key } => {
+            let s = sides(*left, *right, need, &left_key, &right_key);
+            let (left_key, right_key) = (s.left.exprs(&left_key), s.right.exprs(&right_key));
+            let (left, right) = (Box::new(s.left.plan), Box::new(s.right.plan));
+            let node = PlanNode::StreamTableJoin { left, right, kind, left_key, right_key };
+            Pruned { plan: same(node, subset(fields, &s.kept)), kept: Some(s.kept) }
+        }
+        PlanNode::StreamStreamJoin { left, right, kind, left_key, right_key, before_ms, after_ms, grace_ms } => {
+            let width = left.fields.columns.len() + right.fields.columns.len();
+            let mut s = sides(*left, *right, need, &left_key, &right_key);
+            s.kept.extend(width..all);
+            let (left_key, right_key) = (s.left.exprs(&left_key), s.right.exprs(&right_key));
+            let (left, right) = (Box::new(s.left.plan), Box::new(s.right.plan));
+            let node =
+                PlanNode::StreamStreamJoin { left, right, kind, left_key, right_key, before_ms, after_ms, grace_ms };
+            Pruned { plan: same(node, subset(fields, &s.kept)), kept: Some(s.kept) }
+        }
+        PlanNode::TableTableJoin { left, right, kind, left_key, right_key } => {
+            let width = left.fields.columns.len() + right.fields.columns.len();
+            let mut s = sides(*left, *right, need, &left_key, &right_key);
+            s.kept.extend(width..all);
+            let (left_key, right_key) = (s.left.exprs(&left_key), s.right.exprs(&right_key));
+            let (left, right) = (Box::new(s.left.plan), Box::new(s.right.plan));
+            let node = PlanNode::TableTableJoin { left, right, kind, left_key, right_key };
+            Pruned { plan: same(node, subset(fields, &s.kept)), kept: Some(s.kept) }
+        }
+        PlanNode::ForeignKeyJoin {
+            left, right, kind, left_key, foreign_key, right_key, right_key_format, right_source,
+        } => {
+            let mut left_uses = left_key.clone();
+            left_uses.push(foreign_key.clone());
+            let s = sides(*left, *right, need, &left_uses, std::slice::from_ref(&right_key));
+            let (left_key, foreign_key) = (s.left.exprs(&left_key), s.left.expr(&foreign_key));
+            let right_key = s.right.expr(&right_key);
+            let (left, right) = (Box::new(s.left.plan), Box::new(s.right.plan));
+            let node = PlanNode::ForeignKeyJoin {
+                left, right, kind, left_key, foreign_key, right_key, right_key_format, right_source,
+            };
+            Pruned { plan: same(node, subset(fields, &s.kept)), kept: Some(s.kept) }
+        }
+        // Every other node has been taken care of; left as it is, it is right.
+        node => Pruned::whole(same(node, fields.clone())),
+    }
+}
