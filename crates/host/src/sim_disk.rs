@@ -90,8 +90,7 @@ impl SimDisk {
         SimDisk::with(rng.random(), self.shared.tracked, names)
     }
 
-    /// The disk after the process was killed: everything written is there, also what was not synced. (It counts as
-    /// synced from here on.)
+    /// The disk after the process was killed: everything written is there, and what was not synced still is not.
     pub fn kill(&self) -> SimDisk {
         let mut rng = self.shared.rng.lock();
         let names = self.shared.names.lock().after_kill();

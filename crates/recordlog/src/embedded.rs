@@ -157,10 +157,7 @@ impl EmbeddedLog {
         let root = dir.as_ref().to_path_buf();
         let topics_dir = root.join("topics");
         let disk = Arc::clone(&host.disk);
-        let is_new = !disk.exists(&topics_dir).map_err(|error| io("open the log", &error))?;
-        if is_new {
-            make_dirs(&host, &topics_dir).map_err(|error| io(&format!("make {}", topics_dir.display()), &error))?;
-        }
+        make_dirs(&host, &topics_dir).map_err(|error| io(&format!("make {}", topics_dir.display()), &error))?;
         let lock = disk.lock(&root.join("lock")).map_err(|error| {
             let busy = error.kind() == std::io::ErrorKind::WouldBlock;
             let what = format!("lock {}", root.display());
@@ -291,12 +288,14 @@ impl Drop for EmbeddedLog {
     }
 }
 
+/// Make the directory and those above it, durably; also when they are there, since a crash may have come between.
 fn make_dirs(host: &Host, topics_dir: &Path) -> std::io::Result<()> {
     host.disk.create_dir_all(topics_dir)?;
-    // Each directory that may be new has its name in the one above.
-    for dir in topics_dir.ancestors().skip(1).take(3) {
-        if !dir.as_os_str().is_empty() {
-            host.disk.sync_dir(dir)?;
+    for dir in topics_dir.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty()) {
+        match host.disk.sync_dir(dir) {
+            // Far above there may be directories that we may pass but not open; those we did not make.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => break,
+            other => other?,
         }
     }
     Ok(())

@@ -136,14 +136,9 @@ impl Crash {
             let promised = self.settings.durability == Durability::Fsync || !power_lost;
             let lost = self.acknowledged.iter().find(|written| !whole(written));
             assert!(!promised || lost.is_none(), "commit {} was acknowledged", lost.unwrap().commit);
-            let mut last_whole = true;
             for written in &self.begun {
                 assert!(whole(written) || counts[written.commit] == 0, "commit {} is torn", written.commit);
-                // Within one life of the log, what is lost are the last commits, all of them from one on; a commit
-                // that failed at a crash may be missing in between.
-                last_whole &= whole(written);
             }
-            let _ = last_whole;
         }
         // What was not there after a crash will not come back; forget it.
         self.acknowledged.retain(|written| counts[written.commit] == written.records);

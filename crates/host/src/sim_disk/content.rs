@@ -8,7 +8,7 @@ use rand::{Rng, rngs::StdRng};
 const SECTOR_BYTES: usize = 512;
 
 /// The bytes of a file.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Content {
     bytes: Vec<u8>,
     /// Oldest first.
@@ -16,6 +16,7 @@ pub(super) struct Content {
 }
 
 /// How to take back one change.
+#[derive(Clone)]
 enum Undo {
     /// A write over `old` (shorter than `length` where the file grew).
     Write { position: usize, length: usize, old: Vec<u8>, file_length: usize },
@@ -76,11 +77,6 @@ impl Content {
         let byte = byte.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
         *byte ^= mask;
         Ok(())
-    }
-
-    /// What a killed process leaves.
-    pub(super) fn after_kill(&self) -> Content {
-        Content { bytes: self.bytes.clone(), unsynced: Vec::new() }
     }
 
     /// What a loss of power leaves.

@@ -170,8 +170,15 @@ impl Names {
 
     pub(super) fn after_kill(&self) -> Names {
         let mut copies = Copies::default();
-        let now: Entries = self.now.iter().map(|(path, node)| (path.clone(), copies.kill(node))).collect();
-        Names { durable: now.clone(), now, ..Names::default() }
+        let mut copy_all = |entries: &Entries| -> Entries {
+            entries.iter().map(|(path, node)| (path.clone(), copies.kill(node))).collect()
+        };
+        let (now, durable) = (copy_all(&self.now), copy_all(&self.durable));
+        let unsynced = self.unsynced.iter().map(|change| match change {
+            Change::Set(path, node) => Change::Set(path.clone(), copies.kill(node)),
+            other => other.clone(),
+        });
+        Names { unsynced: unsynced.collect(), now, durable, locks: BTreeSet::new() }
     }
 
     pub(super) fn after_power_loss(&self, rng: &mut StdRng) -> Names {
@@ -199,12 +206,13 @@ impl Names {
 /// Copies files once each, though two names may (after a torn rename) stand for one.
 #[derive(Default)]
 struct Copies {
-    made: Vec<(Arc<Mutex<Content>>, Arc<Mutex<Content>>)>,
+    /// By the original's address; the originals are held throughout.
+    made: BTreeMap<usize, Arc<Mutex<Content>>>,
 }
 
 impl Copies {
     fn kill(&mut self, node: &Node) -> Node {
-        self.copy(node, |content| content.after_kill())
+        self.copy(node, Content::clone)
     }
 
     fn power_loss(&mut self, node: &Node, rng: &mut StdRng) -> Node {
@@ -213,11 +221,7 @@ impl Copies {
 
     fn copy(&mut self, node: &Node, make: impl FnOnce(&Content) -> Content) -> Node {
         let Node::File(content) = node else { return Node::Dir };
-        if let Some((_, copy)) = self.made.iter().find(|(original, _)| Arc::ptr_eq(original, content)) {
-            return Node::File(Arc::clone(copy));
-        }
-        let copy = Arc::new(Mutex::new(make(&content.lock())));
-        self.made.push((Arc::clone(content), Arc::clone(&copy)));
-        Node::File(copy)
+        let made = self.made.entry(Arc::as_ptr(content).addr());
+        Node::File(Arc::clone(made.or_insert_with(|| Arc::new(Mutex::new(make(&content.lock()))))))
     }
 }

@@ -19,8 +19,8 @@ use super::{
     entry::{Entry, Part, PartBytes},
     journal::{self, Found},
     partition::{Extension, Partition},
-    segment::{SegmentFile, SegmentFiles, file_name},
-    topics::{TopicState, Topics},
+    segment::{Segment, SegmentFile, SegmentFiles, file_name},
+    topics::{TopicState, Topics, dir_of},
     writer::{io as io_error, new_segment, segment_of},
 };
 use crate::{LogError, Offset, Result};
@@ -52,7 +52,8 @@ struct Recovery<'a> {
     dirty: Vec<Arc<SegmentFile>>,
     /// Segments that entries refer to though they were not synced.
     unsynced: Vec<Arc<SegmentFile>>,
-    later: Later,
+    /// Segments that entries took away; removed when those entries are durable for certain.
+    removed: Vec<Segment>,
 }
 
 /// What later entries took away, so that it is not missed.
@@ -80,11 +81,12 @@ pub(super) fn recover(host: &Host, root: &Path, topics_dir: &Path, files: &Segme
         next_arrival: 0,
         dirty: Vec::new(),
         unsynced: Vec::new(),
-        later: Later::default(),
+        removed: Vec::new(),
     };
     recovery.start_from(image.unwrap_or_default());
     let next_number = recovery.replay_all(root, &journals)?;
     make_replayed_durable(host, root, &journals, &recovery.unsynced)?;
+    recovery.removed.iter().for_each(|segment| files.remove(&segment.file));
     let topics = recovery.by_id.into_values().map(|topic| (Arc::clone(&topic.name), topic)).collect();
     Ok(Recovered {
         topics,
@@ -123,7 +125,6 @@ fn load(disk: &dyn Disk, root: &Path, has_checkpoint: bool, from: u64) -> Result
 /// The next journal file may begin only when those before it are durable throughout, with all they refer to.
 fn make_replayed_durable(host: &Host, root: &Path, journals: &[File], unsynced: &[Arc<SegmentFile>]) -> Result<()> {
     let failed = |error: io::Error| io_error("sync the journal", &error);
-    let Some(last) = journals.last() else { return Ok(()) };
     for file in unsynced {
         let synced = host.disk.open(&file.path, host::OpenMode::ReadWrite).and_then(|handle| {
             handle.sync_data()?;
@@ -136,9 +137,12 @@ fn make_replayed_durable(host: &Host, root: &Path, journals: &[File], unsynced: 
             other => other.map_err(failed)?,
         }
     }
-    let path = journal::path_of(root, last.sequence);
-    let handle = host.disk.open(&path, host::OpenMode::ReadWrite).map_err(failed)?;
-    handle.sync_data().map_err(failed)
+    for file in journals {
+        let path = journal::path_of(root, file.sequence);
+        let handle = host.disk.open(&path, host::OpenMode::ReadWrite).map_err(failed)?;
+        handle.sync_data().map_err(failed)?;
+    }
+    Ok(())
 }
 
 impl Recovery<'_> {
@@ -198,39 +202,43 @@ impl Recovery<'_> {
     }
 
     fn replay(&mut self, root: &Path, entries: &[(u64, &[u8])], durable_through: u64, end: u64) -> Result<u64> {
-        let decode = |(number, bytes): &(u64, &'_ [u8])| Entry::decode(bytes).map(|_| *number);
-        if entries.iter().any(|entry| decode(entry).is_none()) {
-            return Err(damaged(root, "an entry of the journal is of an unknown kind"));
-        }
-        for (_, bytes) in entries {
-            if let Some(entry) = Entry::decode(bytes) {
-                self.later.note(&entry);
+        let decoded = entries.iter().map(|(number, bytes)| Some((*number, Entry::decode(bytes)?)));
+        let decoded: Option<Vec<(u64, Entry<'_>)>> = decoded.collect();
+        let decoded = decoded.ok_or_else(|| damaged(root, "an entry of the journal is of an unknown kind"))?;
+        let mut whole: &[(u64, Entry<'_>)] = &decoded;
+        let mut next_number = end;
+        // A loss of power may have taken bytes that nobody was promised; then nothing from there on counts, and what
+        // later entries took away has to be there after all.
+        loop {
+            let mut later = Later::default();
+            whole.iter().for_each(|(_, entry)| later.note(entry));
+            let mut cut = None;
+            for (index, (number, entry)) in whole.iter().enumerate() {
+                if let Entry::Appends(parts) = entry
+                    && *number > durable_through
+                    && !self.all_there(parts, &later)?
+                {
+                    cut = Some((index, *number));
+                    break;
+                }
             }
+            let Some((index, number)) = cut else { break };
+            whole = whole.get(..index).unwrap_or_default();
+            next_number = number;
         }
-        for (number, bytes) in entries {
-            let Some(entry) = Entry::decode(bytes) else { continue };
-            if let Entry::Appends(parts) = &entry
-                && *number > durable_through
-                && !self.all_there(parts)?
-            {
-                // A loss of power took bytes that nobody was promised, and everything after depends on them.
-                return Ok(*number);
-            }
-            self.apply(root, &entry)?;
-        }
-        Ok(end)
+        whole.iter().try_for_each(|(_, entry)| self.apply(root, entry))?;
+        Ok(next_number)
     }
 
     /// Whether the segments hold what the parts refer to.
-    fn all_there(&self, parts: &[Part<'_>]) -> Result<bool> {
+    fn all_there(&self, parts: &[Part<'_>], later: &Later) -> Result<bool> {
         for part in parts {
             let PartBytes::InSegment { length, crc, synced: false } = part.bytes else { continue };
-            if self.later.took(part) {
+            if later.took(part) {
                 continue;
             }
-            let Some(topic) = self.by_id.get(&part.topic_id) else { continue };
             let name = file_name(part.partition, part.segment_base, part.segment_generation);
-            let file = SegmentFile::new(topic.dir.join(name), false);
+            let file = SegmentFile::new(dir_of(self.topics_dir, part.topic_id).join(name), false);
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             let read = self.files.to_read(&file).and_then(|handle| {
                 if handle.len()?.saturating_sub(part.position) < length as u64 {
@@ -264,9 +272,7 @@ impl Recovery<'_> {
             }
             Entry::Start { topic_id, partition, start } => {
                 let (_, partition) = self.partition(root, *topic_id, *partition)?;
-                for retired in partition.state.write().retire_before(*start) {
-                    self.files.remove(&retired.file);
-                }
+                self.removed.extend(partition.state.write().retire_before(*start));
             }
             Entry::Replaced { topic_id, partition, removed, added, cleaned_to } => {
                 let (topic, partition) = self.partition(root, *topic_id, *partition)?;
@@ -276,9 +282,7 @@ impl Recovery<'_> {
                 let gone = state.replace(|meta| removed.contains(&(meta.base_offset, meta.generation)), added);
                 state.cleaned_to = *cleaned_to;
                 drop(state);
-                for segment in gone {
-                    self.files.remove(&segment.file);
-                }
+                self.removed.extend(gone);
             }
         }
         Ok(())
@@ -297,7 +301,7 @@ impl Recovery<'_> {
             let what = format!("the journal appends to {} at {}, not {}", partition.name, part.base_offset, state.end);
             return Err(damaged(root, &what));
         }
-        let named = |segment: &super::segment::Segment| {
+        let named = |segment: &Segment| {
             segment.meta.base_offset == part.segment_base && segment.meta.generation == part.segment_generation
         };
         let file = match state.segments.last().filter(|last| named(last)) {
@@ -389,7 +393,7 @@ pub(super) fn rewrite_segments(shared: &Shared, from: u64, to: u64) -> io::Resul
             let Some(partition) = partition else { continue };
             let file = {
                 let state = partition.state.read();
-                let holds = |segment: &&super::segment::Segment| {
+                let holds = |segment: &&Segment| {
                     segment.meta.base_offset == part.segment_base
                         && segment.meta.generation == part.segment_generation
                         && part.position + part.bytes.len() <= segment.meta.length

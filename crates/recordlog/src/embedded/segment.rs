@@ -228,7 +228,10 @@ impl SegmentFiles {
         }
         let synced = self.to_read(file).and_then(|handle| handle.sync_data());
         match synced {
-            Err(_) if file.removed.load(Ordering::SeqCst) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound || file.removed.load(Ordering::SeqCst) => {
+                // Compacted, retired, or its topic deleted.
+                Ok(())
+            }
             Err(error) => {
                 file.dirty.store(true, Ordering::SeqCst);
                 Err(error)

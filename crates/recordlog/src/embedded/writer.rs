@@ -276,10 +276,11 @@ impl Writer {
     pub fn sync(&mut self, shared: &Shared) -> Result<()> {
         let unsynced = std::mem::take(&mut self.unsynced);
         let synced = unsynced.iter().try_for_each(|file| {
-            if file.removed.load(Ordering::SeqCst) {
-                return Ok(());
+            match shared.files.to_read(file).and_then(|handle| handle.sync_data()) {
+                // Compacted, retired, or its topic deleted.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                other => other,
             }
-            shared.files.to_read(file).and_then(|handle| handle.sync_data())
         });
         if let Err(error) = synced.and_then(|()| sync_dirs(shared, &unsynced)) {
             self.unsynced = unsynced;
