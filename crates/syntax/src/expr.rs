@@ -323,7 +323,8 @@ impl Parser<'_> {
     /// A number under the cursor, as a literal.
     pub(crate) fn number(&mut self, negative: bool) -> Result<Literal> {
         let mark = self.mark();
-        let token = self.advance();
+        let token = self.peek().clone();
+        self.advance();
         let Tok::Number(digits) = token.tok else { return Err(Error::internal("not a number").at(token.span)) };
         if matches!(self.tok(0), Tok::Word(_)) && self.peek().start == token.end {
             self.advance();

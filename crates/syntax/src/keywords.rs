@@ -31,6 +31,22 @@ pub(crate) const NEVER_AN_ALIAS: &[&str] = &[
     "USING",
 ];
 
+/// Words of SQL that only queries that end have. Sorted.
+pub(crate) const ENDING_ONLY: &[&str] = &[
+    "CROSS",
+    "EXCEPT",
+    "INTERSECT",
+    "LATERAL",
+    "NATURAL",
+    "OFFSET",
+    "ORDER",
+    "OVER",
+    "QUALIFY",
+    "TABLESAMPLE",
+    "UNION",
+    "USING",
+];
+
 /// First words of statements. Sorted.
 pub(crate) const STATEMENTS: &[&str] = &[
     "ABORT",
@@ -201,7 +217,7 @@ mod tests {
 
     #[test]
     fn lists_are_sorted() {
-        for list in [RESERVED, NEVER_AN_ALIAS, STATEMENTS, TAKE_A_TIME_UNIT, CONTEXTUAL] {
+        for list in [RESERVED, NEVER_AN_ALIAS, ENDING_ONLY, STATEMENTS, TAKE_A_TIME_UNIT, CONTEXTUAL] {
             assert!(list.is_sorted(), "{list:?}");
         }
     }

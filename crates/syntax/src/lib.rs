@@ -11,7 +11,7 @@
 pub mod ast;
 mod dialect;
 mod expr;
-pub mod format;
+mod format;
 mod keywords;
 mod lexer;
 mod operand;
@@ -26,4 +26,4 @@ mod variables;
 
 pub use parser::{EXPRESSION_HEIGHT_MAX, NESTING_MAX};
 pub use scan::split_statements;
-pub use script::{STATEMENT_BYTES_MAX, TEXT_BYTES_MAX, parse, parse_expression, parse_schema, parse_type};
+pub use script::{Lookup, STATEMENT_BYTES_MAX, TEXT_BYTES_MAX, parse, parse_expression, parse_schema, parse_type};

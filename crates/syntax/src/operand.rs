@@ -38,7 +38,9 @@ impl Parser<'_> {
                     self.call(name)?
                 }
                 _ if self.is_name(0) => self.named(least)?,
-                _ => return Err(self.unexpected()),
+                // What these begin is an operand in other grammars than ours: subqueries, DISTINCT ON.
+                "ON" | "SELECT" | "VALUES" | "WITH" => return Err(self.unexpected()),
+                _ => return Err(self.definite(self.unexpected())),
             },
             _ => return Err(self.unexpected()),
         };

@@ -5,11 +5,13 @@
 //! also bounds what recursion may cost: a text can nest only so deep, and a tree can be only so tall, whoever walks
 //! it later.
 
+use std::cell::Cell;
+
 use types::{Error, Result, Span, did_you_mean};
 
 use crate::{
     ast::Ident,
-    keywords::{CLAUSES, STATEMENTS, is_never_an_alias, is_reserved},
+    keywords::{self, CLAUSES, ENDING_ONLY, STATEMENTS, is_never_an_alias, is_reserved},
     lexer::{Tok, Token},
     variables::Substituted,
 };
@@ -39,6 +41,7 @@ pub(crate) struct Parser<'a> {
     expected: Vec<&'static str>,
     expected_at: usize,
     implicit_alias: Option<usize>,
+    misfit: Cell<Option<Span>>,
 }
 
 impl<'a> Parser<'a> {
@@ -57,6 +60,7 @@ impl<'a> Parser<'a> {
             expected: Vec::new(),
             expected_at: 0,
             implicit_alias: None,
+            misfit: Cell::new(None),
         }
     }
 
@@ -86,10 +90,8 @@ impl<'a> Parser<'a> {
     }
 
     /// Steps over the token under the cursor.
-    pub(crate) fn advance(&mut self) -> Token {
-        let token = self.peek().clone();
+    pub(crate) fn advance(&mut self) {
         self.at = (self.at + 1).min(self.tokens.len());
-        token
     }
 
     /// From the token at `mark` to the one before the cursor.
@@ -149,7 +151,7 @@ impl<'a> Parser<'a> {
         self.note(phrase);
         let fits = phrase.split(' ').enumerate().all(|(n, word)| self.is_word(n, word));
         if fits {
-            phrase.split(' ').for_each(|_| _ = self.advance());
+            phrase.split(' ').for_each(|_| self.advance());
         }
         fits
     }
@@ -284,62 +286,86 @@ impl<'a> Parser<'a> {
     /// The error that what is under the cursor fits nothing that was asked for here.
     pub(crate) fn unexpected(&self) -> Error {
         let expected: &[&'static str] = if self.expected_at == self.at { &self.expected } else { &[] };
-        // `SELECT a FORM s`: the misspelt keyword was taken for an alias.
-        if let Some(alias) = self.implicit_alias.filter(|alias| alias + 1 == self.at)
-            && let Some(token) = self.tokens.get(alias)
-            && let Tok::Word(word) = &token.tok
-            && let Some(meant) = nearest(word, expected)
+        // `GROUP a`: half of a phrase is there.
+        if let Tok::Word(word) = self.tok(0)
+            && let Some((_, rest)) = expected.iter().filter_map(|what| what.split_once(' ')).find(|(w, _)| w == word)
+            && is_keyword(rest)
         {
-            let found = self.found(token);
-            return Error::syntax(format!("found {found}, expected {}", listed(expected)))
-                .at(token.span)
-                .with_hint(format!("did you mean {meant}?"));
+            let found = self.found(self.ahead(1));
+            return self
+                .misfit(Error::syntax(format!("found {found}, expected {rest} after {word}")).at(self.ahead(1).span));
         }
-        let token = self.peek();
-        let error = Error::syntax(match expected {
-            [] => format!("{} does not belong here", self.found(token)),
-            expected => format!("found {}, expected {}", self.found(token), listed(expected)),
-        })
-        .at(token.span);
-        match self.hint(token, expected) {
+        let meant = |token: &Token| match &token.tok {
+            Tok::Word(word) => nearest(word, expected),
+            _ => None,
+        };
+        // `SELECT a FORM s`: the misspelt keyword was taken for an alias.
+        let alias = self.implicit_alias.filter(|alias| alias + 1 == self.at).and_then(|alias| self.tokens.get(alias));
+        let misspelt = alias.filter(|alias| meant(alias).is_some());
+        let token = misspelt.unwrap_or_else(|| self.peek());
+        let found = self.found(token);
+        let error = match (meant(token), expected) {
+            (Some(meant), _) => Error::syntax(format!("found {found}, expected {meant}")),
+            (None, []) => Error::syntax(format!("{found} does not belong here")),
+            (None, expected) => Error::syntax(format!("found {found}, expected {}", listed(expected))),
+        };
+        let hint = match meant(token) {
+            Some(meant) => Some(format!("did you mean {meant}?")),
+            None => self.hint(token, expected),
+        };
+        let error = self.misfit(error.at(token.span));
+        match hint {
             Some(hint) => error.with_hint(hint),
             None => error,
         }
     }
 
+    /// Marks `error` as one that another grammar may not have.
+    pub(crate) fn misfit(&self, error: Error) -> Error {
+        self.misfit.set(error.span());
+        error
+    }
+
+    /// Marks `error` as one that every grammar has.
+    pub(crate) fn definite(&self, error: Error) -> Error {
+        self.misfit.set(None);
+        error
+    }
+
+    /// Whether `error` says that the text is in another grammar than ours, rather than wrong in any.
+    pub(crate) fn is_misfit(&self, error: &Error) -> bool {
+        error.span().is_some() && self.misfit.get() == error.span()
+    }
+
     fn name_error(&self) -> Error {
         let error = self.unexpected();
+        if error.hint().is_some() {
+            return error;
+        }
         match &self.peek().tok {
-            Tok::Word(word) if error.hint().is_none() => {
-                error.with_hint(format!("{word} is a reserved word; in back quotes it is a name: `{word}`"))
-            }
-            Tok::String(text) if error.hint().is_none() => {
-                error.with_hint(format!("single quotes make a string; a name stands in back quotes: `{text}`"))
-            }
-            Tok::Number(_) if error.hint().is_none() => {
-                error.with_hint("a name that starts with a digit stands in back quotes")
-            }
+            Tok::Word(word) => self
+                .definite(error.with_hint(format!("{word} is a reserved word; in back quotes it is a name: `{word}`"))),
+            Tok::String(text) => self.definite(
+                error.with_hint(format!("single quotes make a string; a name stands in back quotes: `{text}`")),
+            ),
+            Tok::Number(_) => error.with_hint("a name that is a number stands in back quotes"),
             _ => error,
         }
     }
 
     fn hint(&self, token: &Token, expected: &[&'static str]) -> Option<String> {
-        match &token.tok {
-            Tok::Symbol("==") => Some("equality is a single `=`".to_owned()),
-            Tok::Word(word) => {
-                let ends = expected.contains(&"the end of the statement");
-                if ends && STATEMENTS.binary_search(&word.as_str()).is_ok() && self.at > 0 {
-                    return Some(format!("is the `;` missing that ends the statement before {word}?"));
-                }
-                if let Some(meant) = nearest(word, expected) {
-                    return Some(format!("did you mean {meant}?"));
-                }
-                let begins = |clause: &&&str| clause.split(' ').next() == Some(word);
-                let clause = CLAUSES.iter().find(begins).filter(|_| ends && self.at > 0)?;
-                Some(format!("{clause} stands at another place; the clauses' order is {}", CLAUSES.join(", ")))
-            }
-            _ => None,
+        let Tok::Word(word) = &token.tok else { return None };
+        if ENDING_ONLY.binary_search(&word.as_str()).is_ok() {
+            return Some(format!("{word} is for queries that end: without EMIT, and not in CREATE … AS or INSERT"));
         }
+        if self.at == 0 || !expected.contains(&"the end of the statement") {
+            return None;
+        }
+        if STATEMENTS.binary_search(&word.as_str()).is_ok() {
+            return Some(format!("is the `;` missing that ends the statement before {word}?"));
+        }
+        let clause = CLAUSES.iter().find(|clause| clause.split(' ').next() == Some(word))?;
+        Some(format!("{clause} stands at another place; the clauses' order is {}", CLAUSES.join(", ")))
     }
 
     /// How a message calls `token`.
@@ -362,12 +388,12 @@ fn is_keyword(what: &str) -> bool {
 
 /// The expected keyword that `word` is probably a misspelling of.
 fn nearest(word: &str, expected: &[&'static str]) -> Option<&'static str> {
-    let first = |what: &&'static str| what.split(' ').next().unwrap_or(what);
-    let keywords = || expected.iter().filter(|what| is_keyword(what));
-    if keywords().any(|k| first(&k) == word) {
+    let first = |what: &&'static str| -> &'static str { what.split(' ').next().unwrap_or(what) };
+    let known = || expected.iter().filter(|what| is_keyword(what));
+    if keywords::is_keyword(word) {
         return None;
     }
-    did_you_mean(word, keywords().map(|k| first(&k))).and_then(|near| keywords().find(|k| first(k) == near)).copied()
+    did_you_mean(word, known().map(first)).and_then(|near| known().find(|k| first(k) == near)).copied()
 }
 
 /// "A, B or C".

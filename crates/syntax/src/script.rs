@@ -16,6 +16,9 @@ pub const STATEMENT_BYTES_MAX: usize = 1 << 20;
 /// How long a text of several statements may be, in bytes.
 pub const TEXT_BYTES_MAX: usize = 1 << 28;
 
+/// Finds a variable's value by its name.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// The statements of a script or of one message, separated by `;`. Empty statements are skipped; the last needs no
 /// semicolon. Spans are byte offsets into `text`.
 ///
@@ -30,7 +33,7 @@ pub const TEXT_BYTES_MAX: usize = 1 << 28;
 /// assert_eq!(statements.len(), 2);
 /// # Ok::<(), types::Error>(())
 /// ```
-pub fn parse(text: &str, variables: Option<&dyn Fn(&str) -> Option<String>>) -> Result<Vec<Statement>> {
+pub fn parse(text: &str, variables: Option<Lookup<'_>>) -> Result<Vec<Statement>> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(Error::syntax(format!("the text is longer than {TEXT_BYTES_MAX} bytes")));
     }

@@ -8,7 +8,10 @@ use std::{collections::HashMap, ops::Range};
 
 use types::{Error, Result, Span};
 
-use crate::scan::{Region, Scanner};
+use crate::{
+    scan::{Region, Scanner},
+    script::Lookup,
+};
 
 /// A statement's text after substitution, and where in the given text each part of it comes from.
 #[derive(Debug)]
@@ -60,14 +63,14 @@ impl Substituted {
 /// What variables stand for while a script is read: what DEFINE and UNDEFINE in the script itself said, then what
 /// the session knows.
 pub(crate) struct Variables<'a> {
-    session: &'a dyn Fn(&str) -> Option<String>,
+    session: Lookup<'a>,
     /// `None` after UNDEFINE.
     script: HashMap<String, Option<String>>,
 }
 
 impl<'a> Variables<'a> {
     /// The session's variables, as `session` finds them by name.
-    pub(crate) fn new(session: &'a dyn Fn(&str) -> Option<String>) -> Variables<'a> {
+    pub(crate) fn new(session: Lookup<'a>) -> Variables<'a> {
         Variables { session, script: HashMap::new() }
     }
 
@@ -142,10 +145,10 @@ impl<'a> Reference<'a> {
             Some(inner) => (true, inner),
             None => (false, rest.strip_prefix("${")?),
         };
-        let length = inner.find('}')?;
+        // The search ends at the first character that no name has, so that a long text of `${` costs no more.
+        let length = inner.find(|c: char| !c.is_alphanumeric() && c != '_')?;
         let name = inner.get(..length)?;
-        let fits = |c: char| c.is_alphanumeric() || c == '_';
-        if name.is_empty() || !name.chars().all(fits) {
+        if name.is_empty() || !inner.get(length..)?.starts_with('}') {
             return None;
         }
         let end = start + (rest.len() - inner.len()) + length + 1;

@@ -27,15 +27,17 @@ impl Parser<'_> {
     pub(crate) fn ending_query(&mut self, bracketed: bool) -> Result<Query> {
         let mark = self.mark();
         let end = self.end_of_query(bracketed);
-        let ours = self.query().and_then(|query| if self.mark() == end { Ok(query) } else { Err(self.unexpected()) });
+        let ours =
+            self.query().and_then(|query| if self.mark() == end { Ok(query) } else { Err(self.beyond(bracketed)) });
         let error = match ours {
             Ok(query) => return Ok(query),
             Err(error) => error,
         };
+        let reached = self.peek().span.start;
         self.rewind(mark);
         let emits = (0..end - mark)
             .any(|n| self.is_word(n, "EMIT") && (self.is_word(n + 1, "CHANGES") || self.is_word(n + 1, "FINAL")));
-        if emits {
+        if emits || !self.is_misfit(&error) {
             return Err(error);
         }
         while self.mark() < end {
@@ -45,10 +47,16 @@ impl Parser<'_> {
         match self.general(mark, &text, end - mark) {
             Ok(body) => Ok(Query { ctes: Vec::new(), body, emit: None, limit: None, span, text }),
             Err(general) => {
-                let place = |error: &Error| error.span().map_or(0, |span| span.start);
-                Err(if place(&general) > place(&error) { general } else { error })
+                let further = general.span().is_some_and(|span| span.start > reached);
+                Err(if further { general } else { error })
             }
         }
+    }
+
+    /// The error that the query goes on where ours ends.
+    fn beyond(&mut self, bracketed: bool) -> Error {
+        self.note(if bracketed { ")" } else { "the end of the statement" });
+        self.unexpected()
     }
 
     fn end_of_query(&self, bracketed: bool) -> usize {
@@ -127,7 +135,8 @@ fn sql_error(message: &str, text: &str, at: &dyn Fn(usize) -> Span) -> Error {
         }
         None => (message, 0),
     };
-    match message.strip_prefix("Expected: ").and_then(|m| m.rsplit_once(", found: ")) {
+    let expectation = message.strip_prefix("Expected: ").or_else(|| message.strip_prefix("Expected "));
+    match expectation.and_then(|m| m.rsplit_once(", found: ")) {
         Some((expected, "EOF")) => {
             Error::syntax(format!("found the end of the statement, expected {expected}")).at(at(text.len()))
         }

@@ -34,7 +34,7 @@ impl Parser<'_> {
             selects.push(self.select()?);
         }
         let emit = self.emit()?;
-        let limit = if self.accept("LIMIT") { Some(self.whole_number("a number of rows")?) } else { None };
+        let limit = if self.accept("LIMIT") { Some(self.limit()?) } else { None };
         if limit.is_some() && emit.is_none() && self.is_word(0, "EMIT") {
             return Err(Error::syntax("found `EMIT` after LIMIT")
                 .at(self.peek().span)
@@ -48,6 +48,17 @@ impl Parser<'_> {
             }
         };
         Ok(Query { ctes, body, emit, limit, span: self.span_from(mark), text: self.text_from(mark).to_owned() })
+    }
+
+    fn limit(&mut self) -> Result<u64> {
+        if self.is_symbol(0, "-") {
+            return Err(Error::syntax("LIMIT cannot be negative").at(self.peek().span.to(self.ahead(1).span)));
+        }
+        let names_something = self.is_name(0) && !self.is_word(0, "ALL");
+        self.whole_number("a number of rows").map_err(|error| match names_something {
+            true => self.definite(error),
+            false => error,
+        })
     }
 
     fn cte(&mut self) -> Result<(Ident, Query)> {

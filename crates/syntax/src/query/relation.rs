@@ -4,6 +4,7 @@ use types::{Error, Result, Span};
 
 use crate::{
     ast::{Ident, Join, JoinKind, Properties, Relation, Within},
+    keywords::CLAUSES,
     lexer::Tok,
     parser::Parser,
 };
@@ -25,10 +26,22 @@ impl Parser<'_> {
             }
             let right = self.primary_relation()?;
             let within = if self.accept("WITHIN") { Some(self.within()?) } else { None };
-            self.expect("ON")?;
+            if !self.accept("ON") {
+                return Err(self.join_without_condition());
+            }
             let on = self.expr()?;
             left = Relation::Join(Box::new(Join { left, right, kind, within, on, span: self.span_from(mark) }));
         }
+    }
+
+    fn join_without_condition(&self) -> Error {
+        let error = self.unexpected();
+        let ends = match self.tok(0) {
+            Tok::Word(word) => CLAUSES.iter().any(|clause| clause.split(' ').next() == Some(word)) || word == "ORDER",
+            tok => matches!(tok, Tok::End | Tok::Symbol(")")),
+        };
+        // sqlparser would read a join of everything with everything.
+        if ends { self.definite(error) } else { error }
     }
 
     fn join_kind(&mut self) -> Result<Option<JoinKind>> {
@@ -79,7 +92,7 @@ impl Parser<'_> {
 
     fn function_as_source(&self, name: &Ident) -> Error {
         let error = Error::syntax(format!("{} is called where a stream or table is expected", name.value));
-        error.at(name.span).with_hint("table functions stand in the select list")
+        self.misfit(error.at(name.span).with_hint("table functions stand in the select list"))
     }
 
     /// What follows WITHIN: `10 SECONDS` or `(1 MINUTE, 2 MINUTES)`, then GRACE PERIOD.

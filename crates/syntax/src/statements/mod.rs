@@ -118,7 +118,7 @@ impl Parser<'_> {
         self.note("IF NOT EXISTS");
         let fits = self.looking_at(&["IF", "NOT", "EXISTS"]);
         if fits {
-            (0..3).for_each(|_| _ = self.advance());
+            (0..3).for_each(|_| self.advance());
         }
         fits
     }

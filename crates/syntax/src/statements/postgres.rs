@@ -182,7 +182,7 @@ impl Parser<'_> {
         } else if self.accept_two("TIME ZONE") {
             "timezone".to_owned()
         } else if self.looking_at(&["TRANSACTION", "ISOLATION", "LEVEL"]) {
-            (0..3).for_each(|_| _ = self.advance());
+            (0..3).for_each(|_| self.advance());
             "transaction_isolation".to_owned()
         } else {
             self.variable_name()?

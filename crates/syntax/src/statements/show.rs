@@ -116,7 +116,8 @@ impl Parser<'_> {
             }
             Tok::Word(_) | Tok::Number(_) => {
                 loop {
-                    let end = self.advance().end;
+                    let end = self.peek().end;
+                    self.advance();
                     let more = matches!(self.tok(0), Tok::Word(_) | Tok::Number(_) | Tok::Symbol("." | "-"));
                     if !more || self.peek().start != end {
                         break;

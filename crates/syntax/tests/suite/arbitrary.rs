@@ -54,7 +54,7 @@ proptest! {
         word in prop::sample::select(WORDS),
     ) {
         let statements = statements();
-        let statement = index.get(&statements);
+        let statement = index.get(statements);
         let mut chars: Vec<char> = statement.chars().collect();
         let start = from.index(chars.len() + 1);
         let end = (start + length).min(chars.len());
@@ -68,9 +68,12 @@ fn statements() -> &'static [String] {
     static STATEMENTS: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
     STATEMENTS.get_or_init(|| {
         let own = [
-            "CREATE STREAM s (id INT KEY, v ARRAY<STRUCT<a INT, b DECIMAL(4, 2)>>) WITH (kafka_topic='t', format='json');",
-            "CREATE TABLE t AS SELECT id, COUNT(*) FROM s WINDOW HOPPING (SIZE 1 HOUR, ADVANCE BY 1 MINUTE) GROUP BY id EMIT FINAL;",
-            "SELECT a->b[1], TRANSFORM(m, (k, v) => v + 1) FROM a JOIN b WITHIN 1 DAY ON a.x = b.x EMIT CHANGES LIMIT 1;",
+            "CREATE STREAM s (id INT KEY, v ARRAY<STRUCT<a INT, b DECIMAL(4, 2)>>) \
+             WITH (kafka_topic='t', format='json');",
+            "CREATE TABLE t AS SELECT id, COUNT(*) FROM s \
+             WINDOW HOPPING (SIZE 1 HOUR, ADVANCE BY 1 MINUTE) GROUP BY id EMIT FINAL;",
+            "SELECT a->b[1], TRANSFORM(m, (k, v) => v + 1) \
+             FROM a JOIN b WITHIN 1 DAY ON a.x = b.x EMIT CHANGES LIMIT 1;",
             "SELECT rank() OVER (ORDER BY a) FROM s WHERE a IN (SELECT 1) ORDER BY 1;",
         ];
         let shared = cases::load().unwrap_or_default();

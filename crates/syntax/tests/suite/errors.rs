@@ -13,22 +13,12 @@ fn check(text: &str, place: &str, message: &str, hint: &str) {
 
 #[test]
 fn misspelt_keywords() {
-    check("SELECT * FORM s", "FORM", "found `FORM`, expected `,` or FROM", "did you mean FROM?");
-    check("SELECT a FORM s", "FORM", "found `FORM`, expected `,` or FROM", "did you mean FROM?");
+    check("SELECT * FORM s", "FORM", "found `FORM`, expected FROM", "did you mean FROM?");
+    check("SELECT a FORM s", "FORM", "found `FORM`, expected FROM", "did you mean FROM?");
     check("CREAT STREAM s", "CREAT", "found `CREAT`, expected a statement", "did you mean CREATE?");
-    check(
-        "CREATE STRAEM s",
-        "STRAEM",
-        "found `STRAEM`, expected SOURCE, STREAM, TABLE or VIEW",
-        "did you mean STREAM?",
-    );
-    check(
-        "SELECT * FROM s EMIT CHANGE",
-        "CHANGE",
-        "found `CHANGE`, expected CHANGES or FINAL",
-        "did you mean CHANGES?",
-    );
-    check("SHOW STREMS", "STREMS", "", "did you mean STREAMS?");
+    check("CREATE STRAEM s", "STRAEM", "found `STRAEM`, expected STREAM", "did you mean STREAM?");
+    check("SELECT * FROM s EMIT CHANGE", "CHANGE", "found `CHANGE`, expected CHANGES", "did you mean CHANGES?");
+    check("SHOW STREMS", "STREMS", "found `STREMS`, expected STREAMS", "did you mean STREAMS?");
     check(
         "SELECT * FROM s WINDOW TUMBLING (SIZE 1 HUOR)",
         "HUOR",
@@ -117,7 +107,12 @@ fn what_ksqldb_refuses() {
         "found `NULL`, expected a type",
         "NULL is a reserved word; in back quotes it is a name: `NULL`",
     );
-    check("CREATE TABLE o AS SELECT a FROM t GROUP BY a AND b", "AND", "", "");
+    check(
+        "CREATE TABLE o AS SELECT a FROM t GROUP BY a AND b",
+        "AND",
+        "found `AND`, expected `,`, PARTITION BY, HAVING, UNION ALL, EMIT, LIMIT or the end of the statement",
+        "",
+    );
     check("CREATE TABLE o AS SELECT a FROM t GROUP BY c, (b, a)", ",", "found `,`, expected `)`", "");
     check("CREATE STREAM s (k STRING (KEY))", "KEY", "found `KEY`, expected a length", "");
     check(
@@ -142,12 +137,49 @@ fn what_ksqldb_refuses() {
 
 #[test]
 fn errors_of_the_parser_that_got_further() {
-    check("SELECT a FROM s ORDER BY a NULLS SECOND", "SECOND", "", "");
-    check("SELECT a FROM s ORDER BY a EMIT CHANGES", "ORDER", "", "");
+    check("SELECT a FROM s ORDER BY a NULLS SECOND", "NULLS", "`NULLS` does not belong here", "");
+    check(
+        "SELECT a FROM s ORDER BY a EMIT CHANGES",
+        "ORDER",
+        "found `ORDER`, expected AS, JOIN, INNER, OUTER, LEFT, RIGHT, FULL, WINDOW or …",
+        "ORDER is for queries that end: without EMIT, and not in CREATE … AS or INSERT",
+    );
     check(
         "SELECT 'x FROM s",
         "'",
         "the string that starts here has no closing quote",
         "a quote within a string is written twice: 'it''s'",
     );
+}
+
+#[test]
+fn half_phrases_and_misplaced_clauses() {
+    check("SELECT a FROM s GROUP a", "a", "found `a`, expected BY after GROUP", "");
+    check(
+        "SELECT a FROM s WHERE b WINDOW TUMBLING (SIZE 1 DAY) EMIT CHANGES",
+        "WINDOW",
+        "found `WINDOW`, expected GROUP BY, PARTITION BY, HAVING, UNION ALL, EMIT, LIMIT or the end of the statement",
+        "WINDOW stands at another place; the clauses' order is \
+         FROM, WINDOW, WHERE, GROUP BY, PARTITION BY, HAVING, EMIT, LIMIT",
+    );
+    check("SELECT a, FROM s", "FROM", "found `FROM`, expected `*` or an expression", "");
+    check(
+        "SELECT a FROM FROM",
+        "FROM",
+        "found `FROM`, expected `(` or a stream or table",
+        "FROM is a reserved word; in back quotes it is a name: `FROM`",
+    );
+    check("SELECT a FROM s JOIN t WHERE x", "WHERE", "found `WHERE`, expected AS, WITHIN or ON", "");
+    check("SELECT * FROM s LIMIT -1", "-1", "LIMIT cannot be negative", "");
+    check("SELECT * FROM s LIMIT heh", "heh", "found `heh`, expected a number of rows", "");
+    check("DROP s", "s", "found `s`, expected TYPE, CONNECTOR, STREAM, TABLE or VIEW", "");
+    check("SELECT f(a FROM s", "FROM", "found `FROM`, expected `,` or `)`", "");
+    check("DEFINE x = 1", "1", "found `1`, expected a value in single quotes", "DEFINE x = 'value';");
+    check(
+        "foo",
+        "foo",
+        "found `foo`, expected a statement",
+        "statements begin with CREATE, SELECT, INSERT, SHOW, DESCRIBE, DROP, …",
+    );
+    check("SHOW TOPICS; SELECT a FORM s", "FORM", "found `FORM`, expected FROM", "did you mean FROM?");
 }

@@ -33,7 +33,8 @@ fn general_queries() {
     check("SELECT pg_catalog.version()", true);
     check("SELECT extract(year FROM t), $1::int FROM s LIMIT $2", true);
     check(
-        "SELECT c.relname::pg_catalog.regclass FROM pg_class c WHERE c.relname OPERATOR(pg_catalog.~) '^(s)$' COLLATE pg_catalog.default",
+        "SELECT c.relname::pg_catalog.regclass FROM pg_class c \
+         WHERE c.relname OPERATOR(pg_catalog.~) '^(s)$' COLLATE pg_catalog.default",
         true,
     );
 }

@@ -15,7 +15,7 @@ fn name() -> impl Strategy<Value = Ident> {
     let plain =
         prop::sample::select(vec!["A", "B1", "_X", "KEY", "DATE", "SELECT", "EMIT", "ARRAY", "SECONDS", "STREAMS"]);
     let quoted = prop::sample::select(vec!["a", "with.dot", "tick`s", "quote\"s", "it's", "1R", "é", " "]);
-    prop_oneof![4 => plain, 1 => quoted].prop_map(|value| ident(value))
+    prop_oneof![4 => plain, 1 => quoted].prop_map(ident)
 }
 
 fn ident(value: &str) -> Ident {
