@@ -59,7 +59,8 @@ fn shortest_digits(value: f64) -> (String, i32) {
     let mut text = buffer.format_finite(value).to_owned();
     // Java writes two digits at least, and then the two that are nearest: 4.9E-324, not 5.0E-324.
     let two = format!("{value:.1e}");
-    if text.bytes().filter(|b| matches!(b, b'1'..=b'9')).count() <= 1 && two.parse() == Ok(value) {
+    let mantissa_digits = text.bytes().take_while(|b| *b != b'e').filter(|b| matches!(b, b'1'..=b'9')).count();
+    if mantissa_digits <= 1 && two.parse() == Ok(value) {
         text = two;
     }
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));

@@ -152,6 +152,25 @@ pub fn nulls(ty: &SqlType, rows: usize) -> ArrayRef {
     arrow::array::new_null_array(&ty.to_arrow(), rows)
 }
 
+/// A column that takes each row from the argument that `choose` names, or is NULL there. The arguments are of one type.
+pub fn pick(args: &[Arg], rows: usize, mut choose: impl FnMut(usize) -> Option<usize>) -> Result<ArrayRef> {
+    let mut parts: Vec<&dyn Array> = Vec::with_capacity(args.len() + 1);
+    for arg in args {
+        parts.push(arg.array()?.as_ref());
+    }
+    let Some(first) = parts.first() else { return Err(Error::internal("nothing to pick from")) };
+    let null = arrow::array::new_null_array(first.data_type(), 1);
+    let nowhere = (args.len(), 0);
+    parts.push(null.as_ref());
+    let place = |(arg, row): (usize, usize)| {
+        let at = if args.get(arg).is_some_and(Arg::is_constant) { 0 } else { row };
+        if parts.get(arg).is_some_and(|part| at < part.len()) { (arg, at) } else { nowhere }
+    };
+    let places: Vec<(usize, usize)> =
+        (0..rows).map(|row| choose(row).map_or(nowhere, |arg| place((arg, row)))).collect();
+    arrow::compute::interleave(&parts, &places).map_err(|e| Error::internal(format!("picking values: {e}")))
+}
+
 /// Entries that a kernel's [`Cache`] holds before it starts anew.
 const CACHE_ENTRIES_MAX: usize = 64;
 

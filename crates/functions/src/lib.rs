@@ -5,6 +5,7 @@
 //! kernel back; kernels evaluate whole columns, and report a row that fails on the side: that row becomes NULL.
 
 pub mod aggregate;
+pub mod ambient;
 pub mod calendar;
 pub mod encoded;
 pub mod javanum;

@@ -1,0 +1,40 @@
+//! `RADIANS`.
+
+use arrow::array::ArrayRef;
+use types::Result;
+
+use super::map_doubles;
+use crate::{
+    FunctionDoc, RowErrors,
+    overload::Param::Double,
+    scalar::definition::{Call, Overload, Scalar},
+};
+
+/// See its words.
+pub static FUNCTION: Scalar = Scalar {
+    doc: &FunctionDoc {
+        name: "RADIANS",
+        aliases: &[],
+        category: "MATHEMATICAL",
+        signatures: &["RADIANS(angle)"],
+        description: "An angle in degrees as radians.",
+        examples: &[("RADIANS(0)", "0.0")],
+    },
+    overloads: &[Overload::new(&[Double], Double, eval)],
+    deterministic: true,
+};
+
+fn eval(call: &Call<'_>, _: &mut RowErrors) -> Result<ArrayRef> {
+    map_doubles(call, f64::to_radians)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scalar::testing::check;
+
+    #[test]
+    fn values() {
+        check(&FUNCTION, &["180"], "3.141592653589793");
+    }
+}
