@@ -291,10 +291,11 @@ impl Drop for EmbeddedLog {
 /// Make the directory and those above it, durably; also when they are there, since a crash may have come between.
 fn make_dirs(host: &Host, topics_dir: &Path) -> std::io::Result<()> {
     host.disk.create_dir_all(topics_dir)?;
-    for dir in topics_dir.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty()) {
-        match host.disk.sync_dir(dir) {
+    for dir in topics_dir.ancestors().skip(1) {
+        let here = dir.as_os_str().is_empty();
+        match host.disk.sync_dir(if here { Path::new(".") } else { dir }) {
             // Far above there may be directories that we may pass but not open; those we did not make.
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => break,
+            Err(error) if here || error.kind() == std::io::ErrorKind::PermissionDenied => break,
             other => other?,
         }
     }

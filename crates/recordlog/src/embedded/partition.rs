@@ -174,7 +174,7 @@ impl Partition {
         Some(Source::Segment(segment, state.segments.get(at + 1).map(|next| next.meta.base_offset)))
     }
 
-    fn read_segment(
+    pub fn read_segment(
         &self,
         files: &SegmentFiles,
         segment: &Segment,
