@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::executor::block_on;
 use host::{Host, Simulation};
@@ -32,6 +32,8 @@ struct Crash {
     acknowledged: Vec<Written>,
     /// Commits begun, in order; the last may be without an answer.
     begun: Vec<Written>,
+    /// Of a compacted topic, by key: the last acknowledged value, and those written since.
+    compacted: BTreeMap<String, (Option<String>, Vec<String>)>,
     /// Records before these offsets were deleted, as acknowledged, and as begun.
     deleted: [(i64, i64); PARTITIONS as usize],
 }
@@ -49,7 +51,15 @@ impl Crash {
             ..Settings::default()
         };
         let sim = Host::simulated(seed, 1_000);
-        Crash { rng, sim, settings, acknowledged: vec![], begun: vec![], deleted: Default::default() }
+        Crash {
+            rng,
+            sim,
+            settings,
+            acknowledged: vec![],
+            begun: vec![],
+            compacted: BTreeMap::new(),
+            deleted: Default::default(),
+        }
     }
 
     fn open(&self) -> Result<Log> {
@@ -66,12 +76,20 @@ impl Crash {
                 .with("retention.ms", "-1");
             block_on(log.create_topic("t", config))?;
         }
+        if log.topic("c").is_none() {
+            let config = TopicConfig::with_partitions(1)
+                .with("cleanup.policy", "compact")
+                .with("segment.bytes", "300")
+                .with("min.cleanable.dirty.ratio", "0.01");
+            block_on(log.create_topic("c", config))?;
+        }
         loop {
             match self.rng.random_range(0..20) {
                 0 => log.checkpoint()?,
                 1 => drop(log.maintain(2_000)?),
                 2 => self.delete_records(&log)?,
                 3 => self.sim.clock.advance_ms(5),
+                4..8 => self.put_compacted(&log)?,
                 _ => self.commit(&log)?,
             }
         }
@@ -93,6 +111,33 @@ impl Crash {
         commit(log, appends)?;
         self.acknowledged.push(Written { commit: number, records });
         Ok(())
+    }
+
+    fn put_compacted(&mut self, log: &EmbeddedLog) -> Result<()> {
+        let key = self.rng.random_range(0..6).to_string();
+        let value = self.rng.random_range(0..1_000_000).to_string();
+        self.compacted.entry(key.clone()).or_default().1.push(value.clone());
+        put(log, "c", 0, &[rec(&key, &value, 1)])?;
+        self.compacted.insert(key, (Some(value), vec![]));
+        Ok(())
+    }
+
+    /// The last value of each key is the last acknowledged one, or one whose commit had no answer.
+    fn check_compacted(&mut self, log: &EmbeddedLog, promised: bool) {
+        let mut found = BTreeMap::new();
+        if log.topic("c").is_some() {
+            for (_, _, (key, value, _)) in read_all(log, "c", 0).unwrap() {
+                found.insert(key.unwrap(), value.unwrap());
+            }
+        }
+        if promised {
+            for (key, (acknowledged, since)) in &self.compacted {
+                let last = found.get(key);
+                let fits = last == acknowledged.as_ref() || last.is_some_and(|last| since.contains(last));
+                assert!(fits, "key {key} has {last:?}, not {acknowledged:?} or one of {since:?}");
+            }
+        }
+        self.compacted = found.into_iter().map(|(key, value)| (key, (Some(value), vec![]))).collect();
     }
 
     fn delete_records(&mut self, log: &EmbeddedLog) -> Result<()> {
@@ -131,9 +176,10 @@ impl Crash {
                 }
             }
         }
+        let promised = self.settings.durability == Durability::Fsync || !power_lost;
+        self.check_compacted(&log, promised);
         let whole = |written: &Written| counts[written.commit] == written.records;
         if gone == 0 {
-            let promised = self.settings.durability == Durability::Fsync || !power_lost;
             let lost = self.acknowledged.iter().find(|written| !whole(written));
             assert!(!promised || lost.is_none(), "commit {} was acknowledged", lost.unwrap().commit);
             for written in &self.begun {

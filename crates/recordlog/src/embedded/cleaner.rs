@@ -126,7 +126,8 @@ fn retention_start(state: &State, effective: &Effective, now_ms: i64) -> Option<
         let expired = effective.retention_ms.is_some_and(|limit| now_ms.saturating_sub(newest_ms) > limit);
         let surplus = effective.retention_bytes.is_some_and(|limit| size_bytes.saturating_sub(meta.length) >= limit);
         // Size never takes the segment that is written to.
-        if !expired && !(surplus && end < state.end) {
+        let goes = expired || (surplus && end < state.end);
+        if !goes {
             break;
         }
         size_bytes -= meta.length;

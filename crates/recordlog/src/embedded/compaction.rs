@@ -216,7 +216,8 @@ impl Round<'_> {
         }
         let Some(key) = record.key else { return true };
         let superseded = self.last.get(key).is_some_and(|last| record.offset < *last);
-        !superseded && !(tombstones_go && record.value.is_none())
+        let goes = superseded || (tombstones_go && record.value.is_none());
+        !goes
     }
 
     /// Make one segment of the group; `false` when the partition changed so that the round cannot go on.

@@ -52,6 +52,15 @@ enum Source {
     Segment(Segment, Option<Offset>),
 }
 
+/// What a read of a segment has so far.
+struct Taken {
+    batches: Vec<StoredBatch>,
+    /// Where the next batch should begin, for errors.
+    expect: Offset,
+    /// Bytes that the next batch takes, if they are known to be many.
+    need: usize,
+}
+
 impl State {
     /// Take note of acknowledged bytes in `file`, which is the last segment or a new one.
     pub fn extend(&mut self, file: &Arc<SegmentFile>, new: impl FnOnce() -> SegmentMeta, part: &Extension) {
@@ -174,6 +183,7 @@ impl Partition {
         Some(Source::Segment(segment, state.segments.get(at + 1).map(|next| next.meta.base_offset)))
     }
 
+    /// The batches of a segment from the one that holds `from` on (or the first after it); none when it has none.
     pub fn read_segment(
         &self,
         files: &SegmentFiles,
@@ -184,69 +194,59 @@ impl Partition {
         let failed = |error| self.segment_error(segment, from, error);
         let mut position = files.with_index(segment, |index| index.at_offset(from)).map_err(failed)?;
         let handle = files.to_read(&segment.file).map_err(|error| failed(error.into()))?;
-        let mut batches = Vec::new();
-        let mut taken = 0;
-        let mut expect = from;
-        let mut need = 0;
-        while position < segment.meta.length {
+        let mut taken = Taken { batches: Vec::new(), expect: from, need: 0 };
+        while position < segment.meta.length && taken.batches.is_empty() {
             let left = usize::try_from(segment.meta.length - position).unwrap_or(usize::MAX);
-            let want = bytes_max.saturating_sub(taken).clamp(READ_BYTES_MIN, READ_BYTES_MAX).max(need).min(left);
+            let want = bytes_max.clamp(READ_BYTES_MIN, READ_BYTES_MAX).max(taken.need).min(left);
             let mut chunk = vec![0; want];
             handle.read_exact_at(position, &mut chunk).map_err(|error| failed(error.into()))?;
-            let chunk = Bytes::from(chunk);
-            let mut at = 0;
-            loop {
-                let rest = chunk.get(at..).unwrap_or_default();
-                if rest.len() < FRAME_HEADER_BYTES && (at > 0 || rest.len() < left) {
-                    need = FRAME_HEADER_BYTES;
-                    break;
-                }
-                let damaged = |what| self.corrupt(expect, what);
-                let frame = match frame::parse(rest).map_err(damaged) {
-                    Ok(frame) => frame,
-                    Err(_) if !batches.is_empty() => return Ok(batches),
-                    Err(error) => return Err(error),
-                };
-                if frame.bytes() > left.saturating_sub(at) {
-                    return Err(self.corrupt(frame.header.base_offset, "it ends after its segment".into()));
-                }
-                expect = frame.header.next_offset();
-                if rest.len() < frame.bytes() {
-                    if expect > from {
-                        need = frame.bytes();
-                        break;
-                    }
-                } else if expect > from {
-                    let start = at + FRAME_BYTES;
-                    let bytes = chunk.slice(start..start + frame.header.length);
-                    if let Err(error) = frame.header.verify(&bytes) {
-                        if batches.is_empty() {
-                            return Err(self.corrupt(frame.header.base_offset, error.to_string()));
-                        }
-                        return Ok(batches);
-                    }
-                    taken += bytes.len();
-                    batches.push(StoredBatch {
-                        base_offset: frame.header.base_offset,
-                        next_offset: expect,
-                        arrival: frame.arrival,
-                        bytes,
-                    });
-                }
-                at += frame.bytes();
-                if taken >= bytes_max && !batches.is_empty() {
-                    return Ok(batches);
-                }
-                if at >= chunk.len() {
-                    break;
-                }
-            }
-            if !batches.is_empty() {
-                return Ok(batches);
-            }
-            position += at as u64;
+            position += self.take(&Bytes::from(chunk), left, from, bytes_max, &mut taken)? as u64;
         }
-        Ok(batches)
+        Ok(taken.batches)
+    }
+
+    /// Take the wanted batches out of a chunk of a segment that has `left` bytes from the chunk's beginning on; how many
+    /// bytes of the chunk are done with. Damage behind a sound batch is left to the read that begins there.
+    fn take(&self, chunk: &Bytes, left: usize, from: Offset, bytes_max: usize, taken: &mut Taken) -> Result<usize> {
+        let (mut at, mut bytes) = (0, 0);
+        while at < chunk.len() && (bytes < bytes_max || taken.batches.is_empty()) {
+            let rest = chunk.get(at..).unwrap_or_default();
+            if rest.len() < FRAME_HEADER_BYTES && rest.len() < left - at {
+                taken.need = FRAME_HEADER_BYTES;
+                break;
+            }
+            let sound = frame::parse(rest).and_then(|frame| {
+                let fits = frame.bytes() <= left - at;
+                if fits { Ok(frame) } else { Err("it ends after its segment".into()) }
+            });
+            let frame = match sound {
+                Ok(frame) => frame,
+                Err(_) if !taken.batches.is_empty() => break,
+                Err(what) => return Err(self.corrupt(taken.expect, what)),
+            };
+            let next_offset = frame.header.next_offset();
+            if next_offset > from {
+                let Some(batch) = rest.get(FRAME_BYTES..frame.bytes()) else {
+                    taken.need = frame.bytes();
+                    break;
+                };
+                match frame.header.verify(batch) {
+                    Ok(()) => {}
+                    Err(_) if !taken.batches.is_empty() => break,
+                    Err(error) => return Err(self.corrupt(frame.header.base_offset, error.to_string())),
+                }
+                bytes += batch.len();
+                taken.batches.push(StoredBatch {
+                    base_offset: frame.header.base_offset,
+                    next_offset,
+                    arrival: frame.arrival,
+                    bytes: chunk.slice_ref(batch),
+                });
+            }
+            taken.expect = next_offset;
+            at += frame.bytes();
+        }
+        Ok(at)
     }
 
     fn corrupt(&self, offset: Offset, what: String) -> LogError {

@@ -129,10 +129,10 @@ impl SegmentFile {
 
     /// Take note of an appended batch, if the index is in memory and free; else it catches up when it is used.
     pub fn note(&self, position: u64, offset: i64, max_time: i64, bytes: usize) {
-        if let Some(mut index) = self.index.try_lock() {
-            if let Some(index) = index.as_mut() {
-                index.note(position, offset, max_time, bytes);
-            }
+        if let Some(mut index) = self.index.try_lock()
+            && let Some(index) = index.as_mut()
+        {
+            index.note(position, offset, max_time, bytes);
         }
     }
 }
