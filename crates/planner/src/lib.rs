@@ -4,7 +4,11 @@
 
 pub mod ddl;
 pub mod expr;
+pub mod insert;
+mod keys;
 pub mod naming;
 pub mod plan;
 pub mod properties;
+pub mod pull;
 pub mod query;
+mod visit;

@@ -129,7 +129,8 @@ impl Binder<'_> {
         target: &SqlType,
         implicit: bool,
     ) -> Result<BoundExpr> {
-        if let Some((unknown, _)) = given.iter().find(|(name, _)| fields.iter().all(|f| f.name != name.value)) {
+        if !self.context.lenient_structs
+            && let Some((unknown, _)) = given.iter().find(|(name, _)| fields.iter().all(|f| f.name != name.value)) {
             let message = format!("{target} has no field '{}'", unknown.value);
             return Err(Error::undefined_column(message).at(unknown.span));
         }

@@ -113,6 +113,14 @@ impl KernelExpr {
         }
     }
 
+    /// The value arguments, if there are exactly two arguments.
+    pub fn both_values(&self) -> Option<(&BoundExpr, &BoundExpr)> {
+        match self.args.as_slice() {
+            [KernelArg::Value(left), KernelArg::Value(right)] => Some((&left.expr, &right.expr)),
+            _ => None,
+        }
+    }
+
     /// Whether this is a conversion that the text does not show or `CAST`.
     pub fn is_cast(&self) -> bool {
         self.style == CallStyle::Cast

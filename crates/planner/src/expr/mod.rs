@@ -90,6 +90,8 @@ pub struct Context<'a> {
     pub parameters: Option<&'a Parameters>,
     /// Asked for every part of the expression, from the top.
     pub intercept: Option<&'a Intercept<'a>>,
+    /// Fields of a STRUCT(…) that the wanted type does not have are left out, rather than refused.
+    pub lenient_structs: bool,
 }
 
 impl<'a> Context<'a> {
