@@ -54,6 +54,9 @@ use crate::{
     Commit, CommitTicket, LogError, Offset, Offsets, RecordLog, Result, StoredBatch, Topic, TopicConfig, TopicPartition,
 };
 
+/// Most segments that closing a log syncs one by one for a checkpoint.
+const CLOSE_SYNCS_MAX: usize = 256;
+
 /// When a commit counts as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -217,7 +220,7 @@ impl EmbeddedLog {
         Ok(())
     }
 
-    /// Make everything durable, put a checkpoint in place, and let go of the files. Commits after this fail with
+    /// Make everything durable and let go of the files. Commits after this fail with
     /// [`LogError::Closed`]; dropping the log does the same.
     pub fn close(&self) -> Result<()> {
         self.shared.queue.close();
@@ -229,13 +232,23 @@ impl EmbeddedLog {
             }
         }
         let Some(lock) = self.lock.lock().take() else { return Ok(()) };
-        // Without threads nothing outlives the process that a replay would not bring back as quickly.
-        let closed = if self.shared.settings.threads { self.checkpoint() } else { Ok(()) };
+        let closed = self.finish();
         for topic in self.shared.topics.read().values() {
             topic.bump();
         }
         drop(lock);
         closed
+    }
+
+    /// Leave the log so that it opens quickly: by a checkpoint when that is quick, else by a journal to replay. A log
+    /// without threads lives in memory or in a test, where a replay is as quick.
+    fn finish(&self) -> Result<()> {
+        let mut writer = self.shared.writer.lock();
+        if self.shared.settings.threads && writer.dirty.len() <= CLOSE_SYNCS_MAX {
+            drop(writer);
+            return self.checkpoint();
+        }
+        writer.sync(&self.shared)
     }
 
     /// Put a checkpoint in place now: everything before becomes durable, and a restart has nothing to replay.

@@ -40,14 +40,19 @@ pub(super) fn put<const N: usize>(to: &mut [u8; N], mut at: usize, value: i64) -
 /// Read 64 bits at `*at` and step over them; `None` at the end of the bytes or beyond ten bytes.
 #[inline]
 pub(super) fn long(bytes: &[u8], at: &mut usize) -> Option<i64> {
-    let first = *bytes.get(*at)?;
-    if first < 0x80 {
-        *at += 1;
-        return Some(unzigzag(u64::from(first)));
-    }
-    long_slow(bytes, at)
+    // Most are short: times that are near each other, lengths, offsets.
+    let rest = bytes.get(*at..)?;
+    let (value, length) = match rest {
+        [a, ..] if *a < 0x80 => (u64::from(*a), 1),
+        [a, b, ..] if *b < 0x80 => (u64::from(a & 0x7f) | (u64::from(*b) << 7), 2),
+        [a, b, c, ..] if *c < 0x80 => (u64::from(a & 0x7f) | (u64::from(b & 0x7f) << 7) | (u64::from(*c) << 14), 3),
+        _ => return long_slow(bytes, at),
+    };
+    *at += length;
+    Some(unzigzag(value))
 }
 
+#[inline(never)]
 fn long_slow(bytes: &[u8], at: &mut usize) -> Option<i64> {
     let mut value = 0_u64;
     for (index, byte) in bytes.get(*at..)?.iter().take(VARLONG_BYTES_MAX).enumerate() {
@@ -63,18 +68,7 @@ fn long_slow(bytes: &[u8], at: &mut usize) -> Option<i64> {
 /// Read 32 bits at `*at` and step over them; `None` at the end of the bytes or when the value takes more.
 #[inline]
 pub(super) fn int(bytes: &[u8], at: &mut usize) -> Option<i32> {
-    let rest = bytes.get(*at..)?;
-    let first = *rest.first()?;
-    if first < 0x80 {
-        *at += 1;
-        return i32::try_from(unzigzag(u64::from(first))).ok();
-    }
-    let second = *rest.get(1)?;
-    if second < 0x80 {
-        *at += 2;
-        return i32::try_from(unzigzag(u64::from(first & 0x7f) | (u64::from(second) << 7))).ok();
-    }
-    i32::try_from(long_slow(bytes, at)?).ok()
+    i32::try_from(long(bytes, at)?).ok()
 }
 
 #[cfg(test)]
