@@ -50,7 +50,7 @@ pub(super) fn apply(
     let groups = group_expressions(select, &input)?;
     let style = if input.is_single() { Style::Short } else { Style::Qualified };
     let mut over = OverGroups::new(&groups, select.window.is_some(), style);
-    let items = rewrite_items(&mut over, items)?;
+    let items = rewrite_items(env, &mut over, items, &input)?;
     let having = match &select.having {
         Some(having) => Some(rewrite_having(&mut over, having, &input)?),
         None => None,
@@ -163,7 +163,7 @@ fn check_not_nested(call: &Expr) -> Result<()> {
     Ok(())
 }
 
-fn rewrite_items(over: &mut OverGroups, items: Vec<Item>) -> Result<Vec<Item>> {
+fn rewrite_items(env: &Env<'_>, over: &mut OverGroups, items: Vec<Item>, input: &Input) -> Result<Vec<Item>> {
     let mut rewritten = Vec::with_capacity(items.len());
     let mut strangers: Vec<&Item> = Vec::new();
     for item in &items {
@@ -176,6 +176,15 @@ fn rewrite_items(over: &mut OverGroups, items: Vec<Item>) -> Result<Vec<Item>> {
     match strangers.first() {
         None => Ok(rewritten),
         Some(first) => {
+            // A function that nobody knows may have been meant as an aggregate.
+            for item in &strangers {
+                if let Err(error) = env.bind(&item.expr, &input.scope, "SELECT")
+                    && error.sqlstate() == "42883"
+                    && !contains(&item.expr)
+                {
+                    return Err(error);
+                }
+            }
             let names: Vec<&str> = strangers.iter().map(|i| i.text.as_str()).collect();
             let message = format!("Non-aggregate SELECT expression(s) not part of GROUP BY: {}", names.join(", "));
             let hint = "either add the column(s) to the GROUP BY or remove them from the SELECT";

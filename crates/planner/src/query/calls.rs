@@ -24,6 +24,10 @@ const DISTINCT: [(&str, &str); 7] = [
     ("TOPKDISTINCT", "TOPKDISTINCT"),
 ];
 
+/// Functions that ksqlDB keeps as STRUCTs between records, which DELIMITED cannot write. Here they could run over any
+/// format; they are refused so that a script means the same on both.
+const KEPT_AS_STRUCTS: [&str; 5] = ["AVG", "CORRELATION", "STDDEV_SAMP", "STDDEV_SAMPLE", "STDDEV_POP"];
+
 /// Bind `calls` over `input`.
 pub(super) fn bind_all(
     env: &Env<'_>,
@@ -33,6 +37,7 @@ pub(super) fn bind_all(
 ) -> Result<Vec<AggregateCall>> {
     let bound = calls.iter().map(|call| bind(env, input, call)).collect::<Result<Vec<_>>>()?;
     check_retracts(input, calls, &bound)?;
+    check_kept(input, calls)?;
     if let Some(Window { kind: WindowKind::Session { .. }, span, .. }) = window
         && let Some(call) = bound.iter().find(|c| !c.bound.merges)
     {
@@ -84,6 +89,24 @@ fn check_retracts(input: &Input, calls: &[Expr], bound: &[AggregateCall]) -> Res
     };
     let message = format!("The aggregation {functions} {list} cannot be applied to a table source, only to a stream source");
     Err(Error::invalid(message).at(first.span))
+}
+
+fn check_kept(input: &Input, calls: &[Expr]) -> Result<()> {
+    if input.first.value_format.name != "DELIMITED" {
+        return Ok(());
+    }
+    match calls.iter().find(|c| KEPT_AS_STRUCTS.contains(&function_name(c).as_str())) {
+        Some(call) => {
+            let message = format!(
+                "{} has an intermediate type that the value format DELIMITED of {} can not handle",
+                function_name(call),
+                input.first.name
+            );
+            let hint = "remove the function, or copy the source to another VALUE_FORMAT first";
+            Err(Error::unsupported(message).at(call.span).with_hint(hint))
+        }
+        None => Ok(()),
+    }
 }
 
 fn function_name(call: &Expr) -> String {

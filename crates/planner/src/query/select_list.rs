@@ -26,6 +26,8 @@ pub(super) struct Item {
     pub text: String,
     /// Where it stands.
     pub span: Span,
+    /// Whether `*` added it because the new key is no column that `*` means.
+    pub added_key: bool,
 }
 
 /// What the select list of `select` means over `input`. `partition_by` holds the resolved new key, if there is one.
@@ -74,15 +76,18 @@ struct List<'a> {
 impl List<'_> {
     fn push(&mut self, name: String, expr: Expr, span: Span) {
         let text = text::write(&expr, Style::Short);
-        self.items.push(Item { name, expr, text, span });
+        self.items.push(Item { name, expr, text, span, added_key: false });
     }
 
     /// `*`: the key that no source has, then every source's columns.
     fn star(&mut self, span: Span) {
         for expr in self.partition_by.to_vec() {
-            if resolve::as_column(&expr).is_none() && !is_null(&expr) {
+            if !is_null(&expr) && !self.star_means(&expr) {
                 let name = self.generated(&expr);
                 self.push(name, expr, span);
+                if let Some(item) = self.items.last_mut() {
+                    item.added_key = true;
+                }
             }
         }
         if self.partition_by.is_empty() {
@@ -96,6 +101,15 @@ impl List<'_> {
         for source in self.input.sources.clone() {
             self.columns_of(&source, span);
         }
+    }
+
+    /// Whether `expr` is a column that `*` means.
+    fn star_means(&self, expr: &Expr) -> bool {
+        let Some((qualifier, name)) = resolve::as_column(expr) else { return false };
+        let source = qualifier.and_then(|q| self.input.source(q));
+        // Over a join, `*` means system columns too when there is a new key.
+        let system = !self.input.is_single() && PSEUDO_COLUMNS.iter().any(|(system, _)| *system == name);
+        source.is_some_and(|s| system || s.keys.iter().chain(&s.values).any(|c| c == name))
     }
 
     fn star_of(&mut self, qualifier: &Ident, span: Span) -> Result<()> {
@@ -205,7 +219,7 @@ pub(super) fn is_null(expr: &Expr) -> bool {
 
 /// Refuse what a stored result cannot have: system columns without an alias, values that are named alike.
 pub(super) fn check_stored(items: &[Item], kind: SourceKind) -> Result<()> {
-    for item in items {
+    for item in items.iter().filter(|i| !i.added_key) {
         if is_reserved(&item.name) {
             let what = if kind == SourceKind::Table { "table" } else { "stream" };
             let message = format!("Reserved column name in select: `{}`. Please remove or alias the column", item.name);
