@@ -197,8 +197,3 @@ impl ChangeBuilder {
         }
     }
 }
-
-/// An array of `n` NULLs as a column.
-pub fn null_column(ty: &arrow::datatypes::DataType, n: usize) -> ArrayRef {
-    arrow::array::new_null_array(ty, n)
-}

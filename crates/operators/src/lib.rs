@@ -21,7 +21,7 @@ mod table_table_join;
 mod timeline;
 
 pub use aggregate::{Aggregate, AggregateSpec};
-pub use change::{Change, ChangeBatch, ChangeBuilder};
+pub use change::{Change, ChangeBatch, ChangeBuilder, SUB_BITS};
 pub use filter::Filter;
 pub use flat_map::FlatMap;
 pub use merge::{Picked, merge_sorted, pick};
@@ -30,6 +30,7 @@ pub use session::SessionAggregate;
 pub use stream_stream_join::{StreamStreamJoin, StreamStreamSpec};
 pub use stream_table_join::StreamTableJoin;
 pub use materialize::{Expiry, Materialize};
+pub use table_rows::split_row;
 pub use table_table_join::TableTableJoin;
 pub use timeline::{TimeCursor, TimeLine};
 

@@ -270,6 +270,7 @@ impl Operator for SessionAggregate {
 
     fn step(&mut self, mut inputs: Vec<ChangeBatch>, context: &mut StepContext<'_>) -> Result<ChangeBatch> {
         let input = inputs.pop().unwrap_or_else(|| ChangeBatch::empty(&self.spec.input));
+        self.states.iter_mut().for_each(|s| s.number_from(context.epoch << 32));
         let mut out = Output {
             builder: ChangeBuilder::default(),
             keys: RowDecoder::new(&self.spec.key_types, Mode::Ordered).map_err(|e| corrupt("an aggregate", e))?,

@@ -29,8 +29,8 @@ pub(crate) fn write_row(encoder: &RowEncoder<'_>, row: usize, rowtime: i64, out:
     encoder.encode(row, out);
 }
 
-/// Event time and columns of a stored row.
-pub(crate) fn split_row(stored: &[u8]) -> (i64, &[u8]) {
+/// Event time (ms) and columns (compact encoding) of a stored row.
+pub fn split_row(stored: &[u8]) -> (i64, &[u8]) {
     stored.split_first_chunk::<8>().map_or((0, &[]), |(time, rest)| (i64::from_le_bytes(*time), rest))
 }
 
@@ -68,16 +68,12 @@ impl Side {
         self.picks.push((0, row));
     }
 
-    /// `columns` as [`split_row`] gives them; returns the number to give to [`Side::again`].
-    pub fn from_state(&mut self, columns: &[u8]) -> Result<usize> {
+    /// `columns` as [`split_row`] gives them.
+    pub fn from_state(&mut self, columns: &[u8]) -> Result<()> {
         let at = self.decoder.len();
         self.decoder.push(columns).map_err(|e| corrupt("a join", e))?;
         self.picks.push((1, at));
-        Ok(at)
-    }
-
-    pub fn again(&mut self, at: usize) {
-        self.picks.push((1, at));
+        Ok(())
     }
 
     pub fn null(&mut self) {

@@ -1,1 +1,38 @@
-//! runtime.
+//! Continuous queries at work: stages over partitions, run epoch by epoch, each epoch committed as one.
+//!
+//! A bound plan is lowered once into a graph of operators ([`graph`]); an epoch reads what has arrived ([`source`]),
+//! runs the graph, partitions in parallel, rows changing partitions in memory ([`route`]), and ends in one commit of the
+//! log: outputs ([`sink`]), changes of state, and the offsets read ([`journal`]). What was committed is what exists: a
+//! query that is opened again goes on from its last commit.
+//!
+//! Invariant: knows no SQL text and no wire.
+
+mod graph;
+mod journal;
+mod processing_log;
+mod query;
+mod route;
+mod sink;
+mod source;
+mod stats;
+
+pub use journal::{OFFSETS_TOPIC, changelog_topic, is_internal_topic};
+pub use processing_log::{PROCESSING_LOG_TOPIC, processing_log_columns};
+pub use query::{Epoch, Query, QueryOptions, TableView};
+pub use source::Cut;
+pub use stats::{NodeStats, QueryStats};
+
+use types::Error;
+
+/// A log's error, as users see it.
+pub fn log_error(error: recordlog::LogError) -> Error {
+    use recordlog::LogError as L;
+    let text = error.to_string();
+    match error {
+        L::UnknownTopic(_) | L::UnknownPartition(_) => Error::undefined_source(text),
+        L::TopicExists(_) => Error::exists(text),
+        L::Invalid(_) | L::BadBatch(_) | L::OutOfRange { .. } => Error::invalid(text),
+        L::Corrupt { .. } => Error::corrupt(text),
+        L::Io { .. } | L::Closed => Error::unavailable(text),
+    }
+}

@@ -36,11 +36,6 @@ impl Groups {
         self.index.len()
     }
 
-    /// Slots that were ever handed out: states must have as many.
-    pub fn slots(&self) -> usize {
-        self.slots.len()
-    }
-
     /// Memory, about.
     pub fn size_bytes(&self) -> usize {
         self.key_bytes + self.slots.len() * (size_of::<Group>() + 8)

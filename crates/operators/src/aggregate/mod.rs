@@ -84,7 +84,8 @@ struct Assigned {
 impl Aggregate {
     /// An empty one.
     pub fn new(spec: AggregateSpec) -> Aggregate {
-        let states = spec.calls.iter().map(|c| (c.bound.make)()).collect();
+        let make = |c: &AggregateCall| if spec.from_table { (c.bound.make_retractable)() } else { (c.bound.make)() };
+        let states = spec.calls.iter().map(make).collect();
         let windows = spec.window.as_ref().and_then(TimeWindows::new);
         Aggregate { spec, windows, groups: Groups::default(), states, by_start: BTreeMap::new(), pending: BTreeSet::new() }
     }
@@ -348,6 +349,7 @@ impl Operator for Aggregate {
 
     fn step(&mut self, mut inputs: Vec<ChangeBatch>, context: &mut StepContext<'_>) -> Result<ChangeBatch> {
         let input = inputs.pop().unwrap_or_else(|| ChangeBatch::empty(&self.spec.input));
+        self.states.iter_mut().for_each(|s| s.number_from(context.epoch << 32));
         let out = if input.is_empty() { self.nothing()? } else { self.step_rows(&input, context)? };
         let out = if self.spec.emit_final { self.close_windows(context)? } else { out };
         self.expire(context.time.end());

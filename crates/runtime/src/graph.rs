@@ -1,0 +1,492 @@
+//! Plan → graph of operators, cut into segments.
+//!
+//! A segment is what one thread can run for one partition without waiting for other partitions. A new segment begins
+//! at a source, behind an exchange, and before an operator that must know stream time over all partitions.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use arrow::datatypes::{DataType, SchemaRef};
+use catalog::{KeyWindow, Source, SourceKind};
+use formats::FormatSpec;
+use operators::{
+    Aggregate, AggregateSpec, Expiry, Filter, FlatMap, Materialize, Operator, Project, SessionAggregate,
+    StreamStreamJoin, StreamStreamSpec, StreamTableJoin, TableTableJoin,
+};
+use planner::{
+    expr::columns_used,
+    plan::{BoundExpr, NullKeys, Plan, PlanNode, QueryPlan, Start, WindowSpec},
+};
+use syntax::ast::WindowKind;
+use types::{Error, Result};
+
+/// Place of a node in the graph; a node's inputs come before it.
+pub(crate) type NodeId = usize;
+
+type Factory = Arc<dyn Fn() -> Box<dyn Operator> + Send + Sync>;
+
+pub(crate) enum NodeKind {
+    Source(SourceNode),
+    Exchange(ExchangeNode),
+    Operator(Factory),
+    /// A table's rows are kept for readers.
+    Keep { key: Vec<usize>, old_values: bool, expiry: Option<Expiry> },
+    Union,
+}
+
+pub(crate) struct SourceNode {
+    pub source: Arc<Source>,
+    pub start: Start,
+    /// Which columns of the source's schema somebody needs.
+    pub wanted: Vec<usize>,
+    /// Which of the columns behind them (ROWTIME …) somebody needs, by position.
+    pub wanted_hidden: BTreeSet<usize>,
+}
+
+pub(crate) struct ExchangeNode {
+    pub by: Vec<BoundExpr>,
+    pub types: Vec<(String, types::SqlType)>,
+    pub key_format: FormatSpec,
+    pub nulls: NullKeys,
+    /// How far to shift the number of a row among the rows of one cause: outer exchanges count coarser.
+    pub sub_shift: u32,
+}
+
+pub(crate) struct Node {
+    pub kind: NodeKind,
+    pub inputs: Vec<NodeId>,
+    pub schema: SchemaRef,
+    pub partitions: u32,
+    pub segment: usize,
+    /// Whether it needs stream time over all partitions.
+    pub timed: bool,
+    /// The node whose stream time it goes by.
+    pub time_from: Option<NodeId>,
+    pub label: String,
+}
+
+/// Nodes that one thread runs for one partition, inputs first.
+pub(crate) struct Segment {
+    pub nodes: Vec<NodeId>,
+    pub partitions: u32,
+}
+
+pub(crate) struct Graph {
+    pub nodes: Vec<Node>,
+    /// In an order in which they can run.
+    pub segments: Vec<Segment>,
+    pub root: NodeId,
+    /// Whether records must be taken in order of arrival over all partitions.
+    pub ordered: bool,
+}
+
+struct Builder<'a> {
+    nodes: Vec<Node>,
+    partitions_of: &'a dyn Fn(&Source) -> Result<u32>,
+    widest: u32,
+}
+
+/// Lower the plan. `partitions_of` says how many partitions a source's topic has.
+pub(crate) fn lower(plan: &QueryPlan, partitions_of: &dyn Fn(&Source) -> Result<u32>) -> Result<Graph> {
+    let mut builder = Builder { nodes: vec![], partitions_of, widest: 1 };
+    builder.widest = builder.widest_source(&plan.root)?;
+    let all: BTreeSet<usize> = (0..plan.root.fields.columns.len()).collect();
+    let mut root = builder.node(&plan.root, false, &all, 0)?;
+    if let Some(sink) = plan.sink.as_ref().filter(|s| s.source.kind == SourceKind::Table) {
+        let mut key = sink.key.clone();
+        key.extend(sink.window.iter().flat_map(|(start, end)| [*start, *end]));
+        let retention = retention(&plan.root);
+        let expiry = sink.window.zip(retention).map(|((start, _), retention_ms)| Expiry { column: start, retention_ms });
+        root = builder.keep(root, key, false, expiry);
+    } else if plan.sink.is_none()
+        && let PlanNode::Source { source, materialize: true, .. } = &plan.root.node
+        && source.kind == SourceKind::Table
+        && !matches!(builder.nodes.get(root).map(|n| &n.kind), Some(NodeKind::Keep { .. }))
+    {
+        let key = key_positions(&plan.root);
+        root = builder.keep(root, key, false, None);
+    }
+    Ok(builder.finish(root))
+}
+
+/// The retention of the windows that the plan's rows are keyed by.
+fn retention(plan: &Plan) -> Option<i64> {
+    match &plan.node {
+        PlanNode::Aggregate { window: Some(window), .. } => {
+            let size = match window.kind {
+                WindowKind::Tumbling { size_ms } | WindowKind::Hopping { size_ms, .. } => size_ms,
+                WindowKind::Session { gap_ms } => gap_ms,
+            };
+            Some(window.retention_ms.max(size.saturating_add(window.grace_ms)))
+        }
+        PlanNode::Filter { input, .. } | PlanNode::Project { input, .. } => retention(input),
+        _ => None,
+    }
+}
+
+/// Positions of the key columns of a source node, windows included.
+fn key_positions(plan: &Plan) -> Vec<usize> {
+    let columns = plan.fields.columns.iter().enumerate();
+    columns
+        .filter(|(_, c)| c.key || (plan.windowed.is_some() && matches!(c.name.as_str(), "WINDOWSTART" | "WINDOWEND")))
+        .map(|(i, _)| i)
+        .collect()
+}
+
+fn used(exprs: &[BoundExpr]) -> BTreeSet<usize> {
+    exprs.iter().flat_map(columns_used).collect()
+}
+
+fn split(needed: &BTreeSet<usize>, left: usize, right: usize) -> [BTreeSet<usize>; 2] {
+    [
+        needed.iter().filter(|c| **c < left).copied().collect(),
+        needed.iter().filter(|c| (left..left + right).contains(*c)).map(|c| c - left).collect(),
+    ]
+}
+
+fn types_of(exprs: &[BoundExpr], schema: &SchemaRef) -> Result<Vec<DataType>> {
+    exprs.iter().map(|e| e.data_type(schema).map_err(|e| Error::internal(e.to_string()))).collect()
+}
+
+impl Builder<'_> {
+    fn widest_source(&self, plan: &Plan) -> Result<u32> {
+        if let PlanNode::Source { source, .. } = &plan.node {
+            return (self.partitions_of)(source);
+        }
+        inputs(plan).into_iter().try_fold(1, |widest, input| Ok(widest.max(self.widest_source(input)?)))
+    }
+
+    fn push(&mut self, kind: NodeKind, inputs: Vec<NodeId>, schema: SchemaRef, label: String) -> NodeId {
+        let partitions = inputs.iter().filter_map(|i| self.nodes.get(*i)).map(|n| n.partitions).max().unwrap_or(1);
+        let time_from = inputs.iter().filter_map(|i| self.nodes.get(*i)).find_map(|n| n.time_from);
+        self.nodes.push(Node { kind, inputs, schema, partitions, segment: 0, timed: false, time_from, label });
+        self.nodes.len() - 1
+    }
+
+    fn operator(&mut self, factory: Factory, inputs: Vec<NodeId>, plan: &Plan, timed: bool, label: String) -> NodeId {
+        let at = self.push(NodeKind::Operator(factory), inputs, plan.fields.to_arrow(), label);
+        if let Some(node) = self.nodes.get_mut(at)
+            && timed
+        {
+            node.timed = true;
+            node.time_from = Some(at);
+        }
+        at
+    }
+
+    fn keep(&mut self, input: NodeId, key: Vec<usize>, old_values: bool, expiry: Option<Expiry>) -> NodeId {
+        let schema = self.nodes.get(input).map_or_else(|| Arc::new(arrow::datatypes::Schema::empty()), |n| n.schema.clone());
+        let names: Vec<_> = key.iter().filter_map(|k| schema.fields().get(*k)).map(|f| f.name().clone()).collect();
+        let label = format!("Materialize by {}", names.join(", "));
+        self.push(NodeKind::Keep { key, old_values, expiry }, vec![input], schema, label)
+    }
+
+    /// Lower `plan`, of which `needed` columns are used; `old`: its changes must carry old values. `depth`: exchanges
+    /// above it.
+    fn node(&mut self, plan: &Plan, old: bool, needed: &BTreeSet<usize>, depth: u32) -> Result<NodeId> {
+        let table = plan.kind == SourceKind::Table;
+        Ok(match &plan.node {
+            PlanNode::Source { source, start, .. } => self.source(plan, source, start, old, needed)?,
+            PlanNode::Filter { input, predicate } => {
+                let mut below = needed.clone();
+                below.extend(columns_used(predicate));
+                let at = self.node(input, old || table, &below, depth)?;
+                let (predicate, schema) = (predicate.clone(), input.fields.to_arrow());
+                let label = format!("Filter: {predicate}");
+                let make = move || Box::new(Filter::new(predicate.clone(), schema.clone(), table)) as Box<dyn Operator>;
+                self.operator(Arc::new(make), vec![at], plan, false, label)
+            }
+            PlanNode::Project { input, exprs } => {
+                let at = self.node(input, old, &used(exprs), depth)?;
+                let (exprs, schema) = (exprs.clone(), input.fields.to_arrow());
+                let shown: Vec<_> = exprs
+                    .iter()
+                    .zip(&plan.fields.columns)
+                    .map(|(e, c)| format!("{e} AS {}", c.name))
+                    .collect();
+                let label = format!("Project: {}", shown.join(", "));
+                let make = move || Box::new(Project::new(exprs.clone(), schema.clone())) as Box<dyn Operator>;
+                self.operator(Arc::new(make), vec![at], plan, false, label)
+            }
+            PlanNode::FlatMap { input, calls } => {
+                let width = input.fields.columns.len();
+                let mut below: BTreeSet<usize> = needed.iter().filter(|c| **c < width).copied().collect();
+                below.extend(calls.iter().flat_map(|c| used(&c.args)));
+                let at = self.node(input, old, &below, depth)?;
+                let (calls, schema) = (calls.clone(), input.fields.to_arrow());
+                let shown: Vec<_> = calls.iter().map(|c| c.text.clone()).collect();
+                let label = format!("FlatMap: {}", shown.join(", "));
+                let make = move || Box::new(FlatMap::new(calls.clone(), schema.clone())) as Box<dyn Operator>;
+                self.operator(Arc::new(make), vec![at], plan, false, label)
+            }
+            PlanNode::Exchange { input, by, key_format, partitions_like, nulls } => {
+                let mut below = needed.clone();
+                below.extend(used(by));
+                let at = self.node(input, old, &below, depth + 1)?;
+                let partitions = match partitions_like {
+                    Some(source) => (self.partitions_of)(source)?,
+                    None => self.widest,
+                };
+                self.exchange(plan, at, by, key_format, *nulls, partitions, depth)?
+            }
+            PlanNode::Aggregate { .. } => self.aggregate(plan, old, depth)?,
+            PlanNode::UnionAll { inputs } => {
+                let at = inputs.iter().map(|i| self.node(i, old, needed, depth)).collect::<Result<Vec<_>>>()?;
+                self.push(NodeKind::Union, at, plan.fields.to_arrow(), "UnionAll".into())
+            }
+            _ => self.join(plan, old, needed, depth)?,
+        })
+    }
+
+    fn source(
+        &mut self,
+        plan: &Plan,
+        source: &Arc<Source>,
+        start: &Start,
+        old: bool,
+        needed: &BTreeSet<usize>,
+    ) -> Result<NodeId> {
+        let width = source.schema.columns.len();
+        let mut wanted: BTreeSet<usize> = needed.iter().filter(|c| **c < width).copied().collect();
+        let mut wanted_hidden: BTreeSet<usize> = needed.iter().filter(|c| **c >= width).copied().collect();
+        if source.kind == SourceKind::Table {
+            let keys = plan.fields.columns.iter().enumerate().filter(|(_, c)| c.key && !c.hidden).map(|(i, _)| i);
+            wanted.extend(keys.filter(|i| *i < width));
+        }
+        wanted.extend(source.timestamp.as_ref().and_then(|t| source.schema.find(&t.column)).map(|(i, _)| i));
+        let keep = old && source.kind == SourceKind::Table;
+        if keep {
+            wanted_hidden.extend(key_positions(plan).into_iter().filter(|k| *k >= width));
+        }
+        let partitions = (self.partitions_of)(source)?;
+        let names: Vec<_> = wanted.iter().filter_map(|c| source.schema.columns.get(*c)).map(|c| c.name.as_str()).collect();
+        let label = format!(
+            "Source: {} (topic {}, {} partitions, {} / {}), columns {}",
+            source.name, source.topic, partitions, source.key_format.name, source.value_format.name, names.join(", ")
+        );
+        let node = SourceNode {
+            source: source.clone(),
+            start: start.clone(),
+            wanted: wanted.into_iter().collect(),
+            wanted_hidden,
+        };
+        let at = self.push(NodeKind::Source(node), vec![], plan.fields.to_arrow(), label);
+        if let Some(node) = self.nodes.get_mut(at) {
+            node.partitions = partitions;
+        }
+        if keep {
+            return Ok(self.keep(at, key_positions(plan), true, None));
+        }
+        Ok(at)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn exchange(
+        &mut self,
+        plan: &Plan,
+        input: NodeId,
+        by: &[BoundExpr],
+        key_format: &FormatSpec,
+        nulls: NullKeys,
+        partitions: u32,
+        depth: u32,
+    ) -> Result<NodeId> {
+        let schema = plan.fields.to_arrow();
+        let mut types = vec![];
+        for (expr, ty) in by.iter().zip(types_of(by, &schema)?) {
+            let sql = types::SqlType::from_arrow(&ty).ok_or_else(|| Error::internal(format!("no SQL type for {ty}")))?;
+            types.push((expr.to_string(), sql));
+        }
+        let shown: Vec<_> = by.iter().map(ToString::to_string).collect();
+        let label = format!("Exchange by {} ({} partitions, key {})", shown.join(", "), partitions, key_format.name);
+        let node = ExchangeNode {
+            by: by.to_vec(),
+            types,
+            key_format: key_format.clone(),
+            nulls,
+            sub_shift: if depth == 0 { 0 } else { operators::SUB_BITS / 2 },
+        };
+        let at = self.push(NodeKind::Exchange(node), vec![input], schema, label);
+        if let Some(node) = self.nodes.get_mut(at) {
+            node.partitions = partitions;
+        }
+        Ok(at)
+    }
+
+    fn aggregate(&mut self, plan: &Plan, old: bool, depth: u32) -> Result<NodeId> {
+        let PlanNode::Aggregate { input, group_by, aggregates, window, emit_final, keep_null_keys } = &plan.node else {
+            return Err(Error::internal("not an aggregate"));
+        };
+        let from_table = input.kind == SourceKind::Table;
+        let mut below = used(group_by);
+        for call in aggregates {
+            below.extend(used(&call.args));
+            below.extend(call.filter.iter().flat_map(columns_used));
+        }
+        let at = self.node(input, from_table, &below, depth)?;
+        let schema = input.fields.to_arrow();
+        let spec = AggregateSpec {
+            key_types: types_of(group_by, &schema)?,
+            input: schema,
+            group_by: group_by.clone(),
+            calls: aggregates.clone(),
+            window: *window,
+            emit_final: *emit_final,
+            keep_null_keys: *keep_null_keys,
+            from_table,
+            emit_old: old,
+        };
+        let keys: Vec<_> = group_by.iter().map(ToString::to_string).collect();
+        let calls: Vec<_> = aggregates.iter().map(|c| c.text.clone()).collect();
+        let window_text = window.as_ref().map_or(String::new(), |w| format!(", {}", window_label(w)));
+        let emits = if *emit_final { ", emit final" } else { "" };
+        let label = format!("Aggregate: {} by {}{window_text}{emits}", calls.join(", "), keys.join(", "));
+        let factory: Factory = match window.map(|w| w.kind) {
+            Some(WindowKind::Session { gap_ms }) => {
+                Arc::new(move || Box::new(SessionAggregate::new(spec.clone(), gap_ms)))
+            }
+            _ => Arc::new(move || Box::new(Aggregate::new(spec.clone()))),
+        };
+        Ok(self.operator(factory, vec![at], plan, window.is_some(), label))
+    }
+
+    fn join(&mut self, plan: &Plan, old: bool, needed: &BTreeSet<usize>, depth: u32) -> Result<NodeId> {
+        let sides = |left: &Plan, right: &Plan, left_key: &[BoundExpr], right_key: &[BoundExpr]| {
+            let [mut l, mut r] = split(needed, left.fields.columns.len(), right.fields.columns.len());
+            l.extend(used(left_key));
+            r.extend(used(right_key));
+            (l, r)
+        };
+        let on = |left: &[BoundExpr], right: &[BoundExpr]| {
+            let pairs: Vec<_> = left.iter().zip(right).map(|(l, r)| format!("{l} = {r}")).collect();
+            pairs.join(" AND ")
+        };
+        match &plan.node {
+            PlanNode::StreamTableJoin { left, right, kind, left_key, right_key } => {
+                let (l, r) = sides(left, right, left_key, right_key);
+                let inputs = vec![self.node(left, false, &l, depth)?, self.node(right, false, &r, depth)?];
+                let label = format!("StreamTableJoin {kind:?} on {}", on(left_key, right_key));
+                let (ls, rs, lk, rk, kind) =
+                    (left.fields.to_arrow(), right.fields.to_arrow(), left_key.clone(), right_key.clone(), *kind);
+                let make = move || {
+                    let join = StreamTableJoin::new(ls.clone(), rs.clone(), lk.clone(), rk.clone(), kind);
+                    Box::new(join) as Box<dyn Operator>
+                };
+                Ok(self.operator(Arc::new(make), inputs, plan, false, label))
+            }
+            PlanNode::StreamStreamJoin { left, right, kind, left_key, right_key, before_ms, after_ms, grace_ms } => {
+                let (l, r) = sides(left, right, left_key, right_key);
+                let inputs = vec![self.node(left, false, &l, depth)?, self.node(right, false, &r, depth)?];
+                let label = format!(
+                    "StreamStreamJoin {kind:?} on {} within ({before_ms} ms, {after_ms} ms){}",
+                    on(left_key, right_key),
+                    grace_ms.map_or(String::new(), |g| format!(" grace {g} ms"))
+                );
+                let spec = StreamStreamSpec {
+                    key_types: types_of(left_key, &left.fields.to_arrow())?,
+                    schemas: [left.fields.to_arrow(), right.fields.to_arrow()],
+                    keys: [left_key.clone(), right_key.clone()],
+                    kind: *kind,
+                    before_ms: *before_ms,
+                    after_ms: *after_ms,
+                    grace_ms: *grace_ms,
+                };
+                let make = move || Box::new(StreamStreamJoin::new(spec.clone())) as Box<dyn Operator>;
+                Ok(self.operator(Arc::new(make), inputs, plan, true, label))
+            }
+            PlanNode::TableTableJoin { left, right, kind, left_key, right_key } => {
+                let (l, r) = sides(left, right, left_key, right_key);
+                let inputs = vec![self.node(left, false, &l, depth)?, self.node(right, false, &r, depth)?];
+                let label = format!("TableTableJoin {kind:?} on {}", on(left_key, right_key));
+                let types = types_of(left_key, &left.fields.to_arrow())?;
+                let schemas = [left.fields.to_arrow(), right.fields.to_arrow()];
+                let (keys, kind) = ([left_key.clone(), right_key.clone()], *kind);
+                let make = move || {
+                    Box::new(TableTableJoin::new(schemas.clone(), keys.clone(), types.clone(), kind, old)) as Box<dyn Operator>
+                };
+                Ok(self.operator(Arc::new(make), inputs, plan, false, label))
+            }
+            PlanNode::ForeignKeyJoin { .. } => Err(Error::unsupported("foreign-key joins are not supported yet")),
+            _ => Err(Error::internal("not a join")),
+        }
+    }
+
+    fn finish(mut self, root: NodeId) -> Graph {
+        // Segments: nodes that need nothing of other partitions join the segment of their inputs.
+        let mut segment_of: Vec<usize> = (0..self.nodes.len()).collect();
+        for at in 0..self.nodes.len() {
+            let Some(node) = self.nodes.get(at) else { continue };
+            let begins = node.timed || matches!(node.kind, NodeKind::Source(_) | NodeKind::Exchange(_));
+            if begins {
+                continue;
+            }
+            let joined: BTreeSet<usize> = node.inputs.iter().filter_map(|i| segment_of.get(*i).copied()).collect();
+            let Some(first) = joined.first().copied() else { continue };
+            for segment in &mut segment_of {
+                if joined.contains(segment) || *segment == at {
+                    *segment = first;
+                }
+            }
+        }
+        let mut left: BTreeSet<usize> = segment_of.iter().copied().collect();
+        let (mut segments, mut done, mut number) = (vec![], BTreeSet::new(), vec![0; self.nodes.len()]);
+        while !left.is_empty() {
+            let ready = left.iter().copied().find(|segment| {
+                let own = (0..self.nodes.len()).filter(|n| segment_of.get(*n) == Some(segment));
+                own.filter_map(|n| self.nodes.get(n)).flat_map(|n| &n.inputs).all(|input| {
+                    segment_of.get(*input).is_some_and(|s| s == segment || done.contains(s))
+                })
+            });
+            let Some(segment) = ready else { break };
+            left.remove(&segment);
+            done.insert(segment);
+            let nodes: Vec<NodeId> = (0..self.nodes.len()).filter(|n| segment_of.get(*n) == Some(&segment)).collect();
+            let partitions = nodes.iter().filter_map(|n| self.nodes.get(*n)).map(|n| n.partitions).max().unwrap_or(1);
+            for n in &nodes {
+                if let Some(place) = number.get_mut(*n) {
+                    *place = segments.len();
+                }
+            }
+            segments.push(Segment { nodes, partitions });
+        }
+        let mut ordered = false;
+        for (node, segment) in self.nodes.iter_mut().zip(number) {
+            node.segment = segment;
+            ordered |= node.timed || node.inputs.len() > 1 || matches!(node.kind, NodeKind::Exchange(_));
+        }
+        Graph { nodes: self.nodes, segments, root, ordered }
+    }
+}
+
+fn inputs(plan: &Plan) -> Vec<&Plan> {
+    match &plan.node {
+        PlanNode::Source { .. } => vec![],
+        PlanNode::Filter { input, .. }
+        | PlanNode::Project { input, .. }
+        | PlanNode::FlatMap { input, .. }
+        | PlanNode::Exchange { input, .. }
+        | PlanNode::Aggregate { input, .. } => vec![input],
+        PlanNode::StreamTableJoin { left, right, .. }
+        | PlanNode::StreamStreamJoin { left, right, .. }
+        | PlanNode::TableTableJoin { left, right, .. }
+        | PlanNode::ForeignKeyJoin { left, right, .. } => vec![left, right],
+        PlanNode::UnionAll { inputs } => inputs.iter().collect(),
+    }
+}
+
+fn window_label(window: &WindowSpec) -> String {
+    let kind = match window.kind {
+        WindowKind::Tumbling { size_ms } => format!("tumbling {size_ms} ms"),
+        WindowKind::Hopping { size_ms, advance_ms } => format!("hopping {size_ms} ms by {advance_ms} ms"),
+        WindowKind::Session { gap_ms } => format!("session {gap_ms} ms"),
+    };
+    format!("{kind}, grace {} ms, retention {} ms", window.grace_ms, window.retention_ms)
+}
+
+/// How a source's keys end.
+pub(crate) fn window_suffix_bytes(window: Option<KeyWindow>) -> usize {
+    match window {
+        None => 0,
+        Some(KeyWindow::Time { .. }) => 8,
+        Some(KeyWindow::Session) => 16,
+    }
+}

@@ -1,0 +1,654 @@
+//! A continuous query: its graph with state, and the running of one epoch.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
+
+use arrow::datatypes::SchemaRef;
+use host::Host;
+use operators::{ChangeBatch, Materialize, Operator, Picked, Report, StepContext, TimeLine, merge_sorted};
+use parking_lot::RwLock;
+use planner::plan::{QueryPlan, SinkSpec, Start};
+use rayon::prelude::*;
+use recordlog::{
+    Append, Commit, Offset, RecordLog, TopicPartition,
+    batch::{BatchBuilder, Compression},
+};
+use statestore::View;
+use types::{Error, Result};
+
+use crate::{
+    graph::{Graph, NodeId, NodeKind, SourceNode, lower},
+    journal::{Progress, changelog_topic, progress_append, read_progress, replay},
+    log_error, processing_log,
+    route::{Routed, Router, gather},
+    sink::{SinkWriter, append, keeps_order, ordered_appends},
+    source::{Cut, Reader, RowReader, Taken, find_record, take_epoch},
+    stats::{NodeStats, QueryStats},
+};
+
+/// How a query runs.
+#[derive(Clone)]
+pub struct QueryOptions {
+    /// Its id.
+    pub id: String,
+    /// Whether superseded changes of a key within an epoch are dropped.
+    pub caching: bool,
+    /// Whether it commits progress and state (persistent queries), or lives for one client.
+    pub durable: bool,
+}
+
+/// A table's rows, for lookups.
+#[derive(Clone)]
+pub struct TableView {
+    /// By partition: key columns in ordered encoding → time and columns.
+    pub partitions: Vec<Arc<RwLock<View>>>,
+    /// The columns of a row.
+    pub schema: SchemaRef,
+    /// Positions of the key columns, windows included.
+    pub key: Vec<usize>,
+}
+
+/// What an epoch wants committed.
+pub struct Epoch {
+    /// Its number.
+    pub number: u64,
+    /// Everything that is to be written.
+    pub commit: Commit,
+    /// Rows for the client, in order, where the query has no sink.
+    pub rows: Option<ChangeBatch>,
+    /// Records read.
+    pub records: u64,
+}
+
+/// Rows of an epoch from which on it is worth to spread it over threads.
+const PARALLEL_ROWS_MIN: usize = 2048;
+
+/// A running query.
+pub struct Query {
+    options: QueryOptions,
+    graph: Graph,
+    log: Arc<dyn RecordLog>,
+    host: Host,
+    pool: Arc<rayon::ThreadPool>,
+    tasks: Vec<Vec<Task>>,
+    readers: Vec<Reader>,
+    /// For each reader its source node and partition.
+    reader_of: Vec<(NodeId, usize)>,
+    sink: Option<(SinkSpec, Vec<SinkWriter>, u32)>,
+    view: Option<TableView>,
+    epoch: u64,
+    times: BTreeMap<NodeId, i64>,
+    stats: Arc<QueryStats>,
+}
+
+/// One partition of a segment.
+#[derive(Default)]
+struct Task {
+    operators: BTreeMap<NodeId, Box<dyn Operator>>,
+    readers: BTreeMap<NodeId, RowReader>,
+    routers: BTreeMap<NodeId, Router>,
+}
+
+/// What a task's run gives.
+#[derive(Default)]
+struct TaskOutput {
+    /// Rows that other segments (or the sink) take.
+    rows: BTreeMap<NodeId, ChangeBatch>,
+    /// Rows for exchanges, by exchange.
+    routed: BTreeMap<NodeId, Routed>,
+    reports: Vec<Report>,
+}
+
+/// What segments left for those after them.
+#[derive(Default)]
+struct Outputs {
+    rows: BTreeMap<NodeId, Vec<ChangeBatch>>,
+    routed: BTreeMap<NodeId, Vec<Routed>>,
+    times: BTreeMap<NodeId, TimeLine>,
+}
+
+impl Query {
+    /// Lower `plan`, create the topics that it needs, and take up what was committed before under this id.
+    pub async fn open(
+        plan: &QueryPlan,
+        options: QueryOptions,
+        log: Arc<dyn RecordLog>,
+        host: Host,
+        pool: Arc<rayon::ThreadPool>,
+    ) -> Result<Query> {
+        let partitions_of = |source: &catalog::Source| {
+            let topic = log.topic(&source.topic);
+            let unknown = || Error::undefined_source(format!("topic {} of {} does not exist", source.topic, source.name));
+            topic.map(|t| t.config.partitions).ok_or_else(unknown)
+        };
+        let graph = lower(plan, &partitions_of)?;
+        let sink = match &plan.sink {
+            Some(spec) => {
+                let topic = log.topic(&spec.source.topic);
+                let unknown = || Error::undefined_source(format!("topic {} does not exist", spec.source.topic));
+                let partitions = topic.ok_or_else(unknown)?.config.partitions;
+                let root = graph.nodes.get(graph.root).map_or(1, |n| n.partitions);
+                let writers = (0..root).map(|_| SinkWriter::new(spec)).collect::<Result<Vec<_>>>()?;
+                Some((spec.clone(), writers, partitions))
+            }
+            None => None,
+        };
+        let mut query = Query {
+            stats: Arc::new(stats_of(&graph)),
+            tasks: vec![],
+            readers: vec![],
+            reader_of: vec![],
+            sink,
+            view: None,
+            epoch: 0,
+            times: BTreeMap::new(),
+            options,
+            graph,
+            log,
+            host,
+            pool,
+        };
+        query.build()?;
+        let progress = if query.options.durable { read_progress(&*query.log, &query.options.id)? } else { None };
+        query.place_readers(plan, progress.as_ref())?;
+        if query.options.durable {
+            query.open_changelog().await?;
+        }
+        if let Some(progress) = progress {
+            query.restore(progress)?;
+        }
+        Ok(query)
+    }
+
+    fn build(&mut self) -> Result<()> {
+        let graph = &self.graph;
+        let mut view = None;
+        for segment in &graph.segments {
+            let mut tasks: Vec<Task> = (0..segment.partitions).map(|_| Task::default()).collect();
+            for at in &segment.nodes {
+                let Some(node) = graph.nodes.get(*at) else { continue };
+                for task in &mut tasks {
+                    match &node.kind {
+                        NodeKind::Source(source) => {
+                            task.readers.insert(*at, RowReader::new(source, node.schema.clone())?);
+                        }
+                        NodeKind::Operator(make) => {
+                            task.operators.insert(*at, make());
+                        }
+                        NodeKind::Keep { key, old_values, expiry } => {
+                            let keep = Materialize::new(node.schema.clone(), key.clone(), *old_values, *expiry);
+                            if *at == graph.root {
+                                let (schema, key) = (node.schema.clone(), key.clone());
+                                view.get_or_insert(TableView { partitions: vec![], schema, key }).partitions.push(keep.view());
+                            }
+                            task.operators.insert(*at, Box::new(keep));
+                        }
+                        NodeKind::Exchange(_) | NodeKind::Union => {}
+                    }
+                }
+                // Exchanges that read this node are routed where its rows are made.
+                for (exchange, reader) in graph.nodes.iter().enumerate() {
+                    if let NodeKind::Exchange(spec) = &reader.kind
+                        && reader.inputs.contains(at)
+                    {
+                        for task in &mut tasks {
+                            task.routers.insert(exchange, Router::new(spec, node.schema.clone())?);
+                        }
+                    }
+                }
+            }
+            self.tasks.push(tasks);
+        }
+        self.view = view;
+        Ok(())
+    }
+
+    fn place_readers(&mut self, plan: &QueryPlan, progress: Option<&Progress>) -> Result<()> {
+        for (at, node) in self.graph.nodes.iter().enumerate() {
+            let NodeKind::Source(source) = &node.kind else { continue };
+            for p in 0..node.partitions {
+                let partition = TopicPartition::new(source.source.topic.as_str(), p);
+                let known = progress.and_then(|pr| pr.offsets.get(&reader_name(at, &partition))).copied();
+                let next = match known {
+                    Some(next) => next,
+                    None => first_offset(&*self.log, source, &partition, plan.from_earliest)?,
+                };
+                self.readers.push(Reader::new(partition, next));
+                self.reader_of.push((at, p as usize));
+            }
+        }
+        Ok(())
+    }
+
+    fn has_state(&self) -> bool {
+        self.graph.nodes.iter().any(|n| matches!(n.kind, NodeKind::Operator(_) | NodeKind::Keep { .. }))
+            && self.tasks.iter().flatten().any(|t| !t.operators.is_empty())
+    }
+
+    async fn open_changelog(&self) -> Result<()> {
+        let compact = BTreeMap::from([("cleanup.policy".to_string(), "compact".to_string())]);
+        let mut wanted = vec![(crate::journal::OFFSETS_TOPIC.to_string(), 1)];
+        if self.has_state() {
+            let partitions = self.graph.segments.iter().map(|s| s.partitions).max().unwrap_or(1);
+            wanted.push((changelog_topic(&self.options.id), partitions));
+        }
+        for (name, partitions) in wanted {
+            if self.log.topic(&name).is_none() {
+                let config = recordlog::TopicConfig { partitions, replicas: 1, settings: compact.clone() };
+                match self.log.create_topic(&name, config).await {
+                    Ok(_) | Err(recordlog::LogError::TopicExists(_)) => {}
+                    Err(e) => return Err(log_error(e)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, progress: Progress) -> Result<()> {
+        self.epoch = progress.epoch;
+        self.times = progress.times;
+        let topic = changelog_topic(&self.options.id);
+        if self.log.topic(&topic).is_none() {
+            return Ok(());
+        }
+        for (segment, tasks) in self.tasks.iter_mut().enumerate() {
+            let own = &self.graph.segments;
+            for (p, task) in (0u32..).zip(tasks) {
+                let partition = TopicPartition::new(topic.as_str(), p);
+                if own.get(segment).is_none() || task.operators.is_empty() {
+                    continue;
+                }
+                replay(&*self.log, &partition, |key, value| {
+                    let Some((node, key)) = key.and_then(|k| k.split_first_chunk::<2>()) else { return Ok(()) };
+                    let node = usize::from(u16::from_be_bytes(*node));
+                    match task.operators.get_mut(&node) {
+                        Some(operator) => operator.restore(key, value),
+                        None => Ok(()),
+                    }
+                })?;
+                for operator in task.operators.values_mut() {
+                    operator.drain(&mut |_, _| {});
+                }
+            }
+        }
+        let epoch = self.epoch;
+        self.committed(epoch);
+        self.measure_state();
+        Ok(())
+    }
+
+    /// Its counters.
+    pub fn stats(&self) -> Arc<QueryStats> {
+        self.stats.clone()
+    }
+
+    /// The rows of its table, where it makes one.
+    pub fn view(&self) -> Option<TableView> {
+        self.view.clone()
+    }
+
+    /// The topics that it reads.
+    pub fn topics(&self) -> Vec<String> {
+        let mut topics: Vec<String> = self.readers.iter().map(|r| r.partition.topic.to_string()).collect();
+        topics.dedup();
+        topics
+    }
+
+    /// Where its reading of each partition stands: (topic partition, next offset).
+    pub fn positions(&self) -> Vec<(TopicPartition, Offset)> {
+        self.readers.iter().map(|r| (r.partition.clone(), r.next)).collect()
+    }
+
+    /// The log has committed the epoch: readers may see it.
+    pub fn committed(&mut self, epoch: u64) {
+        if let Some(view) = &self.view {
+            view.partitions.iter().for_each(|p| p.write().commit(epoch));
+        }
+    }
+
+    /// Run one epoch on what has arrived; `None` when nothing has. What it gives must be committed, or the query be
+    /// opened again: its state has moved on. Runs on the calling thread and, when there is enough to do, the pool's.
+    pub fn run_epoch(&mut self, cut: Cut) -> Result<Option<Epoch>> {
+        let (taken, any) = take_epoch(&mut self.readers, &*self.log, cut, self.graph.ordered)?;
+        if !any {
+            return Ok(None);
+        }
+        self.epoch += 1;
+        let records: i64 = taken.iter().map(|t| t.to - t.from).sum();
+        let records = records.unsigned_abs();
+        let parallel = usize::try_from(records).unwrap_or(usize::MAX) >= PARALLEL_ROWS_MIN;
+        let mut outputs = Outputs::default();
+        let mut reports = vec![];
+        for segment in 0..self.graph.segments.len() {
+            self.run_segment(segment, &taken, &mut outputs, &mut reports, parallel)?;
+        }
+        let root = outputs.rows.remove(&self.graph.root).unwrap_or_default();
+        let mut appends = self.write_sink(&root, &mut reports, parallel)?;
+        let rows = match self.sink {
+            Some(_) => None,
+            None => {
+                let pieces: Vec<Picked<'_>> = root.iter().map(|batch| Picked { batch, rows: None }).collect();
+                merge_sorted(&pieces)?
+            }
+        };
+        for (node, line) in &outputs.times {
+            self.times.extend(line.end().map(|t| (*node, t)));
+        }
+        reports.sort_by_key(|r| r.seq);
+        self.log_reports(&reports, &taken, &mut appends)?;
+        if self.options.durable {
+            self.drain_state(&mut appends)?;
+            let time_ms = self.host.clock.now_ms();
+            appends.push(progress_append(&self.options.id, &self.progress(), time_ms)?);
+        }
+        self.stats.records_in.fetch_add(records, Ordering::Relaxed);
+        self.stats.epochs.fetch_add(1, Ordering::Relaxed);
+        if let Some(time) = self.times.values().max() {
+            self.stats.stream_time_ms.store(*time, Ordering::Relaxed);
+        }
+        if self.epoch.is_multiple_of(64) || parallel {
+            self.measure_state();
+        }
+        Ok(Some(Epoch { number: self.epoch, commit: Commit { appends }, rows, records }))
+    }
+
+    fn progress(&self) -> Progress {
+        let offsets = self.readers.iter().zip(&self.reader_of).map(|(r, (at, _))| (reader_name(*at, &r.partition), r.next));
+        Progress { epoch: self.epoch, offsets: offsets.collect(), times: self.times.clone() }
+    }
+
+    fn run_segment(
+        &mut self,
+        at: usize,
+        taken: &[Taken],
+        outputs: &mut Outputs,
+        reports: &mut Vec<Report>,
+        parallel: bool,
+    ) -> Result<()> {
+        let Some(segment) = self.graph.segments.get(at) else { return Ok(()) };
+        for node in segment.nodes.iter().filter(|n| self.graph.nodes.get(**n).is_some_and(|n| n.timed)) {
+            let inputs = self.graph.nodes.get(*node).map(|n| n.inputs.as_slice()).unwrap_or_default();
+            let batches = inputs.iter().filter_map(|i| outputs.rows.get(i)).flatten();
+            let rows: Vec<_> = batches.map(|b| (&b.seq, &b.rowtime)).collect();
+            outputs.times.insert(*node, TimeLine::new(self.times.get(node).copied(), &rows));
+        }
+        let run = Run {
+            graph: &self.graph,
+            segment: at,
+            outputs,
+            taken,
+            reader_of: &self.reader_of,
+            stats: &self.stats,
+            host: &self.host,
+            caching: self.options.caching,
+            epoch: self.epoch,
+        };
+        let Some(tasks) = self.tasks.get_mut(at) else { return Ok(()) };
+        let results: Vec<Result<TaskOutput>> = if parallel && tasks.len() > 1 {
+            self.pool.install(|| tasks.par_iter_mut().enumerate().map(|(p, task)| run.task(p, task)).collect())
+        } else {
+            tasks.iter_mut().enumerate().map(|(p, task)| run.task(p, task)).collect()
+        };
+        for result in results {
+            let output = result?;
+            reports.extend(output.reports);
+            for (node, batch) in output.rows {
+                outputs.rows.entry(node).or_default().push(batch);
+            }
+            for (exchange, routed) in output.routed {
+                outputs.routed.entry(exchange).or_default().push(routed);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_sink(&mut self, root: &[ChangeBatch], reports: &mut Vec<Report>, parallel: bool) -> Result<Vec<Append>> {
+        let Some((spec, writers, partitions)) = &mut self.sink else { return Ok(vec![]) };
+        let partitions = *partitions;
+        let rows: usize = root.iter().map(ChangeBatch::len).sum();
+        if rows == 0 {
+            return Ok(vec![]);
+        }
+        let ordered = keeps_order(rows);
+        let work = |(from, (writer, batch)): (usize, (&mut SinkWriter, &ChangeBatch))| {
+            let mut reports = vec![];
+            let encoded = writer.encode(batch, u32::try_from(from).unwrap_or(0), partitions, &mut reports)?;
+            let batches = if ordered { vec![] } else { encoded.batches(partitions)? };
+            let n = encoded.len();
+            Ok((ordered.then_some(encoded), batches, n, reports))
+        };
+        type Written = Result<(Option<crate::sink::Encoded>, Vec<(u32, bytes::Bytes)>, usize, Vec<Report>)>;
+        let results: Vec<Written> = if parallel && !ordered {
+            self.pool.install(|| writers.par_iter_mut().zip(root).enumerate().map(work).collect())
+        } else {
+            writers.iter_mut().zip(root).enumerate().map(work).collect()
+        };
+        let (mut appends, mut all, mut written) = (vec![], vec![], 0);
+        for result in results {
+            let (encoded, batches, n, own) = result?;
+            all.extend(encoded);
+            reports.extend(own);
+            appends.extend(batches.into_iter().map(|(p, b)| append(&spec.source.topic, p, b)));
+            written += n;
+        }
+        if ordered {
+            appends = ordered_appends(&all, &spec.source.topic)?;
+        }
+        self.stats.records_out.fetch_add(written as u64, Ordering::Relaxed);
+        Ok(appends)
+    }
+
+    fn log_reports(&self, reports: &[Report], taken: &[Taken], appends: &mut Vec<Append>) -> Result<()> {
+        if reports.is_empty() {
+            return Ok(());
+        }
+        reports.iter().for_each(|r| self.stats.count(r.kind));
+        if self.log.topic(processing_log::PROCESSING_LOG_TOPIC).is_none() {
+            return Ok(());
+        }
+        let find = |seq| {
+            taken.iter().zip(&self.readers).find_map(|(taken, reader)| {
+                let found = find_record(taken, seq)?;
+                Some((reader.partition.topic.to_string(), reader.partition.partition, found))
+            })
+        };
+        let batch = processing_log::batch(&self.options.id, reports, self.host.clock.now_ms(), &find)?;
+        appends.push(append(processing_log::PROCESSING_LOG_TOPIC, 0, batch));
+        Ok(())
+    }
+
+    fn drain_state(&mut self, appends: &mut Vec<Append>) -> Result<()> {
+        let topic = changelog_topic(&self.options.id);
+        let time_ms = self.host.clock.now_ms();
+        let work = |tasks: Vec<(u32, &mut Task)>| -> Result<Vec<(u32, bytes::Bytes)>> {
+            let mut out = vec![];
+            for (p, task) in tasks {
+                let (mut builder, mut failed, mut key) = (BatchBuilder::with_capacity(0), None, Vec::new());
+                for (node, operator) in &mut task.operators {
+                    let prefix = u16::try_from(*node).unwrap_or(u16::MAX).to_be_bytes();
+                    operator.drain(&mut |k, v| {
+                        key.clear();
+                        key.extend_from_slice(&prefix);
+                        key.extend_from_slice(k);
+                        if builder.bytes() > (512 << 10) {
+                            match builder.finish(Compression::None) {
+                                Ok(batch) => out.push((p, batch)),
+                                Err(e) => failed = Some(e),
+                            }
+                        }
+                        if let Err(e) = builder.push(Some(&key), v, time_ms, &[]) {
+                            failed = Some(e);
+                        }
+                    });
+                }
+                if let Some(e) = failed {
+                    return Err(Error::internal(format!("a state entry cannot be written: {e}")));
+                }
+                if !builder.is_empty() {
+                    let batch = builder.finish(Compression::None);
+                    out.push((p, batch.map_err(|e| Error::internal(format!("record batch: {e}")))?));
+                }
+            }
+            Ok(out)
+        };
+        let mut tasks: BTreeMap<u32, Vec<(u32, &mut Task)>> = BTreeMap::new();
+        for segment in &mut self.tasks {
+            for (p, task) in (0u32..).zip(segment) {
+                if !task.operators.is_empty() {
+                    tasks.entry(p).or_default().push((p, task));
+                }
+            }
+        }
+        let groups: Vec<_> = tasks.into_values().collect();
+        let results: Vec<Result<Vec<_>>> = self.pool.install(|| groups.into_par_iter().map(work).collect());
+        for result in results {
+            appends.extend(result?.into_iter().map(|(p, batch)| append(&topic, p, batch)));
+        }
+        Ok(())
+    }
+
+    fn measure_state(&self) {
+        for (at, stats) in self.stats.nodes.iter().enumerate() {
+            let sizes = self.tasks.iter().flatten().filter_map(|t| t.operators.get(&at)).map(|o| o.size());
+            let (rows, bytes) = sizes.fold((0, 0), |(r, b), (rows, bytes)| (r + rows, b + bytes));
+            stats.state_rows.store(rows as u64, Ordering::Relaxed);
+            stats.state_bytes.store(bytes as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What tasks of a segment share.
+struct Run<'a> {
+    graph: &'a Graph,
+    segment: usize,
+    outputs: &'a Outputs,
+    taken: &'a [Taken],
+    reader_of: &'a [(NodeId, usize)],
+    stats: &'a QueryStats,
+    host: &'a Host,
+    caching: bool,
+    epoch: u64,
+}
+
+impl Run<'_> {
+    /// Run partition `p` of the segment.
+    fn task(&self, p: usize, task: &mut Task) -> Result<TaskOutput> {
+        let mut out = TaskOutput::default();
+        let mut local: BTreeMap<NodeId, ChangeBatch> = BTreeMap::new();
+        let none = TimeLine::default();
+        let nodes = self.graph.segments.get(self.segment).map(|s| s.nodes.as_slice()).unwrap_or_default();
+        for at in nodes {
+            let Some(node) = self.graph.nodes.get(*at) else { continue };
+            if p >= node.partitions as usize {
+                continue;
+            }
+            let started = self.host.clock.monotonic();
+            let batch = match &node.kind {
+                NodeKind::Source(_) => self.read(*at, p, task, &mut out.reports)?,
+                NodeKind::Exchange(_) => {
+                    gather(self.outputs.routed.get(at).map(Vec::as_slice).unwrap_or_default(), p, &node.schema)?
+                }
+                NodeKind::Union => {
+                    let inputs = self.inputs(node, p, &mut local);
+                    let pieces: Vec<Picked<'_>> = inputs.iter().map(|batch| Picked { batch, rows: None }).collect();
+                    merge_sorted(&pieces)?.unwrap_or_else(|| ChangeBatch::empty(&node.schema))
+                }
+                NodeKind::Operator(_) | NodeKind::Keep { .. } => {
+                    let inputs = self.inputs(node, p, &mut local);
+                    let time = node.time_from.and_then(|t| self.outputs.times.get(&t)).unwrap_or(&none);
+                    let reports = &mut out.reports;
+                    let mut context = StepContext { epoch: self.epoch, caching: self.caching, time, reports };
+                    let operator = task.operators.get_mut(at);
+                    operator.ok_or_else(|| Error::internal("an operator is missing"))?.step(inputs, &mut context)?
+                }
+            };
+            if let Some(stats) = self.stats.nodes.get(*at) {
+                stats.rows.fetch_add(batch.len() as u64, Ordering::Relaxed);
+                stats.busy_ns.fetch_add(nanos(self.host.clock.monotonic().saturating_sub(started)), Ordering::Relaxed);
+            }
+            local.insert(*at, batch);
+        }
+        self.hand_over(p, task, local, &mut out)?;
+        Ok(out)
+    }
+
+    fn read(&self, at: NodeId, p: usize, task: &mut Task, reports: &mut Vec<Report>) -> Result<ChangeBatch> {
+        let reader = self.reader_of.iter().position(|r| *r == (at, p));
+        let (Some(taken), Some(rows)) = (reader.and_then(|r| self.taken.get(r)), task.readers.get_mut(&at)) else {
+            return Err(Error::internal("a reader is missing"));
+        };
+        let NodeKind::Source(source) = &self.graph.nodes.get(at).map(|n| &n.kind).ok_or_else(|| Error::internal("no node"))? else {
+            return Err(Error::internal("not a source"));
+        };
+        let partition = TopicPartition::new(source.source.topic.as_str(), u32::try_from(p).unwrap_or(0));
+        rows.read(&partition, taken, reports)
+    }
+
+    fn inputs(
+        &self,
+        node: &crate::graph::Node,
+        p: usize,
+        local: &mut BTreeMap<NodeId, ChangeBatch>,
+    ) -> Vec<ChangeBatch> {
+        let input = |i: &NodeId| {
+            let schema = self.graph.nodes.get(*i).map(|n| &n.schema);
+            let found = local.remove(i).or_else(|| self.outputs.rows.get(i).and_then(|o| o.get(p)).cloned());
+            found.or_else(|| schema.map(ChangeBatch::empty))
+        };
+        node.inputs.iter().filter_map(input).collect()
+    }
+
+    /// Give what other segments need: rows, or rows routed to where they go.
+    fn hand_over(
+        &self,
+        p: usize,
+        task: &mut Task,
+        mut local: BTreeMap<NodeId, ChangeBatch>,
+        out: &mut TaskOutput,
+    ) -> Result<()> {
+        for (at, node) in self.graph.nodes.iter().enumerate() {
+            let NodeKind::Exchange(spec) = &node.kind else { continue };
+            let Some(batch) = node.inputs.first().and_then(|i| local.remove(i)) else { continue };
+            let Some(router) = task.routers.get_mut(&at) else { continue };
+            let from = u32::try_from(p).unwrap_or(0);
+            out.routed.insert(at, router.route(spec, batch, from, node.partitions, &mut out.reports)?);
+        }
+        out.rows = local;
+        Ok(())
+    }
+}
+
+fn stats_of(graph: &Graph) -> QueryStats {
+    let node = |n: &crate::graph::Node| NodeStats { label: n.label.clone(), inputs: n.inputs.clone(), ..NodeStats::default() };
+    let stats = QueryStats { nodes: graph.nodes.iter().map(node).collect(), ..QueryStats::default() };
+    stats.stream_time_ms.store(i64::MIN, Ordering::Relaxed);
+    stats
+}
+
+fn reader_name(node: NodeId, partition: &TopicPartition) -> String {
+    format!("{node}:{partition}")
+}
+
+fn first_offset(
+    log: &dyn RecordLog,
+    source: &SourceNode,
+    partition: &TopicPartition,
+    from_earliest: bool,
+) -> Result<Offset> {
+    let ends = log.offsets(partition).map_err(log_error)?;
+    Ok(match &source.start {
+        Start::Default if from_earliest => ends.start,
+        Start::Default | Start::Latest => ends.end,
+        Start::Earliest => ends.start,
+        Start::Time(time) => log.offset_for_time(partition, *time).map_err(log_error)?.unwrap_or(ends.end),
+        Start::Offsets(offsets) => {
+            offsets.get(&partition.partition).copied().unwrap_or(ends.start).clamp(ends.start, ends.end)
+        }
+    })
+}
+
+fn nanos(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,235 @@
+//! Rows → records of the sink's partitions.
+
+use arrow::{
+    array::{Array, ArrayRef, BooleanArray, Int64Array},
+    buffer::BooleanBuffer,
+};
+use bytes::Bytes;
+use catalog::KeyWindow;
+use formats::{EncodedRows, Encoder, Part, RowError};
+use operators::{Change, ChangeBatch, Report, ReportKind};
+use planner::plan::SinkSpec;
+use recordlog::{
+    Append, TopicPartition,
+    batch::{BatchBuilder, Compression},
+    partitioner::partition_for_key,
+};
+use types::{Column, Error, Result};
+
+use crate::source::timestamp_values;
+
+/// Epochs of no more rows than this are written in order over all partitions, however many batches that takes: an
+/// epoch of a few records costs little, and readers of several partitions see the order of the causes.
+const ORDERED_ROWS_MAX: usize = 256;
+
+/// Bytes after which a batch is closed and another begun.
+const BATCH_BYTES: usize = 512 << 10;
+
+/// Writes one partition's rows.
+pub(crate) struct SinkWriter {
+    spec: SinkSpec,
+    key: Option<Box<dyn Encoder>>,
+    value: Option<Box<dyn Encoder>>,
+    keys: EncodedRows,
+    values: EncodedRows,
+}
+
+/// Rows as records, not yet in batches.
+#[derive(Default)]
+pub(crate) struct Encoded {
+    rows: Vec<EncodedRecord>,
+    bytes: Vec<u8>,
+}
+
+struct EncodedRecord {
+    seq: u64,
+    target: u32,
+    time: i64,
+    /// Ends of key and value in `bytes`, where they are there.
+    key: Option<(usize, usize)>,
+    value: Option<(usize, usize)>,
+}
+
+impl SinkWriter {
+    pub fn new(spec: &SinkSpec) -> Result<SinkWriter> {
+        let source = &spec.source;
+        let encoder = |part, columns: Vec<Column>, spec: &formats::FormatSpec| -> Result<Option<Box<dyn Encoder>>> {
+            if columns.is_empty() {
+                return Ok(None);
+            }
+            formats::format(&spec.name)?.encoder(part, &columns, spec).map(Some)
+        };
+        Ok(SinkWriter {
+            key: encoder(Part::Key, source.schema.key().cloned().collect(), &source.key_format)?,
+            value: encoder(Part::Value, source.schema.value().cloned().collect(), &source.value_format)?,
+            spec: spec.clone(),
+            keys: EncodedRows::default(),
+            values: EncodedRows::default(),
+        })
+    }
+
+    /// The records of `batch`, whose rows are in partition `from` of the query.
+    pub fn encode(
+        &mut self,
+        batch: &ChangeBatch,
+        from: u32,
+        partitions: u32,
+        reports: &mut Vec<Report>,
+    ) -> Result<Encoded> {
+        let shown;
+        let batch = match &batch.ops {
+            Some(ops) if ops.values().contains(&(Change::UpdateBefore as u8)) => {
+                let keep: BooleanArray = ops.values().iter().map(|o| Some(*o != Change::UpdateBefore as u8)).collect();
+                shown = batch.filter(&keep)?;
+                &shown
+            }
+            _ => batch,
+        };
+        let rows = batch.len();
+        let column = |at: &usize| batch.columns.get(*at).cloned();
+        let keys: Vec<ArrayRef> = self.spec.key.iter().filter_map(column).collect();
+        let values: Vec<ArrayRef> = self.spec.value.iter().filter_map(column).collect();
+        let tombstones = batch.ops.as_ref().map(|_| BooleanBuffer::collect_bool(rows, |r| !batch.op(r).is_present()));
+        let mut errors: Vec<RowError> = vec![];
+        self.keys.clear();
+        self.values.clear();
+        if let Some(encoder) = &mut self.key {
+            encoder.encode(&keys, rows, None, &mut self.keys, &mut errors);
+        }
+        match &mut self.value {
+            Some(encoder) => encoder.encode(&values, rows, tombstones.as_ref(), &mut self.values, &mut errors),
+            // No value columns: an empty value, or null for a deletion.
+            None => (0..rows).for_each(|_| self.values.finish_null()),
+        }
+        let mut lost = vec![false; if errors.is_empty() { 0 } else { rows }];
+        for e in errors {
+            if let Some(l) = lost.get_mut(e.row)
+                && !std::mem::replace(l, true)
+            {
+                reports.push(Report { seq: batch.seq.value(e.row), kind: ReportKind::Unwritable, message: e.message });
+            }
+        }
+        let times = self.times(batch)?;
+        let windows = self.windows(batch)?;
+        let mut out = Encoded { rows: Vec::with_capacity(rows), bytes: Vec::with_capacity(self.keys.data.len() + self.values.data.len()) };
+        for row in 0..rows {
+            if lost.get(row).copied().unwrap_or(false) {
+                continue;
+            }
+            let mut time = batch.rowtime.value(row);
+            if let Some(times) = times.as_ref().filter(|_| batch.op(row).is_present()) {
+                if times.is_null(row) || times.value(row) < 0 {
+                    let message = "the TIMESTAMP column holds no timestamp".to_string();
+                    reports.push(Report { seq: batch.seq.value(row), kind: ReportKind::Unwritable, message });
+                    continue;
+                }
+                time = times.value(row);
+            }
+            let key = self.key.is_some().then(|| self.keys.get(row)).flatten();
+            let target = match key {
+                Some(key) => partition_for_key(key, partitions),
+                None => from % partitions.max(1),
+            };
+            let mut put = |parts: &[&[u8]]| {
+                let start = out.bytes.len();
+                parts.iter().for_each(|p| out.bytes.extend_from_slice(p));
+                (start, out.bytes.len())
+            };
+            let key = key.map(|key| match &windows {
+                Some((KeyWindow::Time { .. }, start, _)) => put(&[key, &start.value(row).to_be_bytes()]),
+                Some((KeyWindow::Session, start, end)) => {
+                    put(&[key, &end.value(row).to_be_bytes(), &start.value(row).to_be_bytes()])
+                }
+                None => put(&[key]),
+            });
+            let value = self.values.get(row).map(|v| put(&[v]));
+            out.rows.push(EncodedRecord { seq: batch.seq.value(row), target, time, key, value });
+        }
+        Ok(out)
+    }
+
+    fn times(&self, batch: &ChangeBatch) -> Result<Option<Int64Array>> {
+        let Some((at, format)) = &self.spec.timestamp else { return Ok(None) };
+        let Some(array) = batch.columns.get(*at) else { return Ok(None) };
+        let ty = types::SqlType::from_arrow(array.data_type())
+            .ok_or_else(|| Error::internal("a TIMESTAMP column without SQL type"))?;
+        timestamp_values(array, &ty, format.as_deref()).map(Some)
+    }
+
+    fn windows(&self, batch: &ChangeBatch) -> Result<Option<(KeyWindow, Int64Array, Int64Array)>> {
+        let Some(((start, end), window)) = self.spec.window.zip(self.spec.source.windowed) else { return Ok(None) };
+        let column = |at: usize| {
+            let column = batch.columns.get(at).and_then(|c| c.as_any().downcast_ref::<Int64Array>().cloned());
+            column.ok_or_else(|| Error::internal("a window column that is no BIGINT"))
+        };
+        Ok(Some((window, column(start)?, column(end)?)))
+    }
+}
+
+impl Encoded {
+    fn part(&self, range: Option<(usize, usize)>) -> Option<&[u8]> {
+        range.and_then(|(start, end)| self.bytes.get(start..end))
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The records as batches, one sequence a target.
+    pub fn batches(&self, partitions: u32) -> Result<Vec<(u32, Bytes)>> {
+        let mut out = vec![];
+        let mut builders: Vec<BatchBuilder> = (0..partitions).map(|_| BatchBuilder::with_capacity(0)).collect();
+        for row in &self.rows {
+            let Some(builder) = builders.get_mut(row.target as usize) else { continue };
+            push(builder, self, row)?;
+            if builder.bytes() > BATCH_BYTES {
+                out.push((row.target, finish(builder)?));
+            }
+        }
+        for (target, builder) in (0..partitions).zip(&mut builders) {
+            if !builder.is_empty() {
+                out.push((target, finish(builder)?));
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn push(builder: &mut BatchBuilder, encoded: &Encoded, row: &EncodedRecord) -> Result<()> {
+    builder
+        .push(encoded.part(row.key), encoded.part(row.value), row.time, &[])
+        .map_err(|e| Error::invalid(format!("a record cannot be written: {e}")))
+}
+
+fn finish(builder: &mut BatchBuilder) -> Result<Bytes> {
+    builder.finish(Compression::None).map_err(|e| Error::internal(format!("record batch: {e}")))
+}
+
+/// Whether so many rows are written in order over all partitions.
+pub(crate) fn keeps_order(rows: usize) -> bool {
+    rows <= ORDERED_ROWS_MAX
+}
+
+/// All partitions' records in order of their causes: a batch for each run of records to one target.
+pub(crate) fn ordered_appends(all: &[Encoded], topic: &str) -> Result<Vec<Append>> {
+    let mut order: Vec<(u64, &Encoded, &EncodedRecord)> =
+        all.iter().flat_map(|e| e.rows.iter().map(move |r| (r.seq, e, r))).collect();
+    order.sort_by_key(|(seq, _, _)| *seq);
+    let mut appends = vec![];
+    let (mut builder, mut target) = (BatchBuilder::with_capacity(0), 0);
+    for (_, encoded, row) in order {
+        if row.target != target && !builder.is_empty() {
+            appends.push(append(topic, target, finish(&mut builder)?));
+        }
+        target = row.target;
+        push(&mut builder, encoded, row)?;
+    }
+    if !builder.is_empty() {
+        appends.push(append(topic, target, finish(&mut builder)?));
+    }
+    Ok(appends)
+}
+
+pub(crate) fn append(topic: &str, partition: u32, batches: Bytes) -> Append {
+    Append { partition: TopicPartition::new(topic, partition), batches }
+}
