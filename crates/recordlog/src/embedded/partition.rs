@@ -205,8 +205,8 @@ impl Partition {
         Ok(taken.batches)
     }
 
-    /// Take the wanted batches out of a chunk of a segment that has `left` bytes from the chunk's beginning on; how many
-    /// bytes of the chunk are done with. Damage behind a sound batch is left to the read that begins there.
+    /// Take the wanted batches out of a chunk of a segment that has `left` bytes from the chunk's beginning on; how
+    /// many bytes of the chunk are done with. Damage behind a sound batch is left to the read that begins there.
     fn take(&self, chunk: &Bytes, left: usize, from: Offset, bytes_max: usize, taken: &mut Taken) -> Result<usize> {
         let (mut at, mut bytes) = (0, 0);
         while at < chunk.len() && (bytes < bytes_max || taken.batches.is_empty()) {
