@@ -3,7 +3,12 @@
 //! A kernel says what happens to one row; reading a constant or a column, NULL results and row errors are the same
 //! everywhere and stand here.
 
-use std::{any::Any, collections::HashMap, fmt::Display, sync::Arc};
+use std::{
+    any::Any,
+    collections::HashMap,
+    fmt::{self, Display},
+    sync::Arc,
+};
 
 use arrow::array::{Array, ArrayAccessor, ArrayRef, Decimal128Array};
 use std::sync::{Mutex, PoisonError};
@@ -29,6 +34,17 @@ where
     F: Fn(&[Arg], usize, &mut RowErrors) -> Result<ArrayRef> + Send + Sync + 'static,
 {
     Arc::new(Closure(f))
+}
+
+impl fmt::Debug for Arg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Arg::Column(array) => f.debug_tuple("Column").field(array).finish(),
+            Arg::Constant(array) => f.debug_tuple("Constant").field(array).finish(),
+            Arg::Lambda(_) => f.write_str("Lambda"),
+            Arg::TimeUnit(unit) => f.debug_tuple("TimeUnit").field(unit).finish(),
+        }
+    }
 }
 
 impl Arg {

@@ -9,6 +9,7 @@ pub mod ambient;
 pub mod calendar;
 pub mod encoded;
 pub mod javanum;
+pub mod javatime;
 pub mod kernel;
 pub mod operator;
 pub mod overload;

@@ -1,0 +1,71 @@
+//! What the functions share that read and write dates and times as text: patterns and zones, compiled once.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayAccessor, ArrayRef, StringArray};
+use types::Result;
+
+use crate::{
+    RowErrors,
+    javatime::{Moment, Parsed, Pattern, TimeError, Zone},
+    scalar::definition::Call,
+};
+
+/// The zone of that ID.
+pub(super) fn zone(call: &Call<'_>, id: &str) -> Result<Arc<Zone>, TimeError> {
+    call.cache.get(id, Zone::parse)
+}
+
+/// The first argument, formatted by the pattern in the second, in the zone in the third (UTC, if there is none).
+pub(super) fn format<'a, A>(
+    call: &Call<'a>,
+    errors: &mut RowErrors,
+    moment: impl Fn(<&'a A as ArrayAccessor>::Item, &Zone) -> Moment,
+) -> Result<ArrayRef>
+where
+    A: Array + 'static,
+    &'a A: ArrayAccessor,
+{
+    let (values, patterns, zones) =
+        (call.view::<A>(0)?, call.view::<StringArray>(1)?, call.optional::<StringArray>(2)?);
+    call.try_rows::<StringArray, _, TimeError>(errors, |row| {
+        let Some((value, pattern)) = values.get(row).zip(patterns.get(row)) else { return Ok(None) };
+        let zone = match zones.map(|z| z.get(row)) {
+            None => None,
+            Some(None) => return Ok(None),
+            Some(Some(id)) => Some(zone(call, id)?),
+        };
+        let pattern = call.cache.get(pattern, Pattern::compile)?;
+        pattern.format(&moment(value, zone.as_deref().unwrap_or(&Zone::UTC))).map(Some)
+    })
+}
+
+/// What `value` makes of the text in the first argument, read by the pattern in the second, in the zone in the third
+/// (UTC, if there is none).
+pub(super) fn parse<A, T>(
+    call: &Call<'_>,
+    errors: &mut RowErrors,
+    value: impl Fn(&Parsed, &Zone) -> Result<T, TimeError>,
+) -> Result<ArrayRef>
+where
+    A: Array + FromIterator<Option<T>> + 'static,
+{
+    let texts = call.view::<StringArray>(0)?;
+    let (patterns, zones) = (call.view::<StringArray>(1)?, call.optional::<StringArray>(2)?);
+    call.try_rows::<A, T, TimeError>(errors, |row| {
+        let Some((text, pattern)) = texts.get(row).zip(patterns.get(row)) else { return Ok(None) };
+        let zone = match zones.map(|z| z.get(row)) {
+            None => None,
+            Some(None) => return Ok(None),
+            Some(Some(id)) => Some(zone(call, id)?),
+        };
+        let parsed = call.cache.get(pattern, Pattern::compile)?.parse(text)?;
+        value(&parsed, zone.as_deref().unwrap_or(&Zone::UTC)).map(Some)
+    })
+}
+
+/// Days of what was read, as a DATE or INTEGER holds them.
+pub(super) fn days(parsed: &Parsed) -> Result<i32, TimeError> {
+    let days = parsed.date()?;
+    i32::try_from(days).map_err(|_| TimeError::TooWide(days))
+}
