@@ -10,7 +10,7 @@ use arrow::datatypes::{
 use serde_json::Value;
 use types::{SqlType, StructField};
 
-use crate::encoded::Builder;
+use crate::{Arg, ArgType, BoundScalar, RowErrors, ScalarFunction, bind_cast, encoded::Builder};
 
 /// The type that `text` names: `ARRAY<MAP<STRING, DECIMAL(4, 2)>>`, `STRUCT<A INTEGER>`.
 pub(crate) fn ty(text: &str) -> SqlType {
@@ -193,5 +193,75 @@ pub(crate) fn same(got: &str, want: &str) -> bool {
             (serde_json::from_str::<Value>(got), serde_json::from_str::<Value>(want)),
             (Ok(g), Ok(w)) if g == w
         ),
+    }
+}
+
+/// An argument such as `ARRAY<INTEGER> [1,null]`, `STRING a`, or `NULL`: its type and its value as a column of one row.
+pub(crate) fn argument(text: &str) -> (ArgType, Option<ArrayRef>) {
+    if text == "NULL" {
+        return (ArgType::Value(None), None);
+    }
+    let mut depth = 0;
+    let space = text.char_indices().find(|(_, c)| {
+        match c {
+            '<' | '(' => depth += 1,
+            '>' | ')' => depth -= 1,
+            _ => {}
+        }
+        *c == ' ' && depth == 0
+    });
+    let (name, of) = text.split_at(space.map_or(text.len(), |(at, _)| at));
+    let ty = ty(name);
+    let array = column(&ty, &[value(of)]);
+    (ArgType::Value(Some(ty)), Some(array))
+}
+
+/// Call `function` with arguments as [`argument`] takes them: as constants, as columns, as slices of columns. The
+/// result is text as of [`show`], `error` if it does not bind, `!` for a row error.
+pub(crate) fn check_call(function: &dyn ScalarFunction, args: &[&str], want: &str) {
+    let kinds: Vec<ArgType> = args.iter().map(|text| argument(text).0).collect();
+    match function.bind(&kinds) {
+        Ok(bound) => check_bound(function.doc().name, &bound, args, &[], want),
+        Err(error) => assert_eq!(want, "error", "{}: {error}", function.doc().name),
+    }
+}
+
+/// The same with lambdas after the values.
+pub(crate) fn check_bound(name: &str, bound: &BoundScalar, args: &[&str], lambdas: &[Arg], want: &str) {
+    let cast = |text: &&str, to: &ArgType| -> ArrayRef {
+        let ArgType::Value(Some(to)) = to else { panic!("a value is wanted") };
+        let (kind, array) = argument(text);
+        let ArgType::Value(from) = kind else { panic!("a value is wanted") };
+        match (from, array) {
+            (Some(from), Some(array)) if from != *to => {
+                let cast = bind_cast(Some(&from), to, true).expect("an implicit cast");
+                cast.kernel.evaluate(&[Arg::Column(array)], 1, &mut RowErrors::default()).expect("casts")
+            }
+            (_, Some(array)) => array,
+            (_, None) => arrow::array::new_null_array(&to.to_arrow(), 1),
+        }
+    };
+    let values: Vec<ArrayRef> = args.iter().zip(&bound.arg_types).map(|(text, to)| cast(text, to)).collect();
+    let columns = |array: &ArrayRef| {
+        let null = arrow::array::new_null_array(array.data_type(), 1);
+        arrow::compute::concat(&[null.as_ref(), array.as_ref(), array.as_ref(), null.as_ref()]).expect("joins")
+    };
+    let ways: [(usize, Vec<Arg>); 3] = [
+        (1, values.iter().map(|a| Arg::Constant(Arc::clone(a))).collect()),
+        (3, values.iter().map(|a| Arg::Column(columns(a).slice(1, 3))).collect()),
+        (4, values.iter().map(|a| Arg::Column(columns(a).slice(0, 4))).collect()),
+    ];
+    for (rows, mut given) in ways {
+        given.extend(lambdas.iter().cloned());
+        let mut errors = RowErrors::default();
+        let out = bound.kernel.evaluate(&given, rows, &mut errors).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(out.data_type(), &bound.return_type.to_arrow(), "{name}");
+        assert_eq!(out.len(), if args.is_empty() { rows } else { rows.min(out.len().max(1)) }, "{name}");
+        for row in if rows == 4 { 1..3 } else { 0..rows.min(2) } {
+            let row = row.min(out.len() - 1);
+            let failed = errors.rows.iter().any(|(at, _)| *at == row);
+            let shown = if failed { "!".to_owned() } else { show(&out, row) };
+            assert!(same(&shown, want), "{name}({args:?}): want {want}, got {shown}");
+        }
     }
 }

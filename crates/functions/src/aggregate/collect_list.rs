@@ -60,22 +60,22 @@ mod tests {
     #[test]
     fn collects() {
         check("COLLECT_LIST", &["INTEGER"], &["0", "null", "0"], &["[0]", "[0,null]", "[0,null,0]"]);
-        check("COLLECT_LIST", &["STRING"], &["a", "b", "a", "- a", "- c"], &[
-            "[\"a\"]",
-            "[\"a\",\"b\"]",
-            "[\"a\",\"b\",\"a\"]",
-            "[\"b\",\"a\"]",
-            "[\"b\",\"a\"]",
-        ]);
-        check("ARRAY_AGG", &["ARRAY<STRUCT<A STRING, M MAP<STRING, DOUBLE>>>"], &[
-            r#"[{"A":"x","M":{"k":1.5}}]"#,
-            "[null]",
-            "null",
-        ], &[
-            r#"[[{"A":"x","M":{"k":1.5}}]]"#,
-            r#"[[{"A":"x","M":{"k":1.5}}],[null]]"#,
-            r#"[[{"A":"x","M":{"k":1.5}}],[null],null]"#,
-        ]);
+        check(
+            "COLLECT_LIST",
+            &["STRING"],
+            &["a", "b", "a", "- a", "- c"],
+            &["[\"a\"]", "[\"a\",\"b\"]", "[\"a\",\"b\",\"a\"]", "[\"b\",\"a\"]", "[\"b\",\"a\"]"],
+        );
+        check(
+            "ARRAY_AGG",
+            &["ARRAY<STRUCT<A STRING, M MAP<STRING, DOUBLE>>>"],
+            &[r#"[{"A":"x","M":{"k":1.5}}]"#, "[null]", "null"],
+            &[
+                r#"[[{"A":"x","M":{"k":1.5}}]]"#,
+                r#"[[{"A":"x","M":{"k":1.5}}],[null]]"#,
+                r#"[[{"A":"x","M":{"k":1.5}}],[null],null]"#,
+            ],
+        );
     }
 
     #[test]

@@ -57,23 +57,23 @@ mod tests {
 
     #[test]
     fn collects() {
-        check("COLLECT_SET", &["DECIMAL(4, 1)"], &["5.4", "null", "5.4", "100.1", "null"], &[
-            "[5.4]",
-            "[5.4,null]",
-            "[5.4,null]",
-            "[5.4,null,100.1]",
-            "[5.4,null,100.1]",
-        ]);
+        check(
+            "COLLECT_SET",
+            &["DECIMAL(4, 1)"],
+            &["5.4", "null", "5.4", "100.1", "null"],
+            &["[5.4]", "[5.4,null]", "[5.4,null]", "[5.4,null,100.1]", "[5.4,null,100.1]"],
+        );
         check("COLLECT_SET", &["INTEGER"], &["1", "2", "1", "- 1", "- 1"], &["[1]", "[1,2]", "[1,2]", "[1,2]", "[2]"]);
     }
 
     #[test]
     fn maps_of_the_same_entries_are_the_same() {
-        check("COLLECT_SET", &["MAP<STRING, BIGINT>"], &[r#"{"a":1,"b":2}"#, r#"{"b":2,"a":1}"#, r#"{"b":2}"#], &[
-            r#"[{"a":1,"b":2}]"#,
-            r#"[{"a":1,"b":2}]"#,
-            r#"[{"a":1,"b":2},{"b":2}]"#,
-        ]);
+        check(
+            "COLLECT_SET",
+            &["MAP<STRING, BIGINT>"],
+            &[r#"{"a":1,"b":2}"#, r#"{"b":2,"a":1}"#, r#"{"b":2}"#],
+            &[r#"[{"a":1,"b":2}]"#, r#"[{"a":1,"b":2}]"#, r#"[{"a":1,"b":2},{"b":2}]"#],
+        );
     }
 
     #[test]

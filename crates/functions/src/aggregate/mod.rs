@@ -3,23 +3,45 @@
 //! Every function is a fold over rows (`groups`), compiled into its own loop. States order by processing: "earliest" and
 //! "latest" mean the order in which rows come, which the operator keeps the same for any cut into batches.
 
+mod attr;
 mod avg;
+mod bool_and;
+mod bool_or;
+mod boolean;
 mod cell;
 mod collect;
 mod collect_list;
 mod collect_set;
 mod constant;
+mod correlation;
 mod count;
+mod count_distinct;
 mod double;
+mod earliest_by_offset;
 mod extreme;
 mod groups;
 mod histogram;
+mod latest_by_offset;
 mod max;
 mod min;
+mod moments;
 mod number;
+mod offset;
+mod stddev_pop;
+mod stddev_samp;
+mod stddev_sample;
+mod string_agg;
 mod sum;
+mod sum_list;
 #[cfg(test)]
 pub(crate) mod tests;
+mod top;
+mod topk;
+mod topkdistinct;
+mod var_pop;
+mod var_samp;
+
+pub use constant::KEPT_VALUES_MAX;
 
 use crate::AggregateFunction;
 
@@ -47,14 +69,30 @@ impl Default for Limits {
 
 /// All aggregate functions, by name.
 pub static AGGREGATES: &[&dyn AggregateFunction] = &[
+    &attr::Attr,
     &avg::Avg,
+    &bool_and::BoolAnd,
+    &bool_or::BoolOr,
     &collect_list::CollectList,
     &collect_set::CollectSet,
+    &correlation::Correlation,
     &count::Count,
+    &count_distinct::CountDistinct,
+    &earliest_by_offset::EarliestByOffset,
     &histogram::Histogram,
+    &latest_by_offset::LatestByOffset,
     &max::Max,
     &min::Min,
+    &stddev_pop::StddevPop,
+    &stddev_samp::StddevSamp,
+    &stddev_sample::StddevSample,
+    &string_agg::StringAgg,
     &sum::Sum,
+    &sum_list::SumList,
+    &topk::TopK,
+    &topkdistinct::TopKDistinct,
+    &var_pop::VarPop,
+    &var_samp::VarSamp,
 ];
 
 /// The function of that name (or alias), whatever its case.

@@ -1,8 +1,11 @@
 //! Scalar functions: one file each, in folders by what they are about; the list of them all.
 
+pub mod array;
 pub mod bytes;
 pub mod definition;
 pub mod json;
+pub mod lambda;
+pub mod map;
 pub mod math;
 pub mod misc;
 pub mod nulls;
@@ -21,8 +24,11 @@ use crate::ScalarFunction;
 
 /// The folders' lists.
 static FOLDERS: &[&[&dyn ScalarFunction]] = &[
+    array::FUNCTIONS,
     bytes::FUNCTIONS,
     json::FUNCTIONS,
+    lambda::FUNCTIONS,
+    map::FUNCTIONS,
     math::FUNCTIONS,
     misc::FUNCTIONS,
     nulls::FUNCTIONS,

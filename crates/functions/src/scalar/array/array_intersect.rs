@@ -1,0 +1,43 @@
+//! `ARRAY_INTERSECT`.
+
+use arrow::array::ArrayRef;
+use types::Result;
+
+use super::sets::{Combination, combine};
+use crate::{
+    FunctionDoc, RowErrors,
+    overload::Param::{Array, Var},
+    scalar::definition::{Call, Overload, Scalar},
+};
+
+/// See its words.
+pub static FUNCTION: Scalar = Scalar {
+    doc: &FunctionDoc {
+        name: "ARRAY_INTERSECT",
+        aliases: &[],
+        category: "ARRAY",
+        signatures: &["ARRAY_INTERSECT(array1, array2)"],
+        description: "The different elements that are in both arrays, in the order of the first. NULL if either array is.",
+        examples: &[("ARRAY_INTERSECT(ARRAY[1, 2, 3, 1, 2], ARRAY[2, 4])", "[2]")],
+    },
+    overloads: &[Overload::new(&[Array(&Var('T')), Array(&Var('T'))], Array(&Var('T')), eval)],
+    deterministic: true,
+};
+
+fn eval(call: &Call<'_>, _: &mut RowErrors) -> Result<ArrayRef> {
+    combine(call, Combination::Intersect)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::check_call;
+
+    #[test]
+    fn values() {
+        check_call(&FUNCTION, &["ARRAY<INTEGER> [0,0,1,0,-1]", "ARRAY<INTEGER> [1,-2,0]"], "[0,1]");
+        check_call(&FUNCTION, &["ARRAY<STRING> [\"a\",null]", "ARRAY<STRING> [null]"], "[null]");
+        check_call(&FUNCTION, &["ARRAY<INTEGER> null", "ARRAY<INTEGER> [1]"], "null");
+        check_call(&FUNCTION, &["ARRAY<INTEGER> [1]", "ARRAY<INTEGER> null"], "null");
+    }
+}
