@@ -265,5 +265,5 @@ pub trait TableKernel: Send + Sync {
 /// Casting, comparing and computing are functions too: the operators of the dialect.
 pub use operator::{
     Arithmetic, Comparison, bind_arithmetic, bind_cast, bind_comparison, bind_field, bind_like, bind_negate,
-    bind_subscript, common_type, implicitly_castable,
+    bind_subscript, common_type, implicitly_castable, literal_boolean, literal_type,
 };

@@ -361,3 +361,68 @@ impl fmt::Display for Shape {
         write!(f, "({})", params.join(", "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Param::{Array, BigInt, Decimal, Double, Int, Lambda, String, Timestamp, Var};
+
+    fn value(ty: SqlType) -> ArgType {
+        ArgType::Value(Some(ty))
+    }
+
+    const NUMBERS: &[Shape] =
+        &[Shape::new(&[Int]), Shape::new(&[BigInt]), Shape::new(&[Decimal]), Shape::new(&[Double])];
+
+    #[test]
+    fn the_nearest_overload() {
+        let check = |shapes: &[Shape], args: &[ArgType], expect: Option<usize>| {
+            assert_eq!(resolve("F", shapes, args).ok().map(|r| r.index), expect, "{args:?}");
+        };
+        check(NUMBERS, &[value(SqlType::BigInt)], Some(1));
+        check(NUMBERS, &[value(SqlType::Decimal { precision: 4, scale: 2 })], Some(2));
+        check(NUMBERS, &[ArgType::Value(None)], Some(0));
+        check(NUMBERS, &[value(SqlType::String)], None);
+        check(NUMBERS, &[], None);
+        check(&NUMBERS[2..], &[value(SqlType::Int)], Some(0));
+        check(&NUMBERS[3..], &[value(SqlType::Decimal { precision: 4, scale: 2 })], Some(0));
+        check(&[Shape::new(&[Timestamp])], &[value(SqlType::String)], Some(0));
+        let variadic = &[Shape::variadic(&[String], String), Shape::new(&[String, String])];
+        check(variadic, &[value(SqlType::String), value(SqlType::String)], Some(1));
+        check(variadic, &[value(SqlType::String)], Some(0));
+        check(variadic, &[value(SqlType::String), ArgType::Value(None), value(SqlType::String)], Some(0));
+    }
+
+    #[test]
+    fn type_variables() {
+        let shapes = &[Shape::new(&[Array(&Var('T')), Var('T')])];
+        let array = |ty| value(SqlType::Array(Box::new(ty)));
+        let resolved = resolve("F", shapes, &[array(SqlType::Int), value(SqlType::BigInt)]).expect("fits");
+        assert_eq!(resolved.arg_types, [array(SqlType::BigInt), value(SqlType::BigInt)]);
+        assert_eq!(resolved.instance(&Var('T')), SqlType::BigInt);
+        assert!(resolve("F", shapes, &[array(SqlType::Int), value(SqlType::String)]).is_err());
+        let nulls = resolve("F", shapes, &[ArgType::Value(None), ArgType::Value(None)]).expect("fits");
+        assert_eq!(nulls.value(0), SqlType::Array(Box::new(SqlType::String)));
+    }
+
+    #[test]
+    fn lambdas() {
+        let shapes = &[Shape::new(&[Array(&Var('T')), Lambda(&[Var('T')], &Var('U'))])];
+        let array = value(SqlType::Array(Box::new(SqlType::Int)));
+        let params = lambda_params("F", shapes, 1, &[array.clone(), ArgType::UnboundLambda(1)]);
+        assert_eq!(params.ok(), Some(vec![SqlType::Int]));
+        assert!(lambda_params("F", shapes, 1, &[array.clone(), ArgType::UnboundLambda(2)]).is_err());
+        let bound = ArgType::Lambda(vec![SqlType::Int], Some(SqlType::Double));
+        let resolved = resolve("F", shapes, &[array, bound]).expect("fits");
+        assert_eq!(resolved.instance(&Array(&Var('U'))), SqlType::Array(Box::new(SqlType::Double)));
+    }
+
+    #[test]
+    fn the_error_names_all() {
+        let error = resolve("ABS", NUMBERS, &[value(SqlType::String), ArgType::Value(None)]).expect_err("does not fit");
+        let expect = "Function 'ABS' does not accept arguments of types (STRING, NULL). \
+                      It accepts: ABS(INTEGER); ABS(BIGINT); ABS(DECIMAL); ABS(DOUBLE)";
+        assert_eq!(error.message(), expect);
+        assert_eq!(error.sqlstate(), "42883");
+    }
+}

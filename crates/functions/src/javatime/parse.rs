@@ -8,7 +8,7 @@ pub(super) fn parse(items: &[Item], text: &str) -> Result<Parsed, TimeError> {
     match read_all(items, text, &mut parsed) {
         Ok("") => Ok(parsed),
         Ok(rest) => Err(error(format!("'{rest}' is more than the pattern has"))),
-        Err(Stop { rest, wanted }) if rest.is_empty() => Err(error(format!("expected {wanted} after it"))),
+        Err(Stop { rest: "", wanted }) => Err(error(format!("expected {wanted} after it"))),
         Err(Stop { rest, wanted }) => Err(error(format!("expected {wanted} at '{rest}'"))),
     }
 }

@@ -56,10 +56,9 @@ pub fn bind_arithmetic(op: Arithmetic, left: &ArgType, right: &ArgType) -> Resul
     if !a.is_numeric() || !b.is_numeric() {
         return Err(unsupported());
     }
-    if matches!(a, SqlType::Decimal { .. }) || matches!(b, SqlType::Decimal { .. }) {
-        if let (Some(a), Some(b)) = (a.as_decimal(), b.as_decimal()) {
-            return Ok(bind_decimal(op, a, b));
-        }
+    let is_decimal = |ty: &SqlType| matches!(ty, SqlType::Decimal { .. });
+    if let (true, Some(a), Some(b)) = (is_decimal(a) || is_decimal(b), a.as_decimal(), b.as_decimal()) {
+        return Ok(bind_decimal(op, a, b));
     }
     let ty = numeric_common_type(a, b).ok_or_else(unsupported)?;
     let of = |ty: &SqlType| ty.clone();
@@ -188,10 +187,9 @@ where
     let left: View<'_, arrow::array::PrimitiveArray<T>> = first(args, 0)?.view()?;
     let right: View<'_, arrow::array::PrimitiveArray<T>> = first(args, 1)?.view()?;
     let zero = T::Native::default();
-    if let (true, false, Some(divisor)) = (right.is_constant(), left.is_constant(), right.get(0)) {
-        if divisor != zero {
-            return Ok(Arc::new(left.array.unary::<_, T>(|a| compute(a, divisor))));
-        }
+    let divisor = right.get(0).filter(|divisor| right.is_constant() && !left.is_constant() && *divisor != zero);
+    if let Some(divisor) = divisor {
+        return Ok(Arc::new(left.array.unary::<_, T>(|a| compute(a, divisor))));
     }
     Ok(collect::<arrow::array::PrimitiveArray<T>, _, &str>(row_count(args, rows), errors, |row| {
         match left.get(row).zip(right.get(row)) {
@@ -246,12 +244,13 @@ fn decimals(what: DecimalOp, args: &[Arg], rows: usize, errors: &mut RowErrors) 
     let (left, right) = (first(args, 0)?.view::<Decimal128Array>()?, first(args, 1)?.view::<Decimal128Array>()?);
     let one_is_constant = left.is_constant() != right.is_constant();
     let vectorizable = what.simple && !matches!(what.op, Arithmetic::Divide | Arithmetic::Modulo);
-    if vectorizable && (one_is_constant || !left.is_constant()) {
-        if let Some(column) = decimals_vectorized(what, left, right, row_count(args, rows))? {
-            return Ok(column);
-        }
-    }
     let n = row_count(args, rows);
+    if vectorizable
+        && (one_is_constant || !left.is_constant())
+        && let Some(column) = decimals_vectorized(what, left, right, n)?
+    {
+        return Ok(column);
+    }
     collect_decimals(n, what.precision, what.scale, errors, |row| match left.get(row).zip(right.get(row)) {
         Some((a, b)) => decimal_row(what, a, b).map(Some),
         None => Ok(None),

@@ -126,3 +126,65 @@ pub fn bind_field(container: &SqlType, name: &str) -> Result<BoundScalar> {
         deterministic: true,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{operator::value_to_string, testing};
+    use arrow::array::{Int64Array, StringArray};
+    use serde_json::json;
+
+    fn texts(bound: &BoundScalar, args: &[Arg], rows: usize) -> Vec<Option<String>> {
+        let out = bound.kernel.evaluate(args, rows, &mut RowErrors::default()).expect("evaluates");
+        assert_eq!(*out.data_type(), bound.return_type.to_arrow());
+        (0..out.len()).map(|row| value_to_string(&out, row)).collect()
+    }
+
+    fn some(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn elements() {
+        let ty = testing::ty("ARRAY<STRING>");
+        let array = testing::column(&ty, &[json!(["a", "b"]), json!(null), json!([]), json!(["c", null, "d"])]);
+        let bound = bind_subscript(&ArgType::Value(Some(ty)), &ArgType::Value(Some(SqlType::Int))).expect("binds");
+        let at = |index: i64| Arg::Constant(Arc::new(Int64Array::from(vec![index])));
+        let get = |index| texts(&bound, &[Arg::Column(Arc::clone(&array)), at(index)], 4);
+        assert_eq!(get(1), [some("a"), None, None, some("c")]);
+        assert_eq!(get(-1), [some("b"), None, None, some("d")]);
+        assert_eq!(get(3), [None, None, None, some("d")]);
+        for outside in [0, -4, i64::MIN, i64::MAX] {
+            assert_eq!(get(outside), [None, None, None, None]);
+        }
+        assert_eq!(texts(&bound, &[Arg::Constant(array.slice(3, 1)), at(1)], 4), [some("c")]);
+        let index = Arg::Column(Arc::new(Int64Array::from(vec![Some(2), Some(1), None, Some(1)])));
+        assert_eq!(texts(&bound, &[Arg::Column(array), index], 4), [some("b"), None, None, some("c")]);
+    }
+
+    #[test]
+    fn entries_and_fields() {
+        let ty = testing::ty("MAP<STRING, BIGINT>");
+        let maps = testing::column(&ty, &[json!({"a": 1, "b": 2}), json!(null), json!({"a": null})]);
+        let bound = bind_subscript(&ArgType::Value(Some(ty)), &ArgType::Value(Some(SqlType::String))).expect("binds");
+        let key = |key: &str| Arg::Constant(Arc::new(StringArray::from(vec![key])));
+        assert_eq!(texts(&bound, &[Arg::Column(Arc::clone(&maps)), key("b")], 3), [some("2"), None, None]);
+        assert_eq!(texts(&bound, &[Arg::Column(maps), key("a")], 3), [some("1"), None, None]);
+
+        let ty = testing::ty("STRUCT<A STRING, b BIGINT>");
+        let structs = testing::column(&ty, &[json!({"A": "x", "b": 7}), json!(null)]);
+        let bound = bind_field(&ty, "b").expect("binds");
+        assert_eq!(texts(&bound, &[Arg::Column(structs)], 2), [some("7"), None]);
+        let error = bind_field(&ty, "B").err().expect("no such field");
+        assert_eq!((error.sqlstate(), error.hint()), ("42703", Some("did you mean 'b'?")));
+        assert!(bind_field(&SqlType::Int, "A").is_err());
+    }
+
+    #[test]
+    fn what_has_no_subscripts() {
+        let value = |ty: SqlType| ArgType::Value(Some(ty));
+        assert!(bind_subscript(&value(SqlType::Int), &value(SqlType::Int)).is_err());
+        assert!(bind_subscript(&value(testing::ty("ARRAY<INT>")), &value(SqlType::String)).is_err());
+        assert!(bind_subscript(&value(testing::ty("MAP<STRING, INT>")), &value(SqlType::Int)).is_err());
+    }
+}

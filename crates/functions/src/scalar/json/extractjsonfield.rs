@@ -4,7 +4,7 @@ use arrow::array::{ArrayRef, StringArray};
 use serde_json::Value;
 use types::Result;
 
-use super::{parse, path::Path, plain};
+use super::{path::Path, plain};
 use crate::{
     FunctionDoc, RowErrors,
     overload::Param::String,
@@ -32,8 +32,7 @@ fn eval(call: &Call<'_>, errors: &mut RowErrors) -> Result<ArrayRef> {
     call.try_rows::<StringArray, _, std::string::String>(errors, |row| {
         let Some((text, path)) = texts.get(row).zip(paths.get(row)) else { return Ok(None) };
         let path = call.cache.get(path, Path::parse)?;
-        let value = parse(text)?;
-        Ok(path.find(&value).filter(|v| **v != Value::Null).map(plain))
+        Ok(path.find(text)?.filter(|value| *value != Value::Null).map(|value| plain(&value)))
     })
 }
 

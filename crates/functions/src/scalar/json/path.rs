@@ -1,5 +1,13 @@
 //! JSON paths that lead to one place: `$.name`, `$['name']`, `$[0]`, and so on, one after the other.
+//!
+//! The place is found while the text is read; what lies beside the path is checked but not built.
 
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize,
+    de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::Value;
 
 /// A compiled path.
@@ -41,13 +49,11 @@ impl Path {
         Ok(Path(steps))
     }
 
-    /// The value at the end of the path, if there is one.
-    pub(super) fn find<'a>(&self, value: &'a Value) -> Option<&'a Value> {
-        self.0.iter().try_fold(value, |value, step| match step {
-            Step::Key(name) => value.as_object()?.get(name),
-            Step::Index(at) => value.as_array()?.get(*at),
-            Step::Nowhere => None,
-        })
+    /// The value at the end of the path in the JSON `text`, if there is one; the error says why it is no JSON.
+    pub(super) fn find(&self, text: &str) -> Result<Option<Value>, String> {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let found = Seek(&self.0).deserialize(&mut reader).and_then(|found| reader.end().map(|()| found));
+        found.map_err(|e| format!("invalid JSON: {e}"))
     }
 }
 
@@ -64,25 +70,110 @@ fn bracket(text: &str) -> Option<(Step, &str)> {
     Some((usize::try_from(index).map_or(Step::Nowhere, Step::Index), tail))
 }
 
+/// Reads one value and finds in it the place to which the steps lead.
+struct Seek<'p>(&'p [Step]);
+
+impl<'de> DeserializeSeed<'de> for Seek<'_> {
+    type Value = Option<Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Option<Value>, D::Error> {
+        if self.0.is_empty() { Value::deserialize(reader).map(Some) } else { reader.deserialize_any(self) }
+    }
+}
+
+impl<'de> Visitor<'de> for Seek<'_> {
+    type Value = Option<Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Option<Value>, A::Error> {
+        let mut found = None;
+        while let Some(name) = members.next_key::<Cow<'_, str>>()? {
+            match self.0 {
+                [Step::Key(wanted), rest @ ..] if *wanted == name => found = members.next_value_seed(Seek(rest))?,
+                _ => {
+                    members.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Option<Value>, A::Error> {
+        let (wanted, rest) = match self.0 {
+            [Step::Index(at), rest @ ..] => (Some(*at), rest),
+            _ => (None, &[] as &[Step]),
+        };
+        let mut at = 0;
+        let mut found = None;
+        loop {
+            if wanted == Some(at) {
+                match elements.next_element_seed(Seek(rest))? {
+                    Some(value) => found = value,
+                    None => return Ok(found),
+                }
+            } else if elements.next_element::<IgnoredAny>()?.is_none() {
+                return Ok(found);
+            }
+            at += 1;
+        }
+    }
+
+    // Where steps are left, these have nothing inside.
+
+    fn visit_bool<E>(self, _: bool) -> Result<Option<Value>, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Option<Value>, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Option<Value>, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Option<Value>, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Option<Value>, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Option<Value>, E> {
+        Ok(None)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn paths() {
-        let value: Value = serde_json::from_str(r#"{"a": {"b c": [1, {"d": null}]}}"#).expect("JSON");
+        let json = r#"{"a": {"b c": [1, {"d": null}], "n": 1.50}, "x": "y"}"#;
         let check = |path: &str, expect: Option<&str>| {
-            let path = Path::parse(path).expect("a path");
-            assert_eq!(path.find(&value).map(ToString::to_string).as_deref(), expect);
+            let found = Path::parse(path).expect("a path").find(json).expect("JSON");
+            assert_eq!(found.map(|v| v.to_string()).as_deref(), expect, "{path}");
         };
-        check("$", Some(r#"{"a":{"b c":[1,{"d":null}]}}"#));
+        check("$", Some(r#"{"a":{"b c":[1,{"d":null}],"n":1.50},"x":"y"}"#));
         check("$.a['b c'][0]", Some("1"));
         check("$[\"a\"].b c[1].d", Some("null"));
+        check("$.a.n", Some("1.50"));
+        check("$.a.n.z", None);
+        check("$.x[0]", None);
         check("$.a.b c[-1]", None);
         check("$.a.b c[2]", None);
-        check("$.x.y", None);
+        check("$.z.y", None);
         for bad in ["a", "$a", "$..a", "$.*", "$[*]", "$['a", "$[", ""] {
             assert!(Path::parse(bad).is_err(), "{bad}");
+        }
+        let path = Path::parse("$.a").expect("a path");
+        for bad in ["", "{", "{\"a\": 1", "{\"a\": 1} 2", "{\"a\": 1, \"b\": x}"] {
+            assert!(path.find(bad).is_err(), "{bad}");
         }
     }
 }

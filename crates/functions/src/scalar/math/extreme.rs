@@ -42,7 +42,7 @@ impl ScalarFunction for Extreme {
         if self.is_ambiguous(args) {
             let given: Vec<String> = args.iter().map(describe).collect();
             let (name, given) = (self.doc.name, given.join(", "));
-            let text = format!("Function '{name}' cannot be resolved: several overloads fit ({given}) equally well");
+            let text = format!("Function '{name}' is ambiguous for ({given}): several overloads fit equally well");
             return Err(Error::new(ErrorKind::User, "42725", text).with_hint("CAST the arguments to one type"));
         }
         let types: Vec<Option<SqlType>> = (0..args.len()).map(|at| Some(resolved.value(at))).collect();

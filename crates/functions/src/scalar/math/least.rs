@@ -32,12 +32,12 @@ mod tests {
         check(
             &FUNCTION,
             &["1", "2L"],
-            "error: Function 'LEAST' cannot be resolved: several overloads fit (INTEGER, BIGINT) equally well",
+            "error: Function 'LEAST' is ambiguous for (INTEGER, BIGINT): several overloads fit equally well",
         );
         check(
             &FUNCTION,
             &["NULL", "NULL"],
-            "error: Function 'LEAST' cannot be resolved: several overloads fit (NULL, NULL) equally well",
+            "error: Function 'LEAST' is ambiguous for (NULL, NULL): several overloads fit equally well",
         );
     }
 }
