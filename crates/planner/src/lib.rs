@@ -12,3 +12,6 @@ pub mod properties;
 pub mod pull;
 pub mod query;
 mod visit;
+
+#[cfg(test)]
+mod testing;

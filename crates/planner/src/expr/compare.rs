@@ -12,7 +12,7 @@ use functions::{
     operator::{self, Comparison},
 };
 use syntax::ast::{BinaryOp, Expr, ExprKind, Literal};
-use types::{Error, Result, SqlType};
+use types::{Error, Result, Span, SqlType};
 
 use super::{
     Bound, CallStyle, InSetExpr,
@@ -42,7 +42,7 @@ const COMPARISONS: [(BinaryOp, Comparison, &str); 8] = [
 impl Binder<'_> {
     pub(super) fn comparison(&mut self, op: BinaryOp, left: &Expr, right: &Expr) -> Result<Bound> {
         let (l, r) = self.sides(left, right)?;
-        self.compare(op, l, r)
+        self.compare(op, l, r, (left.span, right.span))
     }
 
     /// Both sides of a comparison; a text beside a pseudo column of time is read as a time.
@@ -60,7 +60,7 @@ impl Binder<'_> {
         Ok((self.bind(left)?, self.bind(right)?))
     }
 
-    fn compare(&mut self, op: BinaryOp, left: Bound, right: Bound) -> Result<Bound> {
+    fn compare(&mut self, op: BinaryOp, left: Bound, right: Bound, spans: (Span, Span)) -> Result<Bound> {
         let Some((_, comparison, symbol)) = COMPARISONS.iter().find(|(o, _, _)| *o == op) else {
             return Err(Error::internal("an operator that does not compare"));
         };
@@ -69,9 +69,11 @@ impl Binder<'_> {
         let (left, right) = (left.clone(), exactly(right, &left));
         let (l, r) = (ArgType::Value(left.ty.clone()), ArgType::Value(right.ty.clone()));
         let bound = operator::bind_comparison(*comparison, &l, &r).map_err(|e| describe(&e, &left, symbol, &right))?;
-        for (side, arg) in [(&left, bound.arg_types.first()), (&right, bound.arg_types.get(1))] {
+        for (side, arg, span) in
+            [(&left, bound.arg_types.first(), spans.0), (&right, bound.arg_types.get(1), spans.1)]
+        {
             if let Some(ArgType::Value(Some(to))) = arg {
-                constant_converts(side, to)?;
+                constant_converts(side, to).map_err(|e| e.at(span))?;
             }
         }
         self.kernel(symbol, CallStyle::Infix, vec![left, right], bound)
@@ -134,10 +136,11 @@ impl Binder<'_> {
             return Err(Error::type_mismatch("IN compares NULL with NULLs only: nothing has a type"));
         };
         let mut exprs = exprs.into_iter();
+        let span = value.span;
         let value = exprs.next().ok_or_else(|| Error::internal("IN lost its value"))?;
         let value = Bound { expr: value, ty: Some(ty.clone()) };
         let items: Vec<Bound> = exprs.map(|expr| Bound { expr, ty: Some(ty.clone()) }).collect();
-        Ok(negate(self.any_equal(value, items)?, negated))
+        Ok(negate(self.any_equal(value, items, span)?, negated))
     }
 
     fn in_times(&mut self, value: &Expr, list: &[Expr], negated: bool) -> Result<Bound> {
@@ -152,12 +155,13 @@ impl Binder<'_> {
                 }
             });
         }
+        let span = value.span;
         let value = self.bind(value)?;
-        Ok(negate(self.any_equal(value, items)?, negated))
+        Ok(negate(self.any_equal(value, items, span)?, negated))
     }
 
     /// Whether `value` equals one of `items`, all of one type.
-    fn any_equal(&mut self, value: Bound, items: Vec<Bound>) -> Result<Bound> {
+    fn any_equal(&mut self, value: Bound, items: Vec<Bound>, span: Span) -> Result<Bound> {
         let constants: Option<Vec<ArrayRef>> = items.iter().map(|i| constant_value(&i.expr)).collect();
         if let Some(constants) = constants
             && constants.len() > 1
@@ -172,7 +176,7 @@ impl Binder<'_> {
         // A balanced tree of ORs, so that a long list does not make a deep one.
         let mut tests = Vec::with_capacity(items.len());
         for item in items {
-            tests.push(self.compare(BinaryOp::Eq, value.clone(), item)?.expr);
+            tests.push(self.compare(BinaryOp::Eq, value.clone(), item, (span, span))?.expr);
         }
         while tests.len() > 1 {
             let mut halved: Vec<BoundExpr> = Vec::with_capacity(tests.len().div_ceil(2));
@@ -238,13 +242,7 @@ fn constant_converts(bound: &Bound, to: &SqlType) -> Result<()> {
         return Ok(());
     }
     let converted = cast(bound.clone(), to, false, None)?;
-    match constant_or_reason(&converted) {
-        Ok(_) => Ok(()),
-        Err(reason) => {
-            let shown = text::sql(&bound.expr);
-            Err(Error::bad_value(format!("{shown} cannot be read as {to}: {}", reason.message())))
-        }
-    }
+    constant_or_reason(&converted).map(|_| ())
 }
 
 /// The error with both sides as they were written.
