@@ -83,3 +83,16 @@ pub enum Cut {
     All,
 }
 
+
+impl Default for EngineConfig {
+    /// In memory, one thread a core, queries run by themselves, topics of four partitions.
+    fn default() -> EngineConfig {
+        EngineConfig {
+            data_dir: None,
+            threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            properties: BTreeMap::new(),
+            manual: false,
+            default_partitions: 4,
+        }
+    }
+}

@@ -95,3 +95,11 @@ pub(crate) fn read_progress(log: &dyn RecordLog, query: &str) -> Result<Option<P
     };
     last.map(read).transpose()
 }
+
+/// Forget how far a query has come; durable when it returns.
+pub async fn forget_progress(log: &dyn RecordLog, query: &str, time_ms: i64) -> Result<()> {
+    let appends = vec![append(OFFSETS_TOPIC, 0, one_record(query.as_bytes(), None, time_ms)?)];
+    let ticket = log.commit(recordlog::Commit { appends });
+    ticket.await.map_err(|_| Error::unavailable("the log is closed"))?.map_err(log_error)?;
+    Ok(())
+}

@@ -154,7 +154,8 @@ impl Query {
         let progress = if query.options.durable { read_progress(&*query.log, &query.options.id)? } else { None };
         query.place_readers(plan, progress.as_ref())?;
         if query.options.durable {
-            query.open_changelog().await?;
+            let wanted = query.internal_topics();
+            create_internal_topics(query.log.clone(), wanted).await?;
         }
         if let Some(progress) = progress {
             query.restore(progress)?;
@@ -227,23 +228,14 @@ impl Query {
             && self.tasks.iter().flatten().any(|t| !t.operators.is_empty())
     }
 
-    async fn open_changelog(&self) -> Result<()> {
-        let compact = BTreeMap::from([("cleanup.policy".to_string(), "compact".to_string())]);
+    /// Topics that commits need, and their partitions.
+    fn internal_topics(&self) -> Vec<(String, u32)> {
         let mut wanted = vec![(crate::journal::OFFSETS_TOPIC.to_string(), 1)];
         if self.has_state() {
             let partitions = self.graph.segments.iter().map(|s| s.partitions).max().unwrap_or(1);
             wanted.push((changelog_topic(&self.options.id), partitions));
         }
-        for (name, partitions) in wanted {
-            if self.log.topic(&name).is_none() {
-                let config = recordlog::TopicConfig { partitions, replicas: 1, settings: compact.clone() };
-                match self.log.create_topic(&name, config).await {
-                    Ok(_) | Err(recordlog::LogError::TopicExists(_)) => {}
-                    Err(e) => return Err(log_error(e)),
-                }
-            }
-        }
-        Ok(())
+        wanted
     }
 
     fn restore(&mut self, progress: Progress) -> Result<()> {
@@ -618,6 +610,22 @@ impl Run<'_> {
         out.rows = local;
         Ok(())
     }
+}
+
+async fn create_internal_topics(log: Arc<dyn RecordLog>, wanted: Vec<(String, u32)>) -> Result<()> {
+    for (name, partitions) in wanted {
+        if log.topic(&name).is_none() {
+            let settings = BTreeMap::from([
+                ("cleanup.policy".to_string(), "compact".to_string()),
+                ("max.message.bytes".to_string(), i32::MAX.to_string()),
+            ]);
+            match log.create_topic(&name, recordlog::TopicConfig { partitions, replicas: 1, settings }).await {
+                Ok(_) | Err(recordlog::LogError::TopicExists(_)) => {}
+                Err(e) => return Err(log_error(e)),
+            }
+        }
+    }
+    Ok(())
 }
 
 fn stats_of(graph: &Graph) -> QueryStats {

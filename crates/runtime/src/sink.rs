@@ -233,3 +233,42 @@ pub(crate) fn ordered_appends(all: &[Encoded], topic: &str) -> Result<Vec<Append
 pub(crate) fn append(topic: &str, partition: u32, batches: Bytes) -> Append {
     Append { partition: TopicPartition::new(topic, partition), batches }
 }
+
+/// Rows written by hand (INSERT … VALUES, COPY): appends for the source's topic of `partitions` partitions. `columns`:
+/// one array a column of the source's schema; `rowtime` and `tombstones`: one entry a row. The error names the row.
+pub fn rows_to_appends(
+    source: &std::sync::Arc<catalog::Source>,
+    columns: Vec<ArrayRef>,
+    rowtime: Vec<i64>,
+    tombstones: &[bool],
+    partitions: u32,
+) -> Result<Vec<Append>> {
+    let places = |namespace: types::Namespace| {
+        let all = source.schema.columns.iter().enumerate();
+        all.filter(|(_, c)| c.namespace == namespace).map(|(i, _)| i).collect::<Vec<_>>()
+    };
+    let spec = SinkSpec {
+        source: source.clone(),
+        key: places(types::Namespace::Key),
+        value: places(types::Namespace::Value),
+        timestamp: None,
+        window: None,
+        partitions: None,
+        replicas: None,
+        topic_settings: Default::default(),
+    };
+    let rows = rowtime.len();
+    let op = |dead: &bool| if *dead { Change::Tombstone } else { Change::Insert } as u8;
+    let batch = ChangeBatch {
+        columns,
+        rowtime: Int64Array::from(rowtime),
+        seq: (0..rows as u64).collect::<Vec<_>>().into(),
+        ops: Some(tombstones.iter().map(op).collect::<Vec<_>>().into()),
+    };
+    let mut reports = vec![];
+    let encoded = SinkWriter::new(&spec)?.encode(&batch, 0, partitions, &mut reports)?;
+    if let Some(report) = reports.first() {
+        return Err(Error::bad_value(format!("row {}: {}", report.seq + 1, report.message)));
+    }
+    ordered_appends(&[encoded], &source.topic)
+}

@@ -1,0 +1,269 @@
+//! A running engine: the log, the catalog, and the queries.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use catalog::{Catalog, Source, SourceKind};
+use datafusion::{
+    catalog::SchemaProvider,
+    logical_expr::{AggregateUDF, ScalarUDF},
+};
+use formats::FormatSpec;
+use host::Host;
+use indexmap::IndexMap;
+use parking_lot::{Mutex, RwLock};
+use recordlog::{
+    RecordLog,
+    embedded::{EmbeddedLog, Settings},
+};
+use runtime::{PROCESSING_LOG_TOPIC, TableView, log_error, processing_log_columns};
+use types::{Error, Result, Schema};
+
+use crate::{
+    api::{Cut, EngineConfig},
+    running::{Opener, RunningQuery},
+    session::Session,
+    statements,
+};
+
+/// The stream over the processing log.
+pub(crate) const PROCESSING_LOG: &str = "PROCESSING_LOG";
+
+/// Bytes that an epoch takes from each partition at most.
+const EPOCH_BYTES_MAX: usize = 4 << 20;
+
+/// A running engine.
+pub struct Engine {
+    pub(crate) config: EngineConfig,
+    pub(crate) log: Arc<dyn RecordLog>,
+    embedded: Option<Arc<EmbeddedLog>>,
+    pub(crate) host: Host,
+    pub(crate) pool: Arc<rayon::ThreadPool>,
+    catalog: RwLock<Arc<Catalog>>,
+    /// Running queries by id, in order of creation. Tables that are only kept run under their source's name.
+    pub(crate) queries: Mutex<IndexMap<String, Arc<RunningQuery>>>,
+    /// One statement changes the catalog at a time.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    pub(crate) schemas: RwLock<HashMap<String, Arc<dyn SchemaProvider>>>,
+    pub(crate) functions: RwLock<(Vec<Arc<ScalarUDF>>, Vec<Arc<AggregateUDF>>)>,
+}
+
+impl Engine {
+    /// Open the data directory (or memory), recover, and start the queries that were running.
+    ///
+    /// # Errors
+    /// The log or the statements in it cannot be read; the error says which.
+    pub async fn open(config: EngineConfig) -> Result<Arc<Engine>> {
+        let (host, embedded) = match &config.data_dir {
+            Some(dir) => {
+                let host = Host::real();
+                let log = EmbeddedLog::open(host.clone(), dir.join("log"), Settings::default()).map_err(log_error)?;
+                (host, log)
+            }
+            None => {
+                let host = Host::in_memory();
+                let log = EmbeddedLog::open_in_memory(&host).map_err(log_error)?;
+                (host, log)
+            }
+        };
+        let log: Arc<dyn RecordLog> = embedded.clone();
+        Engine::open_on(config, log, Some(embedded), host).await
+    }
+
+    /// Open on a log that is there already.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open_on(
+        config: EngineConfig,
+        log: Arc<dyn RecordLog>,
+        embedded: Option<Arc<EmbeddedLog>>,
+        host: Host,
+    ) -> Result<Arc<Engine>> {
+        let pool = match config.manual {
+            true => shared_pool()?,
+            false => pool(config.threads.max(1))?,
+        };
+        statements::create_topics(&*log).await?;
+        let engine = Arc::new(Engine {
+            config,
+            log,
+            embedded,
+            host,
+            pool,
+            catalog: RwLock::new(Arc::new(first_catalog())),
+            queries: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+            schemas: RwLock::default(),
+            functions: RwLock::default(),
+        });
+        engine.recover().await?;
+        Ok(engine)
+    }
+
+    async fn recover(self: &Arc<Engine>) -> Result<()> {
+        let entries = statements::read(&*self.log)?;
+        let mut plans = IndexMap::new();
+        for entry in entries {
+            let mut session = self.session();
+            session.set_properties(entry.properties);
+            session.replay(&entry.text, &mut plans).await.map_err(|e| e.context("while reading the statement log"))?;
+        }
+        for (id, (plan, sink, properties)) in plans {
+            let paused = self.catalog().queries.get(&id).is_some_and(|q| q.paused);
+            self.start(&id, plan, sink, paused, &properties).await?;
+        }
+        Ok(())
+    }
+
+    /// Open a query and let it run.
+    pub(crate) async fn start(
+        self: &Arc<Engine>,
+        id: &str,
+        plan: planner::plan::QueryPlan,
+        sink: Option<String>,
+        paused: bool,
+        properties: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let reads = plan.reads.clone();
+        let options = runtime::QueryOptions { id: id.to_string(), caching: self.caching(properties), durable: true };
+        let opener = Opener {
+            plan: Arc::new(plan),
+            options,
+            log: self.log.clone(),
+            host: self.host.clone(),
+            pool: self.pool.clone(),
+            epoch_bytes_max: EPOCH_BYTES_MAX,
+        };
+        let query = RunningQuery::open(id.to_string(), opener, sink, reads, paused).await?;
+        if !self.config.manual {
+            query.spawn();
+        }
+        self.queries.lock().insert(id.to_string(), query);
+        Ok(())
+    }
+
+    /// Whether superseded changes within an epoch are dropped: unless the cache is set to no bytes.
+    pub(crate) fn caching(&self, properties: &BTreeMap<String, String>) -> bool {
+        let names = ["ksql.streams.cache.max.bytes.buffering", "cache.max.bytes.buffering"];
+        let set = names.iter().find_map(|n| properties.get(*n));
+        !self.config.manual && set.is_none_or(|v| v.trim() != "0")
+    }
+
+    /// A new session with the server's properties.
+    pub fn session(self: &Arc<Engine>) -> Session {
+        Session::new(self.clone())
+    }
+
+    /// The catalog as it is now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.read().clone()
+    }
+
+    pub(crate) fn change_catalog(&self, change: impl FnOnce(&mut Catalog)) {
+        let mut catalog = self.catalog.write();
+        change(Arc::make_mut(&mut catalog));
+    }
+
+    /// The log under it.
+    pub fn log(&self) -> Arc<dyn RecordLog> {
+        self.log.clone()
+    }
+
+    /// The door to clock, randomness and files that it goes through.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Make the tables of `provider` visible to queries that end as `schema.table` (pg_catalog, …).
+    pub fn register_schema(&self, schema: &str, provider: Arc<dyn SchemaProvider>) {
+        self.schemas.write().insert(schema.to_string(), provider);
+    }
+
+    /// Make functions visible to queries that end.
+    pub fn register_functions(&self, scalar: Vec<Arc<ScalarUDF>>, aggregate: Vec<Arc<AggregateUDF>>) {
+        let mut functions = self.functions.write();
+        functions.0.extend(scalar);
+        functions.1.extend(aggregate);
+    }
+
+    /// The query that keeps the rows of table `name`, and those rows.
+    pub(crate) fn kept_table(&self, name: &str) -> Option<(Arc<RunningQuery>, TableView)> {
+        let queries = self.queries.lock();
+        let writes = |q: &&Arc<RunningQuery>| q.sink.as_deref() == Some(name) || (q.sink.is_none() && q.id == name);
+        let query = queries.values().find(|q| writes(q) && q.view().is_some())?;
+        Some((query.clone(), query.view()?))
+    }
+
+    pub(crate) fn query(&self, id: &str) -> Option<Arc<RunningQuery>> {
+        self.queries.lock().get(id).cloned()
+    }
+
+    /// Run the persistent queries in order of creation, each until it has read all that is there (manual engines).
+    ///
+    /// # Errors
+    /// The first query that fails.
+    pub async fn drive(&self, cut: Cut) -> Result<()> {
+        let queries: Vec<_> = self.queries.lock().values().cloned().collect();
+        let cut = match cut {
+            Cut::Records(n) => runtime::Cut::Records(n.max(1)),
+            Cut::All => runtime::Cut::Bytes(usize::MAX),
+        };
+        for query in queries {
+            query.drive(cut).await?;
+        }
+        Ok(())
+    }
+
+    /// Finish the running epochs, write what is to be written, stop.
+    pub async fn shutdown(&self) {
+        let queries: Vec<_> = self.queries.lock().drain(..).map(|(_, q)| q).collect();
+        for query in queries {
+            query.stop().await;
+        }
+        if let Some(log) = self.embedded.clone() {
+            let closed = tokio::task::spawn_blocking(move || log.close()).await;
+            if let Ok(Err(error)) = closed {
+                tracing::error!(%error, "the log could not be closed cleanly");
+            }
+        }
+    }
+}
+
+fn pool(threads: usize) -> Result<Arc<rayon::ThreadPool>> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("compute-{i}")).build();
+    pool.map(Arc::new).map_err(|e| Error::unavailable(format!("threads cannot be started: {e}")))
+}
+
+/// Engines in memory are many and small: they share their threads.
+fn shared_pool() -> Result<Arc<rayon::ThreadPool>> {
+    static POOL: std::sync::OnceLock<Arc<rayon::ThreadPool>> = std::sync::OnceLock::new();
+    if let Some(pool) = POOL.get() {
+        return Ok(pool.clone());
+    }
+    let made = pool(2)?;
+    Ok(POOL.get_or_init(|| made).clone())
+}
+
+/// A catalog with nothing but the engine's own streams.
+fn first_catalog() -> Catalog {
+    let spec = |name: &str| FormatSpec { name: name.into(), ..FormatSpec::default() };
+    let log = Source {
+        name: PROCESSING_LOG.into(),
+        kind: SourceKind::Stream,
+        schema: Schema::new(processing_log_columns()),
+        topic: PROCESSING_LOG_TOPIC.into(),
+        key_format: spec("KAFKA"),
+        value_format: spec("JSON"),
+        timestamp: None,
+        windowed: None,
+        read_only: true,
+        created_by: None,
+        statement: String::new(),
+    };
+    let mut catalog = Catalog::default();
+    catalog.sources.insert(log.name.clone(), Arc::new(log));
+    catalog
+}

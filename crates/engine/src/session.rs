@@ -1,0 +1,280 @@
+//! One user's connection: properties, variables, what it has written; from text to outcomes.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use catalog::Catalog;
+use indexmap::IndexMap;
+use parking_lot::RwLock;
+use planner::{
+    expr::Parameters,
+    plan::{PullPlan, QueryPlan},
+    pull::plan_pull,
+};
+use recordlog::{Offset, TopicPartition};
+use syntax::ast::{self, StatementKind};
+use types::{Error, Result, SqlType};
+
+use crate::{
+    Engine,
+    api::{Description, Outcome, OutputColumn, Parameter},
+    apply::Applied,
+    describe, explain, general, insert, print, pull, push,
+    rows::{done, text_rows},
+    show,
+    surroundings::World,
+};
+
+/// One user's connection: properties, variables, and what it has written.
+pub struct Session {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) properties: BTreeMap<String, String>,
+    variables: RwLock<HashMap<String, String>>,
+    /// One past the last offset that it wrote, by partition: its lookups wait for these.
+    pub(crate) written: HashMap<TopicPartition, Offset>,
+}
+
+/// A statement planned as far as can be without its parameters.
+pub struct Prepared {
+    /// The statement.
+    pub statement: ast::Statement,
+    planned: RwLock<Option<PreparedPull>>,
+    declared: Vec<Option<SqlType>>,
+}
+
+struct PreparedPull {
+    /// What it was planned against; another one means planning again.
+    catalog: Arc<Catalog>,
+    plan: Arc<PullPlan>,
+}
+
+/// Plans of queries that a replay of statements leaves: (plan, sink, properties), by id.
+pub(crate) type Plans = IndexMap<String, (QueryPlan, Option<String>, BTreeMap<String, String>)>;
+
+impl Session {
+    pub(crate) fn new(engine: Arc<Engine>) -> Session {
+        let properties = engine.config.properties.clone();
+        Session { engine, properties, variables: RwLock::default(), written: HashMap::new() }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Properties set besides the server's.
+    pub(crate) fn set_properties(&mut self, properties: BTreeMap<String, String>) {
+        self.properties.extend(properties);
+    }
+
+    pub(crate) fn own_properties(&self) -> BTreeMap<String, String> {
+        let servers = &self.engine.config.properties;
+        self.properties.iter().filter(|(k, v)| servers.get(*k) != Some(v)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+
+    pub(crate) fn world(&self, persistent: bool) -> World<'_> {
+        World { log: &*self.engine.log, host: &self.engine.host, properties: &self.properties, persistent }
+    }
+
+    /// Text → statements; `${variables}` are substituted, also those that a DEFINE earlier in the text sets.
+    ///
+    /// # Errors
+    /// The first thing that cannot be read, with its place.
+    pub fn parse(&self, text: &str) -> Result<Vec<ast::Statement>> {
+        let variables = self.variables.read();
+        syntax::parse(text, Some(&|name: &str| variables.get(&name.to_uppercase()).cloned()))
+    }
+
+    /// What the statement will take and give.
+    ///
+    /// # Errors
+    /// What is wrong with the statement.
+    pub async fn describe(&self, statement: &ast::Statement) -> Result<Description> {
+        self.describe_typed(statement, &[]).await
+    }
+
+    async fn describe_typed(&self, statement: &ast::Statement, declared: &[Option<SqlType>]) -> Result<Description> {
+        let none = |columns| Description { parameters: vec![], columns };
+        match &statement.kind {
+            StatementKind::Query(query) if query.emit.is_some() => {
+                let plan = planner::query::plan_push(query, &self.engine.catalog(), &self.world(false))?;
+                Ok(none(Some(push::columns(&plan))))
+            }
+            StatementKind::Query(query) => {
+                let parameters = Parameters::declared(declared.to_vec());
+                match plan_pull(query, &self.engine.catalog(), &self.world(false), &parameters)? {
+                    Some(plan) => {
+                        let parameters = parameters.types().into_iter().map(Some).collect();
+                        Ok(Description { parameters, columns: Some(pull::columns(&plan)) })
+                    }
+                    None => general::describe(self, query).await,
+                }
+            }
+            StatementKind::InsertValues { target, columns, rows } => {
+                let parameters = Parameters::declared(declared.to_vec());
+                planner::insert::bind_insert(target, columns, rows, &self.engine.catalog(), Some(&parameters))?;
+                Ok(Description { parameters: parameters.types().into_iter().map(Some).collect(), columns: None })
+            }
+            kind if shows(kind) => match self.show(statement).await? {
+                Outcome::Rows(rows) => Ok(none(Some(rows.columns))),
+                Outcome::Done { .. } => Ok(none(None)),
+            },
+            StatementKind::Print { .. } => Ok(none(Some(print::columns()))),
+            _ => Ok(none(None)),
+        }
+    }
+
+    /// Plan a query that takes parameters once, to be run many times with [`Session::execute`]: the same statement
+    /// executed again uses the plan (as long as the catalog has not changed).
+    ///
+    /// # Errors
+    /// What is wrong with the statement.
+    pub async fn prepare(&self, statement: &ast::Statement) -> Result<Prepared> {
+        self.prepare_typed(statement, vec![]).await
+    }
+
+    /// As [`Session::prepare`], with the types of parameters that the client told.
+    ///
+    /// # Errors
+    /// What is wrong with the statement.
+    pub async fn prepare_typed(&self, statement: &ast::Statement, declared: Vec<Option<SqlType>>) -> Result<Prepared> {
+        Ok(Prepared { statement: statement.clone(), planned: RwLock::default(), declared })
+    }
+
+    fn pull_plan(&self, prepared: &Prepared, query: &ast::Query) -> Result<Option<Arc<PullPlan>>> {
+        let catalog = self.engine.catalog();
+        if let Some(known) = prepared.planned.read().as_ref()
+            && Arc::ptr_eq(&known.catalog, &catalog)
+        {
+            return Ok(Some(known.plan.clone()));
+        }
+        let parameters = Parameters::declared(prepared.declared.clone());
+        let Some(plan) = plan_pull(query, &catalog, &self.world(false), &parameters)? else { return Ok(None) };
+        let plan = Arc::new(plan);
+        *prepared.planned.write() = Some(PreparedPull { catalog, plan: plan.clone() });
+        Ok(Some(plan))
+    }
+
+    /// Carry out a statement with parameters bound. Cursor, transaction, COPY statements are the wire's own business
+    /// and refused here.
+    ///
+    /// # Errors
+    /// What is wrong with the statement or could not be done; nothing of it was done then.
+    pub async fn execute(&mut self, prepared: &Prepared, parameters: &[Parameter]) -> Result<Outcome> {
+        let statement = &prepared.statement;
+        match &statement.kind {
+            StatementKind::Query(query) if query.emit.is_some() => push::run(self, query).await,
+            StatementKind::Query(query) => match self.pull_plan(prepared, query)? {
+                Some(plan) => {
+                    self.wait_for_own_writes(&plan.source.name).await;
+                    pull::run(self, &plan, parameters).await
+                }
+                None => general::run(self, query, parameters).await,
+            },
+            StatementKind::InsertValues { target, columns, rows } => {
+                insert::values(self, target, columns, rows, parameters).await
+            }
+            StatementKind::Delete { target, condition } => insert::delete(self, target, condition.as_ref()).await,
+            StatementKind::Set { name, value } => {
+                self.properties.insert(name.clone(), value.clone());
+                Ok(done("SET"))
+            }
+            StatementKind::Unset { name } => {
+                self.properties.remove(name);
+                Ok(done("UNSET"))
+            }
+            StatementKind::AlterSystem { name, value } => Err(Error::unsupported(format!(
+                "ALTER SYSTEM {name} = {value}: server-wide properties are set in the configuration file"
+            ))),
+            StatementKind::Define { name, value } => {
+                self.variables.write().insert(name.value.to_uppercase(), value.clone());
+                Ok(done("DEFINE"))
+            }
+            StatementKind::Undefine { name } => {
+                self.variables.write().remove(&name.value.to_uppercase());
+                Ok(done("UNDEFINE"))
+            }
+            StatementKind::Print { topic, from_beginning, interval, limit } => {
+                print::run(self, topic, *from_beginning, *interval, *limit)
+            }
+            kind if shows(kind) => self.show(statement).await,
+            _ => self.change(statement).await,
+        }
+    }
+
+    /// Statements that only look.
+    async fn show(&self, statement: &ast::Statement) -> Result<Outcome> {
+        match &statement.kind {
+            StatementKind::Show(what) => show::show(self, what),
+            StatementKind::Describe { name, extended } => describe::source(self, name, *extended),
+            StatementKind::DescribeFunction { name } => describe::function(name),
+            StatementKind::DescribeAll { object, extended } => describe::all(self, *object, *extended),
+            StatementKind::Explain { analyze, statement } => explain::statement(self, statement, *analyze).await,
+            StatementKind::ExplainQuery { analyze, id } => explain::running(self, id, *analyze),
+            StatementKind::AssertTopic { exists, topic, properties, .. } => show::assert_topic(self, *exists, topic, properties),
+            StatementKind::ShowVariable { name } => {
+                let value = self.properties.get(name).cloned();
+                text_rows("SHOW", &[name.as_str()], vec![vec![value]])
+            }
+            _ => Err(Error::internal("not a statement that shows")),
+        }
+    }
+
+    pub(crate) fn variables(&self) -> Vec<(String, String)> {
+        let mut all: Vec<_> = self.variables.read().iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        all.sort();
+        all
+    }
+
+    /// Statements that change the catalog: planned, carried out, written down.
+    async fn change(&mut self, statement: &ast::Statement) -> Result<Outcome> {
+        let engine = self.engine.clone();
+        let _one_at_a_time = engine.changing.lock().await;
+        self.apply(statement, Applied::Now).await
+    }
+
+    /// Run a statement of the statement log again: the catalog changes, nothing else does.
+    pub(crate) async fn replay(&mut self, text: &str, plans: &mut Plans) -> Result<()> {
+        for statement in syntax::parse(text, None)? {
+            self.apply(&statement, Applied::Again(plans)).await?;
+        }
+        Ok(())
+    }
+
+    /// Wait (a while) until the table has consumed what this session wrote.
+    pub(crate) async fn wait_for_own_writes(&mut self, source: &str) {
+        if !self.written.is_empty() && !self.engine.config.manual {
+            pull::wait_until_consumed(&self.engine, &self.written, source).await;
+        }
+    }
+
+    /// Begin to write rows to a stream or table: COPY … FROM STDIN.
+    ///
+    /// # Errors
+    /// There is no such stream or table or column, or it takes no rows.
+    pub async fn copy_into(&mut self, target: &ast::Ident, columns: &[ast::Ident]) -> Result<insert::CopyInto> {
+        insert::CopyInto::new(&self.engine, target, columns)
+    }
+}
+
+/// Whether the statement only looks and gives rows.
+fn shows(kind: &StatementKind) -> bool {
+    matches!(
+        kind,
+        StatementKind::Show(_)
+            | StatementKind::Describe { .. }
+            | StatementKind::DescribeFunction { .. }
+            | StatementKind::DescribeAll { .. }
+            | StatementKind::Explain { .. }
+            | StatementKind::ExplainQuery { .. }
+            | StatementKind::AssertTopic { .. }
+            | StatementKind::ShowVariable { .. }
+    )
+}
+
+/// A column of a result.
+pub(crate) fn output_column(name: &str, ty: &SqlType, key: bool) -> OutputColumn {
+    OutputColumn { name: name.to_string(), data_type: ty.to_arrow(), key }
+}

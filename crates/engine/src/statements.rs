@@ -1,0 +1,82 @@
+//! The statement log: every statement that changed the catalog, as records of a topic. The catalog is what comes of
+//! running them again.
+
+use std::collections::BTreeMap;
+
+use recordlog::{
+    Append, Commit, RecordLog, TopicConfig, TopicPartition,
+    batch::{BatchBuilder, Compression, RecordRanges, decode_ranges},
+};
+use runtime::log_error;
+use serde::{Deserialize, Serialize};
+use types::{Error, Result};
+
+/// Its topic.
+pub(crate) const STATEMENTS_TOPIC: &str = "_millstream-statements";
+
+/// One entry.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LoggedStatement {
+    /// The statement's text, variables substituted.
+    pub text: String,
+    /// The session's properties that differ from the server's.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// Create the engine's own topics where they are missing.
+pub(crate) async fn create_topics(log: &dyn RecordLog) -> Result<()> {
+    let compact = BTreeMap::from([("cleanup.policy".to_string(), "compact".to_string())]);
+    let keep = BTreeMap::from([("retention.ms".to_string(), "-1".to_string())]);
+    let week = BTreeMap::from([("retention.ms".to_string(), "604800000".to_string())]);
+    let wanted = [
+        (STATEMENTS_TOPIC, keep),
+        (runtime::OFFSETS_TOPIC, compact),
+        (runtime::PROCESSING_LOG_TOPIC, week),
+    ];
+    for (name, settings) in wanted {
+        if log.topic(name).is_none() {
+            let config = TopicConfig { partitions: 1, replicas: 1, settings };
+            log.create_topic(name, config).await.map_err(log_error)?;
+        }
+    }
+    Ok(())
+}
+
+/// Append an entry; durable when it returns.
+pub(crate) async fn append(log: &dyn RecordLog, statement: &LoggedStatement, now_ms: i64) -> Result<()> {
+    let json = serde_json::to_vec(statement).map_err(|e| Error::internal(e.to_string()))?;
+    let mut builder = BatchBuilder::with_capacity(json.len() + 64);
+    let fail = |e| Error::internal(format!("statement log: {e}"));
+    builder.push(None, Some(&json), now_ms, &[]).map_err(fail)?;
+    let batches = builder.finish(Compression::None).map_err(fail)?;
+    commit(log, Commit { appends: vec![Append { partition: TopicPartition::new(STATEMENTS_TOPIC, 0), batches }] }).await?;
+    Ok(())
+}
+
+/// Commit, and wait until it is durable.
+pub(crate) async fn commit(log: &dyn RecordLog, commit: Commit) -> Result<Vec<recordlog::Appended>> {
+    let ticket = log.commit(commit);
+    ticket.await.map_err(|_| Error::unavailable("the log is closed"))?.map_err(log_error)
+}
+
+/// All entries, in order.
+pub(crate) fn read(log: &dyn RecordLog) -> Result<Vec<LoggedStatement>> {
+    const READ_BYTES: usize = 4 << 20;
+    let partition = TopicPartition::new(STATEMENTS_TOPIC, 0);
+    let ends = log.offsets(&partition).map_err(log_error)?;
+    let (mut next, mut out, mut ranges) = (ends.start, vec![], RecordRanges::default());
+    while next < ends.end {
+        let batches = log.read(&partition, next, READ_BYTES).map_err(log_error)?;
+        let Some(last) = batches.last() else { break };
+        next = last.next_offset;
+        for batch in &batches {
+            let damaged = |e: String| Error::corrupt(format!("{partition} at offset {}: {e}", batch.base_offset));
+            decode_ranges(&batch.bytes, &mut ranges).map_err(|e| damaged(e.to_string()))?;
+            for i in 0..ranges.len() {
+                let json = ranges.value(i).unwrap_or_default();
+                out.push(serde_json::from_slice(json).map_err(|e| damaged(e.to_string()))?);
+            }
+        }
+    }
+    Ok(out)
+}
