@@ -8,10 +8,12 @@
 
 mod check;
 mod delimited;
+mod fault;
 mod json;
 mod kafka;
 mod none;
 mod number;
+mod registry;
 mod rows;
 mod sink;
 mod source;
@@ -24,6 +26,9 @@ pub use delimited::Delimited;
 pub use json::Json;
 pub use kafka::Kafka;
 pub use none::NoFormat;
+pub use registry::{
+    FormatContext, MemoryRegistry, RegisteredSchema, SchemaReference, SchemaRegistry, SchemaText, SchemaType,
+};
 
 /// Every format, by name.
 pub const FORMATS: &[&dyn Format] = &[&Delimited, &Json, &Kafka, &NoFormat];
@@ -169,6 +174,47 @@ pub trait Format: Send + Sync {
     /// An encoder for `columns`.
     fn encoder(&self, part: Part, columns: &[Column], spec: &FormatSpec) -> Result<Box<dyn Encoder>>;
 
+    /// As [`Format::decoder`], for a topic and with a schema registry.
+    fn decoder_in(
+        &self,
+        part: Part,
+        columns: &[Column],
+        wanted: &[usize],
+        spec: &FormatSpec,
+        _context: &FormatContext,
+    ) -> Result<Box<dyn Decoder>> {
+        self.decoder(part, columns, wanted, spec)
+    }
+
+    /// As [`Format::encoder`], for a topic and with a schema registry. Registers the columns' schema, unless the
+    /// options name a schema by id.
+    fn encoder_in(
+        &self,
+        part: Part,
+        columns: &[Column],
+        spec: &FormatSpec,
+        _context: &FormatContext,
+    ) -> Result<Box<dyn Encoder>> {
+        self.encoder(part, columns, spec)
+    }
+
+    /// The columns that the registered schema of a side has. Names are upper case, unless the options name the schema
+    /// by its id: then they are as in the schema.
+    fn infer(&self, _part: Part, _spec: &FormatSpec, _context: &FormatContext) -> Result<Vec<Column>> {
+        Err(Error::unsupported(format!("the {} format has no schema from which columns can be inferred", self.name())))
+    }
+
+    /// The schema that columns have in the registry; `None` for formats without.
+    fn schema(
+        &self,
+        _part: Part,
+        _columns: &[Column],
+        _spec: &FormatSpec,
+        _context: &FormatContext,
+    ) -> Result<Option<SchemaText>> {
+        Ok(None)
+    }
+
     /// Whether a single column may be wrapped or not by WRAP_SINGLE_VALUE.
     fn wrapping_is_optional(&self) -> bool;
 
@@ -177,7 +223,7 @@ pub trait Format: Send + Sync {
         false
     }
 
-    /// Whether the format has a schema from which columns can be inferred, and those columns.
+    /// Whether the format has a schema from which columns can be inferred, by [`Format::infer`].
     fn infers(&self) -> bool {
         false
     }

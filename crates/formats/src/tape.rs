@@ -4,12 +4,17 @@
 //! a format first writes what it reads as small typed cells, in which text stays a range of the record, and only a
 //! whole, good record is committed to the columns. The tape is cleared and reused for every record.
 
+use std::collections::HashMap;
+
 /// Cells that one record may have. An empty object costs two bytes and one cell per declared field; without a limit a
 /// small record could take a lot of memory.
 pub(crate) const CELLS_MAX: usize = 1 << 22;
 /// Bytes of records that one call decodes, so that no column's text passes the 31 bits of Arrow's offsets, even when
 /// reading makes it longer (numbers and nested values that are read into text).
 pub(crate) const BATCH_BYTES_MAX: usize = i32::MAX as usize / 4;
+
+/// Pairs of keys are compared in maps up to this size; larger ones are hashed.
+const PAIRWISE_KEYS_MAX: usize = 16;
 
 /// A range of bytes of the record or of the tape's own text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +170,34 @@ impl Tape {
         match self.cell(at) {
             Cell::List { end, .. } | Cell::Map { end, .. } | Cell::Struct { end, .. } => end,
             _ => at.saturating_add(1),
+        }
+    }
+
+    /// Mark a map's entries whose key comes again: the last one counts, and Arrow's maps must not have two.
+    pub fn last_of_each_key(&mut self, at: u32, len: usize, source: Source<'_>) {
+        if len < 2 {
+            return;
+        }
+        let mut keys = Vec::with_capacity(len);
+        let mut place = at;
+        for _ in 0..len {
+            keys.push(place);
+            place = self.next(place.saturating_add(1));
+        }
+        let key = |place: u32| self.text_of(self.cell(place), source);
+        let mut replaced = Vec::new();
+        if len <= PAIRWISE_KEYS_MAX {
+            for (i, place) in keys.iter().enumerate() {
+                if keys.iter().skip(i + 1).any(|later| key(*later) == key(*place)) {
+                    replaced.push(*place);
+                }
+            }
+        } else {
+            let mut last = HashMap::with_capacity(len);
+            replaced.extend(keys.iter().filter_map(|place| last.insert(key(*place), *place)));
+        }
+        for place in replaced {
+            self.set(place, Cell::Null);
         }
     }
 }

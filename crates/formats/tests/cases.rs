@@ -148,7 +148,7 @@ fn json_errors_name_the_culprit() {
         ("A INT", "", "not JSON: expected a value, found the end (byte 0)"),
         ("A INT", "[1]", "expected an object, found array [1] (byte 0)"),
         ("A INT", r#"{"A":1"#, "not JSON: expected ',' or '}', found the end (byte 6)"),
-        ("A INT", r#"{"A":01}"#, "not JSON: expected ',' or '}', found '1' (byte 6)"),
+        ("A INT", r#"{"A":01}"#, "column `A`: not JSON: expected ',' or the end after a zero, found '1' (byte 6)"),
         ("A INT", r#"{"A":1} x"#, "not JSON: expected the end, found 'x' (byte 8)"),
         ("A INT", r#"{"A":1,}"#, "not JSON: expected a field's name in quotes, found '}' (byte 7)"),
         ("A INT", r#"{"B":[1,}"#, "not JSON: expected a value, found '}' (byte 8)"),

@@ -13,27 +13,21 @@
 //! `null` and a missing field are NULL; of a field named twice the last counts. Only fields of wanted columns are
 //! coerced; the others must only be JSON.
 
-use std::collections::HashMap;
-
 use base64::Engine;
 use types::Column;
 
 use super::{
-    scan::{Fault, Number, Scanner, Step},
-    shape::{Hit, Key, Object, Shape, Target},
+    scan::{Number, Scanner},
+    shape::{Hit, Object, Shape, Target},
     stringify,
 };
 use crate::{
     delimited::{BASE64, DAY_MS},
+    fault::{Fault, Step},
     number::{self, Scaled},
     rows::ReadRecord,
     tape::{CELLS_MAX, Cell, Range, Source, Tape},
 };
-
-/// Digits of an integer that cannot overflow 64 bits.
-const QUICK_DIGITS_MAX: usize = 18;
-/// Pairs of keys are compared in maps up to this size; larger ones are hashed.
-const PAIRWISE_KEYS_MAX: usize = 16;
 
 /// Reads records of one shape.
 pub(crate) struct Reader {
@@ -103,21 +97,57 @@ fn reserve(tape: &mut Tape, width: usize, scanner: &Scanner<'_>) -> Result<u32, 
     tape.reserve(width).ok_or_else(full)
 }
 
-/// The fields of the object at hand, to the cells from `at` on.
-fn fields(scanner: &mut Scanner<'_>, object: &mut Object, tape: &mut Tape, at: u32) -> Result<(), Fault> {
+/// The fields of the object at hand, to the cells from `cells` on.
+///
+/// What records mostly have (compact objects with the expected keys in the expected order, strings without escapes,
+/// short numbers) is done here with the place in a local variable; `scanner` stands there only for everything else.
+fn fields(scanner: &mut Scanner<'_>, object: &mut Object, tape: &mut Tape, cells: u32) -> Result<(), Fault> {
     object.begin();
     scanner.at += 1;
     scanner.space();
     if scanner.take(b'}') {
         return Ok(());
     }
+    let mut at = scanner.at;
     loop {
-        let key = object.key(scanner)?;
-        scanner.space();
-        field(scanner, object, &key, tape, at)?;
+        let target = match object.expected_key(scanner, at) {
+            Some((target, end)) => {
+                at = end;
+                target
+            }
+            None => {
+                scanner.at = at;
+                let target = object.key(scanner)?;
+                at = scanner.at;
+                target
+            }
+        };
+        if scanner.byte(at) <= b' ' {
+            scanner.at = at;
+            scanner.some_space();
+            at = scanner.at;
+        }
+        at = match target {
+            Target::One(hit) => field(scanner, object, hit, tape, cells, at)?,
+            Target::Nothing => skip(scanner, at)?,
+            Target::Many(many) => {
+                let (mut i, mut end) = (0, at);
+                while let Some(hit) = object.hit(many, i) {
+                    end = field(scanner, object, hit, tape, cells, at)?;
+                    i += 1;
+                }
+                end
+            }
+        };
+        if scanner.is_next_field(at) {
+            at += 1;
+            continue;
+        }
+        scanner.at = at;
         scanner.space();
         if scanner.take(b',') {
             scanner.space();
+            at = scanner.at;
         } else if scanner.take(b'}') {
             return Ok(());
         } else {
@@ -126,39 +156,57 @@ fn fields(scanner: &mut Scanner<'_>, object: &mut Object, tape: &mut Tape, at: u
     }
 }
 
-/// The value of a key, to the cells of the fields whose it is.
-#[inline]
-fn field(scanner: &mut Scanner<'_>, object: &mut Object, key: &Key, tape: &mut Tape, at: u32) -> Result<(), Fault> {
-    match object.target(key) {
-        Target::Nothing => scanner.skip(),
-        Target::One(hit) => one(scanner, object, hit, tape, at),
-        Target::Many(hits) => {
-            let start = scanner.at;
-            for hit in hits {
-                scanner.at = start;
-                one(scanner, object, hit, tape, at)?;
-            }
-            Ok(())
-        }
+/// Step over the value at `at`: where it ends.
+#[inline(always)]
+fn skip(scanner: &mut Scanner<'_>, at: usize) -> Result<usize, Fault> {
+    if let Some(range) = scanner.plain_string(at) {
+        return Ok(range.end as usize + 1);
     }
+    if let Some((_, end)) = scanner.short_integer(at) {
+        return Ok(end);
+    }
+    scanner.at = at;
+    scanner.skip()?;
+    Ok(scanner.at)
 }
 
-#[inline]
-fn one(scanner: &mut Scanner<'_>, object: &mut Object, hit: Hit, tape: &mut Tape, at: u32) -> Result<(), Fault> {
-    let (Some(field), Some(exact)) = (object.fields.get_mut(hit.field), object.exact.get_mut(hit.field)) else {
-        return scanner.skip();
-    };
-    if *exact && !hit.exact {
-        return scanner.skip();
+/// The value at `at`, to the cell of a field: where it ends.
+#[inline(always)]
+fn field(
+    scanner: &mut Scanner<'_>,
+    object: &mut Object,
+    hit: Hit,
+    tape: &mut Tape,
+    cells: u32,
+    at: usize,
+) -> Result<usize, Fault> {
+    let Some(field) = object.field(hit) else { return skip(scanner, at) };
+    let cell = cells.saturating_add(crate::tape::place(hit.field));
+    match &field.shape {
+        Shape::String => {
+            if let Some(range) = scanner.plain_string(at) {
+                tape.set(cell, Cell::Raw(range));
+                return Ok(range.end as usize + 1);
+            }
+        }
+        Shape::BigInt | Shape::Timestamp => {
+            if let Some((n, end)) = scanner.short_integer(at) {
+                tape.set(cell, Cell::Int(n));
+                return Ok(end);
+            }
+        }
+        _ => {}
     }
-    *exact |= hit.exact;
-    let cell = value(scanner, &mut field.shape, tape).map_err(|f| f.inside(Step::Field(field.name.clone())))?;
-    tape.set(at.saturating_add(crate::tape::place(hit.field)), cell);
-    Ok(())
+    scanner.at = at;
+    match value(scanner, &mut field.shape, tape) {
+        Ok(found) => tape.set(cell, found),
+        Err(fault) => return Err(fault.inside(Step::Field(field.name.clone()))),
+    }
+    Ok(scanner.at)
 }
 
 /// The value at hand as its shape says.
-#[inline]
+#[inline(never)]
 fn value(scanner: &mut Scanner<'_>, shape: &mut Shape, tape: &mut Tape) -> Result<Cell, Fault> {
     if scanner.peek() == b'n' {
         scanner.literal("null")?;
@@ -196,31 +244,18 @@ fn boolean(scanner: &mut Scanner<'_>) -> Result<Cell, Fault> {
     }
 }
 
-#[inline]
 fn integer(scanner: &mut Scanner<'_>, expected: &str, low: i64, high: i64) -> Result<Cell, Fault> {
-    let start = scanner.at;
-    let negative = scanner.take(b'-');
-    let first = scanner.peek();
-    let digits_at = scanner.at;
-    let mut n = 0i64;
-    while let digit @ 0..=9 = scanner.peek().wrapping_sub(b'0') {
-        n = n.wrapping_mul(10).wrapping_add(i64::from(digit));
-        scanner.at += 1;
-    }
-    let digits = scanner.at - digits_at;
-    let whole = !matches!(scanner.peek(), b'.' | b'e' | b'E');
-    if whole && digits >= 1 && digits <= QUICK_DIGITS_MAX && (first != b'0' || digits == 1) {
-        let n = if negative { -n } else { n };
-        if n >= low && n <= high {
-            return Ok(Cell::Int(n));
+    match scanner.short_integer(scanner.at) {
+        Some((n, end)) if n >= low && n <= high => {
+            scanner.at = end;
+            Ok(Cell::Int(n))
         }
-        return Err(scanner.wrong(start, expected));
+        _ => other_integer(scanner, expected, low, high),
     }
-    scanner.at = start;
-    other_integer(scanner, expected, low, high)
 }
 
-/// Integers that are long, have a fraction or an exponent, or stand in a string.
+/// Integers that are long, have a fraction or an exponent, stand in a string, or are none.
+#[inline(never)]
 fn other_integer(scanner: &mut Scanner<'_>, expected: &str, low: i64, high: i64) -> Result<Cell, Fault> {
     let start = scanner.at;
     let n = match scanner.peek() {
@@ -278,7 +313,6 @@ fn decimal(scanner: &mut Scanner<'_>, tape: &mut Tape, precision: u8, scale: u8)
 }
 
 /// The text of whatever is at hand.
-#[inline]
 fn string(scanner: &mut Scanner<'_>, tape: &mut Tape) -> Result<Cell, Fault> {
     if scanner.peek() != b'"' {
         return other_string(scanner, tape);
@@ -292,6 +326,7 @@ fn string(scanner: &mut Scanner<'_>, tape: &mut Tape) -> Result<Cell, Fault> {
     Ok(Cell::Text(Range::new(start, tape.text.len())))
 }
 
+#[inline(never)]
 fn other_string(scanner: &mut Scanner<'_>, tape: &mut Tape) -> Result<Cell, Fault> {
     let (start, text) = (scanner.at, tape.text.len());
     match scanner.peek() {
@@ -393,34 +428,6 @@ fn map(scanner: &mut Scanner<'_>, shape: &mut Shape, tape: &mut Tape) -> Result<
             }
         }
     }
-    last_of_each_key(tape, at, len, scanner.text);
+    tape.last_of_each_key(at, len, Source::Text(scanner.text));
     Ok(Cell::Map { at, len: crate::tape::place(len), end: tape.end() })
-}
-
-/// Mark entries whose key comes again: the last one counts, and Arrow's maps must not have two.
-fn last_of_each_key(tape: &mut Tape, at: u32, len: usize, record: &str) {
-    if len < 2 {
-        return;
-    }
-    let mut keys = Vec::with_capacity(len);
-    let mut place = at;
-    for _ in 0..len {
-        keys.push(place);
-        place = tape.next(place.saturating_add(1));
-    }
-    let key = |place: u32| tape.text_of(tape.cell(place), Source::Text(record));
-    let mut replaced = Vec::new();
-    if len <= PAIRWISE_KEYS_MAX {
-        for (i, place) in keys.iter().enumerate() {
-            if keys.iter().skip(i + 1).any(|later| key(*later) == key(*place)) {
-                replaced.push(*place);
-            }
-        }
-    } else {
-        let mut last = HashMap::with_capacity(len);
-        replaced.extend(keys.iter().filter_map(|place| last.insert(key(*place), *place)));
-    }
-    for place in replaced {
-        tape.set(place, Cell::Null);
-    }
 }

@@ -3,59 +3,12 @@
 //! The text is known to be UTF-8. Nothing is allocated but error messages; nesting of what is skipped is bounded by
 //! one bit a level.
 
-use crate::tape::Range;
+use crate::{fault::Fault, tape::Range};
 
 /// Levels of arrays and objects that a skipped value may have.
 pub(crate) const SKIP_DEPTH_MAX: u32 = 127;
 /// Bytes of a wrong value that a message quotes.
 const EXCERPT_MAX: usize = 32;
-
-/// Why a record is bad: where, what, and inside which fields, innermost first.
-#[derive(Debug)]
-pub(crate) struct Fault(Box<Parts>);
-
-#[derive(Debug)]
-struct Parts {
-    at: usize,
-    message: String,
-    path: Vec<Step>,
-}
-
-/// One level of a path.
-#[derive(Debug)]
-pub(crate) enum Step {
-    Field(String),
-    Element(usize),
-}
-
-impl Fault {
-    #[cold]
-    pub fn new(at: usize, message: impl Into<String>) -> Fault {
-        Fault(Box::new(Parts { at, message: message.into(), path: Vec::new() }))
-    }
-
-    /// The fault is inside that field or element.
-    #[cold]
-    pub fn inside(mut self, step: Step) -> Fault {
-        self.0.path.push(step);
-        self
-    }
-
-    /// ``column `A`.F[2]: expected INTEGER, found true (byte 17)``.
-    #[cold]
-    pub fn render(&self) -> String {
-        let mut out = String::new();
-        for (i, step) in self.0.path.iter().rev().enumerate() {
-            match step {
-                Step::Field(name) if i == 0 => out.push_str(&format!("column `{name}`")),
-                Step::Field(name) => out.push_str(&format!(".{name}")),
-                Step::Element(at) => out.push_str(&format!("[{at}]")),
-            }
-        }
-        let colon = if out.is_empty() { "" } else { ": " };
-        format!("{out}{colon}{} (byte {})", self.0.message, self.0.at)
-    }
-}
 
 /// A string between its quotes.
 #[derive(Debug, Clone, Copy)]
@@ -96,9 +49,24 @@ impl<'a> Scanner<'a> {
     /// Step over white space.
     #[inline(always)]
     pub fn space(&mut self) {
+        if self.peek() <= b' ' {
+            self.some_space();
+        }
+    }
+
+    /// See [`Scanner::space`].
+    #[inline(never)]
+    pub fn some_space(&mut self) {
         while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
             self.at += 1;
         }
+    }
+
+    /// The eight bytes from `at` on, if there are as many.
+    #[inline(always)]
+    pub fn word(&self, at: usize) -> Option<u64> {
+        let bytes = self.bytes.get(at..)?.first_chunk::<8>()?;
+        Some(u64::from_le_bytes(*bytes))
     }
 
     /// Step over `byte`, if it is what comes next.
@@ -109,14 +77,10 @@ impl<'a> Scanner<'a> {
         found
     }
 
-    /// Step over `prefix`, if it is what comes next.
-    #[inline(always)]
-    pub fn take_all(&mut self, prefix: &[u8]) -> bool {
-        let found = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(prefix));
-        if found {
-            self.at += prefix.len();
-        }
-        found
+    /// Whether `prefix` stands at `at`.
+    #[inline]
+    pub fn is_all_at(&self, at: usize, prefix: &[u8]) -> bool {
+        self.bytes.get(at..).is_some_and(|rest| rest.starts_with(prefix))
     }
 
     /// Bytes from `start` to here.
@@ -127,7 +91,11 @@ impl<'a> Scanner<'a> {
     /// `true`, `false` or `null` must come next.
     #[inline]
     pub fn literal(&mut self, word: &'static str) -> Result<(), Fault> {
-        if self.take_all(word.as_bytes()) { Ok(()) } else { Err(self.not_json("a value")) }
+        if self.is_all_at(self.at, word.as_bytes()) {
+            self.at += word.len();
+            return Ok(());
+        }
+        Err(self.not_json("a value"))
     }
 
     /// The text breaks JSON's rules here.
@@ -168,21 +136,27 @@ impl<'a> Scanner<'a> {
     }
 
     /// The string whose opening quote is at hand.
-    #[inline]
+    #[inline(always)]
     pub fn string(&mut self) -> Result<Quoted, Fault> {
         let start = self.at + 1;
-        let mut end = special(self.bytes, start);
-        let mut escaped = false;
+        let end = special(self.bytes, start);
+        if self.byte(end) == b'"' {
+            self.at = end + 1;
+            return Ok(Quoted { range: Range::new(start, end), escaped: false });
+        }
+        self.escaped_string(start, end)
+    }
+
+    /// The rest of a string that has something special at `end`.
+    #[inline(never)]
+    fn escaped_string(&mut self, start: usize, mut end: usize) -> Result<Quoted, Fault> {
         loop {
             match self.bytes.get(end) {
                 Some(b'"') => {
                     self.at = end + 1;
-                    return Ok(Quoted { range: Range::new(start, end), escaped });
+                    return Ok(Quoted { range: Range::new(start, end), escaped: true });
                 }
-                Some(b'\\') => {
-                    escaped = true;
-                    end = special(self.bytes, self.escape(end)?);
-                }
+                Some(b'\\') => end = special(self.bytes, self.escape(end)?),
                 _ => return Err(self.bad_string(end)),
             }
         }
@@ -264,42 +238,82 @@ impl<'a> Scanner<'a> {
     #[inline]
     pub fn number(&mut self) -> Result<Number, Fault> {
         let start = self.at;
-        self.take(b'-');
-        match self.peek() {
-            b'0' => self.at += 1,
-            b'1'..=b'9' => self.digits(),
-            _ => return Err(self.not_json("a value")),
+        let first = start + usize::from(self.peek() == b'-');
+        let mut at = digits(self.bytes, first);
+        // No digit, or another one after a zero.
+        if at == first || (at > first + 1 && self.bytes.get(first) == Some(&b'0')) {
+            self.at = (first + 1).min(at);
+            return Err(self.not_json(if at == first { "a value" } else { "',' or the end after a zero" }));
         }
         let mut whole = true;
-        if self.take(b'.') {
+        let mut byte = self.bytes.get(at).copied().unwrap_or(0);
+        if byte == b'.' {
             whole = false;
-            self.some_digits()?;
+            at = self.some_digits(at + 1)?;
+            byte = self.bytes.get(at).copied().unwrap_or(0);
         }
-        if matches!(self.peek(), b'e' | b'E') {
+        if matches!(byte, b'e' | b'E') {
             whole = false;
-            self.at += 1;
-            if matches!(self.peek(), b'+' | b'-') {
-                self.at += 1;
-            }
-            self.some_digits()?;
+            at += 1;
+            at += usize::from(matches!(self.bytes.get(at), Some(b'+' | b'-')));
+            at = self.some_digits(at)?;
         }
-        Ok(Number { range: Range::new(start, self.at), whole })
-    }
-
-    #[inline(always)]
-    fn digits(&mut self) {
-        while self.peek().is_ascii_digit() {
-            self.at += 1;
-        }
+        self.at = at;
+        Ok(Number { range: Range::new(start, at), whole })
     }
 
     #[inline]
-    fn some_digits(&mut self) -> Result<(), Fault> {
-        if !self.peek().is_ascii_digit() {
+    fn some_digits(&mut self, from: usize) -> Result<usize, Fault> {
+        let end = digits(self.bytes, from);
+        if end == from {
+            self.at = from;
             return Err(self.not_json("a digit"));
         }
-        self.digits();
-        Ok(())
+        Ok(end)
+    }
+
+    /// The byte at `at`, 0 at the end.
+    #[inline(always)]
+    pub fn byte(&self, at: usize) -> u8 {
+        self.bytes.get(at).copied().unwrap_or(0)
+    }
+
+    /// Whether a field follows at once after the value that ends at `at`, as in compact objects.
+    #[inline(always)]
+    pub fn is_next_field(&self, at: usize) -> bool {
+        self.bytes.get(at..).and_then(|rest| rest.first_chunk()) == Some(b",\"")
+    }
+
+    /// The string that begins at `at`, if it is one without escapes: what is between the quotes.
+    #[inline(always)]
+    pub fn plain_string(&self, at: usize) -> Option<Range> {
+        if self.byte(at) != b'"' {
+            return None;
+        }
+        let end = special(self.bytes, at + 1);
+        (self.byte(end) == b'"').then(|| Range::new(at + 1, end))
+    }
+
+    /// The whole number of at most 15 digits at `at`: itself and where it ends. `None`: a number of another kind, or
+    /// none, or the record ends within the next 16 bytes.
+    #[inline(always)]
+    pub fn short_integer(&self, at: usize) -> Option<(i64, usize)> {
+        const TENS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+        let negative = self.byte(at) == b'-';
+        let first = at + usize::from(negative);
+        let (mut n, mut length) = leading_digits(self.word(first)?);
+        if length == 8 {
+            let (low, more) = leading_digits(self.word(first + 8)?);
+            n = n * TENS.get(more)? + low;
+            length += more;
+        }
+        let end = first + length;
+        let other_kind = matches!(self.byte(end), b'.' | b'e' | b'E');
+        if other_kind || length == 0 || (length > 1 && self.byte(first) == b'0') {
+            return None;
+        }
+        let n = n.cast_signed();
+        Some((if negative { -n } else { n }, end))
     }
 
     /// Step over the value at hand, whatever it is.
@@ -392,19 +406,57 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The place of the first quote, backslash or control character from `from` on, or a place after the end.
-#[inline]
-pub(crate) fn special(bytes: &[u8], from: usize) -> usize {
-    let (words, rest) = bytes.get(from..).unwrap_or_default().as_chunks::<8>();
+/// Where the digits from `from` on end.
+#[inline(always)]
+fn digits(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
-    for word in words {
+    while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+        at += 1;
+    }
+    at
+}
+
+/// The place of the first quote, backslash or control character from `from` on, or a place after the end.
+#[inline(always)]
+pub(crate) fn special(bytes: &[u8], from: usize) -> usize {
+    let (blocks, rest) = bytes.get(from..).unwrap_or_default().as_chunks::<16>();
+    let mut at = from;
+    for block in blocks {
+        if has_special(block) {
+            let (low, high) = halves(block);
+            let hits = u128::from(special_in(low)) | (u128::from(special_in(high)) << 64);
+            return at + (hits.trailing_zeros() / 8) as usize;
+        }
+        at += 16;
+    }
+    special_in_rest(rest, at)
+}
+
+#[inline(never)]
+fn special_in_rest(rest: &[u8], mut at: usize) -> usize {
+    let mut bytes = rest;
+    if let Some((word, others)) = rest.split_first_chunk::<8>() {
         let hits = special_in(u64::from_le_bytes(*word));
         if hits != 0 {
             return at + (hits.trailing_zeros() / 8) as usize;
         }
-        at += 8;
+        (bytes, at) = (others, at + 8);
     }
-    at + rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len())
+    at + bytes.iter().position(|b| matches!(b, b'"' | b'\\' | 0..0x20)).unwrap_or(bytes.len())
+}
+
+/// Written so that it becomes one comparison of vectors.
+#[inline(always)]
+fn has_special(block: &[u8; 16]) -> bool {
+    let special = |b: &u8| (b ^ b'"').min(b ^ b'\\').min(b.saturating_sub(0x1f)) == 0;
+    block.iter().fold(false, |any, b| any | special(b))
+}
+
+#[inline(always)]
+fn halves(block: &[u8; 16]) -> (u64, u64) {
+    let both = u128::from_le_bytes(*block);
+    let low = u64::try_from(both & u128::from(u64::MAX)).unwrap_or(0);
+    (low, u64::try_from(both >> 64).unwrap_or(0))
 }
 
 /// The high bit of every special byte among eight; bits above the first true one may be wrong.
@@ -417,4 +469,24 @@ fn special_in(word: u64) -> u64 {
     let zero = |w: u64| w.wrapping_sub(ONES) & !w;
     let control = word.wrapping_sub(ONES * 0x20) & !word;
     (zero(quote) | zero(backslash) | control) & HIGHS
+}
+
+/// The number that the digits at the beginning of eight bytes make, and how many they are.
+#[inline(always)]
+fn leading_digits(word: u64) -> (u64, usize) {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const EACH_FOURTH: u64 = 0x0000_00ff_0000_00ff;
+    let digits = word ^ (ONES * 0x30);
+    // The high bit of every byte that is more than nine; bits above the first true one may be wrong.
+    let others = (digits.wrapping_add(ONES * 0x76) | digits) & (ONES * 0x80);
+    let bits = others.trailing_zeros() & !7;
+    if bits == 0 {
+        return (0, 0);
+    }
+    // Digits to the top, zeros before them; then pairs, fours, and all eight at once.
+    let padded = digits << (64 - bits);
+    let pairs = padded.wrapping_mul(10).wrapping_add(padded >> 8);
+    let high = (pairs & EACH_FOURTH).wrapping_mul(100 + (1_000_000 << 32));
+    let low = ((pairs >> 16) & EACH_FOURTH).wrapping_mul(1 + (10_000 << 32));
+    (high.wrapping_add(low) >> 32, (bits / 8) as usize)
 }

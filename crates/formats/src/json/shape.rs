@@ -8,7 +8,8 @@ use std::collections::HashMap;
 
 use types::{Column, SqlType};
 
-use super::scan::{Fault, Scanner};
+use super::scan::Scanner;
+use crate::fault::Fault;
 
 /// Keys that an object remembers; beyond that it looks names up.
 const SEEN_MAX: usize = 64;
@@ -60,11 +61,15 @@ pub(crate) struct Object {
     pub fields: Vec<Field>,
     /// Places of fields by upper-case name.
     by_name: HashMap<String, Vec<usize>>,
+    /// Fields that differ in case only, for [`Target::Many`].
+    many: Vec<Vec<Hit>>,
     seen: Vec<Seen>,
     /// The place in `seen` of the key that is expected next.
     next: usize,
-    /// For each field whether the object at hand had a key of exactly its name.
-    pub exact: Vec<bool>,
+    /// Counts objects.
+    generation: u64,
+    /// For each field the last object that had a key of exactly its name.
+    exact: Vec<u64>,
 }
 
 /// A field.
@@ -78,18 +83,43 @@ pub(crate) struct Field {
 #[derive(Debug)]
 struct Seen {
     bytes: Box<[u8]>,
+    /// The first eight of them, and which of those count; the last eight if there are more.
+    head: u64,
+    mask: u64,
+    tail: u64,
     target: Target,
 }
 
+impl Seen {
+    fn new(bytes: &[u8], target: Target) -> Seen {
+        let word = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |n, b| (n << 8) | u64::from(*b));
+        let head = bytes.get(..8).unwrap_or(bytes);
+        let tail = bytes.get(bytes.len().saturating_sub(8)..).unwrap_or_default();
+        let mask = if head.len() == 8 { u64::MAX } else { (1 << (8 * head.len())) - 1 };
+        Seen { bytes: bytes.into(), head: word(head), mask, tail: word(tail), target }
+    }
+
+    /// Whether the key is at hand. Two loads decide for most keys.
+    #[inline(always)]
+    fn is_at(&self, scanner: &Scanner<'_>, at: usize) -> bool {
+        let length = self.bytes.len();
+        match scanner.word(at) {
+            Some(word) if length <= 8 => (word ^ self.head) & self.mask == 0,
+            Some(word) if length <= 16 => word == self.head && scanner.word(at + length - 8) == Some(self.tail),
+            _ => scanner.is_all_at(at, &self.bytes),
+        }
+    }
+}
+
 /// Whose a key is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
     /// Nobody's.
     Nothing,
     /// One field's.
     One(Hit),
-    /// Several fields', which differ in case.
-    Many(Vec<Hit>),
+    /// Several fields', which differ in case: a place in the object's list of such.
+    Many(usize),
 }
 
 /// A field that a key names.
@@ -109,8 +139,8 @@ impl Object {
         for (i, field) in fields.iter().enumerate() {
             by_name.entry(field.name.to_uppercase()).or_default().push(i);
         }
-        let exact = vec![false; fields.len()];
-        Object { fields, by_name, seen: Vec::new(), next: 0, exact }
+        let exact = vec![0; fields.len()];
+        Object { fields, by_name, many: Vec::new(), seen: Vec::new(), next: 0, generation: 0, exact }
     }
 
     /// The object of the wanted columns.
@@ -119,31 +149,29 @@ impl Object {
     }
 
     /// A new object begins.
-    #[inline]
+    #[inline(always)]
     pub fn begin(&mut self) {
         self.next = 0;
-        self.exact.fill(false);
+        self.generation += 1;
     }
 
-    /// Step over the key at hand and its colon; the place of its target for [`Object::target`].
-    #[inline]
-    pub fn key(&mut self, scanner: &mut Scanner<'_>) -> Result<Key, Fault> {
-        if let Some(seen) = self.seen.get(self.next)
-            && scanner.take_all(&seen.bytes)
-        {
-            self.next += 1;
-            return Ok(Key::Seen(self.next - 1));
-        }
-        self.other_key(scanner)
+    /// If the key at `at` is the expected one: whose it is, and where it and its colon end.
+    #[inline(always)]
+    pub fn expected_key(&mut self, scanner: &Scanner<'_>, at: usize) -> Option<(Target, usize)> {
+        let seen = self.seen.get(self.next).filter(|seen| seen.is_at(scanner, at))?;
+        self.next += 1;
+        Some((seen.target, at + seen.bytes.len()))
     }
 
-    fn other_key(&mut self, scanner: &mut Scanner<'_>) -> Result<Key, Fault> {
-        let after = self.next.saturating_add(1);
-        let order = (after..self.seen.len()).chain(0..self.next.min(self.seen.len()));
+    /// Step over the key at hand and its colon: whose it is.
+    #[inline(never)]
+    pub fn key(&mut self, scanner: &mut Scanner<'_>) -> Result<Target, Fault> {
+        let order = (self.next..self.seen.len()).chain(0..self.next.min(self.seen.len()));
         for i in order {
-            if self.seen.get(i).is_some_and(|seen| scanner.take_all(&seen.bytes)) {
+            if let Some(seen) = self.seen.get(i).filter(|seen| seen.is_at(scanner, scanner.at)) {
+                scanner.at += seen.bytes.len();
                 self.next = i + 1;
-                return Ok(Key::Seen(i));
+                return Ok(seen.target);
             }
         }
         let start = scanner.at;
@@ -155,38 +183,41 @@ impl Object {
         } else {
             self.look_up(quoted.range.text(scanner.text))
         };
-        if self.seen.len() >= SEEN_MAX {
-            return Ok(Key::New(target));
+        if self.seen.len() < SEEN_MAX {
+            self.seen.push(Seen::new(scanner.since(start).as_bytes(), target));
+            self.next = self.seen.len();
         }
-        self.seen.push(Seen { bytes: scanner.since(start).as_bytes().into(), target });
-        self.next = self.seen.len();
-        Ok(Key::Seen(self.next - 1))
+        Ok(target)
     }
 
-    fn look_up(&self, name: &str) -> Target {
+    fn look_up(&mut self, name: &str) -> Target {
         let Some(places) = self.by_name.get(&name.to_uppercase()) else { return Target::Nothing };
         let hit = |i: &usize| Hit { field: *i, exact: self.fields.get(*i).is_some_and(|f| f.name == name) };
-        match places.as_slice() {
-            [one] => Target::One(hit(one)),
-            many => Target::Many(many.iter().map(hit).collect()),
+        if let [one] = places.as_slice() {
+            return Target::One(hit(one));
         }
+        let hits: Vec<Hit> = places.iter().map(hit).collect();
+        let known = self.many.iter().position(|other| *other == hits);
+        Target::Many(known.unwrap_or_else(|| {
+            self.many.push(hits);
+            self.many.len() - 1
+        }))
     }
 
-    /// Whose the key is.
-    #[inline]
-    pub fn target(&self, key: &Key) -> Target {
-        match key {
-            Key::Seen(i) => self.seen.get(*i).map_or(Target::Nothing, |seen| seen.target.clone()),
-            Key::New(target) => target.clone(),
-        }
+    /// One of the fields of a [`Target::Many`].
+    pub fn hit(&self, many: usize, i: usize) -> Option<Hit> {
+        self.many.get(many)?.get(i).copied()
     }
-}
 
-/// A key that was stepped over.
-#[derive(Debug)]
-pub(crate) enum Key {
-    /// Its place among those remembered.
-    Seen(usize),
-    /// Not remembered.
-    New(Target),
+    /// The field that a key names, unless the object at hand had a key that names it better.
+    #[inline(always)]
+    pub fn field(&mut self, hit: Hit) -> Option<&mut Field> {
+        let exact = self.exact.get_mut(hit.field)?;
+        if hit.exact {
+            *exact = self.generation;
+        } else if *exact == self.generation {
+            return None;
+        }
+        self.fields.get_mut(hit.field)
+    }
 }
