@@ -340,8 +340,7 @@ fn matching(source: &Source, filter: &BoundExpr, columns: Vec<ArrayRef>, rows: u
     let batch = RecordBatch::try_new_with_options(fields.to_arrow(), all, &options).map_err(internal)?;
     let passes = evaluate(filter, &batch, &mut RowErrors::default())?;
     let Some(passes) = passes.as_boolean_opt() else { return Err(Error::internal("a condition is no BOOLEAN")) };
-    let keep = arrow::compute::prep_null_mask_filter(passes);
-    columns.iter().map(|c| arrow::compute::filter(c, &keep).map_err(internal)).collect()
+    columns.iter().map(|c| arrow::compute::filter(c, passes).map_err(internal)).collect()
 }
 
 #[cfg(test)]

@@ -93,16 +93,6 @@ fn defaults_come_from_settings() {
 #[test]
 fn errors_of_columns() {
     let with = "WITH (kafka_topic = 't', value_format = 'JSON');";
-    check_error(
-        &format!("CREATE TABLE s (id INT KEY, v INT) {with}"),
-        "Column `ID` is a 'KEY' column: please use 'PRIMARY KEY' for tables",
-        "id INT KEY",
-    );
-    check_error(
-        &format!("CREATE STREAM s (id INT PRIMARY KEY, v INT) {with}"),
-        "Column `ID` is a 'PRIMARY KEY' column: please use 'KEY' for streams",
-        "id INT PRIMARY KEY",
-    );
     check_error(&format!("CREATE TABLE s (id INT, v INT) {with}"), "Tables require a PRIMARY KEY", "s");
     check_error(
         &format!("CREATE STREAM s (id INT, rowpartition INT) {with}"),

@@ -98,11 +98,11 @@ impl Binder<'_> {
                 let bound = self.bind(expr)?;
                 return cast(bound, target, false, self.context.parameters);
             }
-            (ExprKind::Array(items), SqlType::Array(element)) if !items.is_empty() => {
+            (ExprKind::Array(items), SqlType::Array(element)) => {
                 let items = items.iter().map(|i| self.coerce(i, element, implicit)).collect::<Result<Vec<_>>>()?;
                 return Ok(self.make_array(items, element)?.expr);
             }
-            (ExprKind::Map(entries), SqlType::Map(key, value)) if !entries.is_empty() => {
+            (ExprKind::Map(entries), SqlType::Map(key, value)) => {
                 let mut converted = Vec::with_capacity(entries.len() * 2);
                 for (k, v) in entries {
                     converted.push(self.coerce(k, key, implicit)?);

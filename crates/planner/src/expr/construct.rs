@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, BooleanArray, ListArray, MapArray, StructArray, UInt32Array},
+    array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, MapArray, StringArray, StructArray, UInt32Array, new_empty_array},
     buffer::OffsetBuffer,
     compute::{interleave, is_null, take},
     datatypes::{DataType, Field},
@@ -19,7 +19,8 @@ pub(crate) struct MakeArray {
     pub element: SqlType,
 }
 
-/// Keys and values, in turns → a MAP. Of equal keys the last one counts.
+/// Keys and values, in turns → a MAP. Of equal keys the last one counts; a key that is NULL fails the row, except for
+/// texts, where it is the key `null`.
 pub(crate) struct MakeMap {
     /// The type of the keys.
     pub key: SqlType,
@@ -48,6 +49,9 @@ fn computed_rows(args: &[Arg], rows: usize) -> usize {
 
 /// Row 0 of each of `args`, then row 1 of each, and so on.
 fn in_turns(args: &[&Arg], rows: usize) -> Result<ArrayRef> {
+    if args.is_empty() {
+        return Err(Error::internal("nothing to put in turns"));
+    }
     let arrays = args.iter().map(|a| a.array().map(AsRef::as_ref)).collect::<Result<Vec<&dyn Array>>>()?;
     let mut picks = Vec::with_capacity(rows.saturating_mul(args.len()));
     for row in 0..rows {
@@ -61,7 +65,7 @@ impl ScalarKernel for MakeArray {
         let rows = computed_rows(args, rows);
         let field = Arc::new(Field::new("item", self.element.to_arrow(), true));
         if args.is_empty() {
-            let none = arrow::array::new_empty_array(field.data_type());
+            let none = new_empty_array(field.data_type());
             let list = ListArray::try_new(field, OffsetBuffer::new_zeroed(rows), none, None);
             return Ok(Arc::new(list.map_err(arrow)?));
         }
@@ -74,6 +78,12 @@ impl ScalarKernel for MakeArray {
 impl ScalarKernel for MakeMap {
     fn evaluate(&self, args: &[Arg], rows: usize, errors: &mut RowErrors) -> Result<ArrayRef> {
         let rows = computed_rows(args, rows);
+        if args.is_empty() {
+            let none = |ty: &SqlType| new_empty_array(&ty.to_arrow());
+            let valid = BooleanArray::from(vec![true; rows]);
+            return map_array(&self.key, &self.value, none(&self.key), none(&self.value), vec![0; rows], valid);
+        }
+        let args = &keys_without_nulls(&self.key, args)?;
         let pairs = args.len() / 2;
         let keys = in_turns(&args.iter().step_by(2).collect::<Vec<_>>(), rows)?;
         let values = in_turns(&args.iter().skip(1).step_by(2).collect::<Vec<_>>(), rows)?;
@@ -99,6 +109,29 @@ impl ScalarKernel for MakeMap {
         let values = take(&values, &kept, None).map_err(arrow)?;
         map_array(&self.key, &self.value, keys, values, lengths, BooleanArray::from(valid))
     }
+}
+
+/// What stands for a text that is NULL as a key, as Java's maps are written: columns of ours cannot have NULL keys.
+const NULL_KEY: &str = "null";
+
+/// `args` (keys and values in turns) with a text in the place of texts that are NULL as keys.
+fn keys_without_nulls(key: &SqlType, args: &[Arg]) -> Result<Vec<Arg>> {
+    let mut replaced = args.to_vec();
+    if *key != SqlType::String {
+        return Ok(replaced);
+    }
+    for arg in replaced.iter_mut().step_by(2) {
+        let array = arg.array()?;
+        if array.null_count() == 0 {
+            continue;
+        }
+        let Some(texts) = array.as_string_opt::<i32>() else {
+            return Err(Error::internal("the keys of a MAP are no texts"));
+        };
+        let texts: ArrayRef = Arc::new(texts.iter().map(|t| Some(t.unwrap_or(NULL_KEY))).collect::<StringArray>());
+        *arg = if arg.is_constant() { Arg::Constant(texts) } else { Arg::Column(texts) };
+    }
+    Ok(replaced)
 }
 
 /// The places of the entries that count, each key where it first stood.

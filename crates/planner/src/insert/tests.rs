@@ -46,7 +46,7 @@ fn values_go_where_they_belong() {
         "1, NULL, NULL, NULL, NULL @1234",
         "2, NULL, NULL, NULL, NULL @86400000",
     ]);
-    check("INSERT INTO s (k, d, a) VALUES (CONCAT('a', 'b'), -1.5, ARRAY[]);", &[]);
+    check("INSERT INTO s (k, d, a) VALUES (CONCAT('a', 'b'), -1.5, ARRAY[]);", &["NULL, 'ab', -1.50, ARRAY[], NULL"]);
 }
 
 #[test]
