@@ -59,9 +59,21 @@ pub(crate) struct Node {
     pub segment: usize,
     /// Whether it needs stream time over all partitions.
     pub timed: bool,
+    /// Of an operator: whether it keeps state.
+    pub stateful: bool,
     /// The node whose stream time it goes by.
     pub time_from: Option<NodeId>,
     pub label: String,
+    /// Its number among the sources, or among the operators with state: what progress and state are stored under, so
+    /// that a query may get another filter or select list and keep both.
+    pub number: usize,
+}
+
+impl Node {
+    /// Whether it keeps state.
+    pub fn is_stateful(&self) -> bool {
+        matches!(self.kind, NodeKind::Keep { .. }) || matches!(self.kind, NodeKind::Operator(_)) && self.stateful
+    }
 }
 
 /// Nodes that one thread runs for one partition, inputs first.
@@ -158,7 +170,7 @@ impl Builder<'_> {
     fn push(&mut self, kind: NodeKind, inputs: Vec<NodeId>, schema: SchemaRef, label: String) -> NodeId {
         let partitions = inputs.iter().filter_map(|i| self.nodes.get(*i)).map(|n| n.partitions).max().unwrap_or(1);
         let time_from = inputs.iter().filter_map(|i| self.nodes.get(*i)).find_map(|n| n.time_from);
-        self.nodes.push(Node { kind, inputs, schema, partitions, segment: 0, timed: false, time_from, label });
+        self.nodes.push(Node { kind, inputs, schema, partitions, segment: 0, timed: false, stateful: true, time_from, label, number: 0 });
         self.nodes.len() - 1
     }
 
@@ -169,6 +181,14 @@ impl Builder<'_> {
         {
             node.timed = true;
             node.time_from = Some(at);
+        }
+        at
+    }
+
+    fn stateless(&mut self, factory: Factory, input: NodeId, plan: &Plan, label: String) -> NodeId {
+        let at = self.operator(factory, vec![input], plan, false, label);
+        if let Some(node) = self.nodes.get_mut(at) {
+            node.stateful = false;
         }
         at
     }
@@ -193,7 +213,7 @@ impl Builder<'_> {
                 let (predicate, schema) = (predicate.clone(), input.fields.to_arrow());
                 let label = format!("Filter: {predicate}");
                 let make = move || Box::new(Filter::new(predicate.clone(), schema.clone(), table)) as Box<dyn Operator>;
-                self.operator(Arc::new(make), vec![at], plan, false, label)
+                self.stateless(Arc::new(make), at, plan, label)
             }
             PlanNode::Project { input, exprs } => {
                 let at = self.node(input, old, &used(exprs), depth)?;
@@ -205,7 +225,7 @@ impl Builder<'_> {
                     .collect();
                 let label = format!("Project: {}", shown.join(", "));
                 let make = move || Box::new(Project::new(exprs.clone(), schema.clone())) as Box<dyn Operator>;
-                self.operator(Arc::new(make), vec![at], plan, false, label)
+                self.stateless(Arc::new(make), at, plan, label)
             }
             PlanNode::FlatMap { input, calls } => {
                 let width = input.fields.columns.len();
@@ -216,7 +236,7 @@ impl Builder<'_> {
                 let shown: Vec<_> = calls.iter().map(|c| c.text.clone()).collect();
                 let label = format!("FlatMap: {}", shown.join(", "));
                 let make = move || Box::new(FlatMap::new(calls.clone(), schema.clone())) as Box<dyn Operator>;
-                self.operator(Arc::new(make), vec![at], plan, false, label)
+                self.stateless(Arc::new(make), at, plan, label)
             }
             PlanNode::Exchange { input, by, key_format, partitions_like, nulls } => {
                 let mut below = needed.clone();
@@ -449,8 +469,14 @@ impl Builder<'_> {
             segments.push(Segment { nodes, partitions });
         }
         let mut ordered = false;
+        let (mut sources, mut stateful) = (0, 0);
         for (node, segment) in self.nodes.iter_mut().zip(number) {
             node.segment = segment;
+            let counter = if node.is_stateful() { &mut stateful } else { &mut sources };
+            if node.is_stateful() || matches!(node.kind, NodeKind::Source(_)) {
+                node.number = *counter;
+                *counter += 1;
+            }
             ordered |= node.timed || node.inputs.len() > 1 || matches!(node.kind, NodeKind::Exchange(_));
         }
         Graph { nodes: self.nodes, segments, root, ordered }

@@ -211,7 +211,7 @@ impl Query {
             let NodeKind::Source(source) = &node.kind else { continue };
             for p in 0..node.partitions {
                 let partition = TopicPartition::new(source.source.topic.as_str(), p);
-                let known = progress.and_then(|pr| pr.offsets.get(&reader_name(at, &partition))).copied();
+                let known = progress.and_then(|pr| pr.offsets.get(&reader_name(node.number, &partition))).copied();
                 let next = match known {
                     Some(next) => next,
                     None => first_offset(&*self.log, source, &partition, plan.from_earliest)?,
@@ -224,8 +224,7 @@ impl Query {
     }
 
     fn has_state(&self) -> bool {
-        self.graph.nodes.iter().any(|n| matches!(n.kind, NodeKind::Operator(_) | NodeKind::Keep { .. }))
-            && self.tasks.iter().flatten().any(|t| !t.operators.is_empty())
+        self.graph.nodes.iter().any(crate::graph::Node::is_stateful)
     }
 
     /// Topics that commits need, and their partitions.
@@ -240,7 +239,8 @@ impl Query {
 
     fn restore(&mut self, progress: Progress) -> Result<()> {
         self.epoch = progress.epoch;
-        self.times = progress.times;
+        let stateful = |number: usize| self.graph.nodes.iter().position(|n| n.is_stateful() && n.number == number);
+        self.times = progress.times.iter().filter_map(|(n, time)| Some((stateful(*n)?, *time))).collect();
         let topic = changelog_topic(&self.options.id);
         if self.log.topic(&topic).is_none() {
             return Ok(());
@@ -254,8 +254,9 @@ impl Query {
                 }
                 replay(&*self.log, &partition, |key, value| {
                     let Some((node, key)) = key.and_then(|k| k.split_first_chunk::<2>()) else { return Ok(()) };
-                    let node = usize::from(u16::from_be_bytes(*node));
-                    match task.operators.get_mut(&node) {
+                    let number = usize::from(u16::from_be_bytes(*node));
+                    let node = self.graph.nodes.iter().position(|n| n.is_stateful() && n.number == number);
+                    match node.and_then(|n| task.operators.get_mut(&n)) {
                         Some(operator) => operator.restore(key, value),
                         None => Ok(()),
                     }
@@ -347,8 +348,11 @@ impl Query {
     }
 
     fn progress(&self) -> Progress {
-        let offsets = self.readers.iter().zip(&self.reader_of).map(|(r, (at, _))| (reader_name(*at, &r.partition), r.next));
-        Progress { epoch: self.epoch, offsets: offsets.collect(), times: self.times.clone() }
+        let number = |at: &NodeId| self.graph.nodes.get(*at).map_or(0, |n| n.number);
+        let offsets = self.readers.iter().zip(&self.reader_of);
+        let offsets = offsets.map(|(r, (at, _))| (reader_name(number(at), &r.partition), r.next)).collect();
+        let times = self.times.iter().map(|(at, time)| (number(at), *time)).collect();
+        Progress { epoch: self.epoch, offsets, times }
     }
 
     fn run_segment(
@@ -454,12 +458,14 @@ impl Query {
     fn drain_state(&mut self, appends: &mut Vec<Append>) -> Result<()> {
         let topic = changelog_topic(&self.options.id);
         let time_ms = self.host.clock.now_ms();
+        let nodes = &self.graph.nodes;
         let work = |tasks: Vec<(u32, &mut Task)>| -> Result<Vec<(u32, bytes::Bytes)>> {
             let mut out = vec![];
             for (p, task) in tasks {
                 let (mut builder, mut failed, mut key) = (BatchBuilder::with_capacity(0), None, Vec::new());
                 for (node, operator) in &mut task.operators {
-                    let prefix = u16::try_from(*node).unwrap_or(u16::MAX).to_be_bytes();
+                    let Some(number) = nodes.get(*node).filter(|n| n.is_stateful()).map(|n| n.number) else { continue };
+                    let prefix = u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes();
                     operator.drain(&mut |k, v| {
                         key.clear();
                         key.extend_from_slice(&prefix);
@@ -635,8 +641,8 @@ fn stats_of(graph: &Graph) -> QueryStats {
     stats
 }
 
-fn reader_name(node: NodeId, partition: &TopicPartition) -> String {
-    format!("{node}:{partition}")
+fn reader_name(source: usize, partition: &TopicPartition) -> String {
+    format!("{source}:{partition}")
 }
 
 fn first_offset(
