@@ -439,7 +439,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn decimals_as_big_decimals(op in operation(), (a, p1, s1) in a_decimal(), (b, p2, s2) in a_decimal(), constant: bool) {
+        fn decimals_as_big_decimals(
+            op in operation(),
+            (a, p1, s1) in a_decimal(),
+            (b, p2, s2) in a_decimal(),
+            constant: bool,
+        ) {
             let right = decimals_of(&[b], p2, s2);
             let right = if constant { Arg::Constant(right) } else { Arg::Column(right) };
             let (out, errors) = run(op, decimals_of(&[a], p1, s1), right);

@@ -8,9 +8,11 @@ use crate::{
     javanum::{parse_double, parse_integer},
 };
 
-/// The type as which a STRING literal joins values of type `wanted` (in IN, BETWEEN, ARRAY\[…\] and so on): for numbers
-/// the narrowest type that holds what it spells, else `wanted` itself. The literal is then CAST to that type, or to
-/// the common type of all; a BOOLEAN is read by [`literal_boolean`]. The error names the text and the type.
+/// The type as which a STRING literal joins values of type `wanted` (in IN, BETWEEN, ARRAY\[…\] and so on): for
+/// numbers the narrowest type that holds what it spells, else `wanted` itself.
+///
+/// The literal is then CAST to that type, or to the common type of all; a BOOLEAN is read by [`literal_boolean`]. The
+/// error names the text and the type.
 pub fn literal_type(text: &str, wanted: &SqlType) -> Result<SqlType> {
     let error = || Error::bad_value(format!("invalid input syntax for type {wanted}: \"{text}\""));
     let fits = match wanted {

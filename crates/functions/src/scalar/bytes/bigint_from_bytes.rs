@@ -16,8 +16,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "BYTES",
         signatures: &["BIGINT_FROM_BYTES(bytes[, byte_order])"],
-        description: "The BIGINT that 8 bytes stand for, in the order BIG_ENDIAN (if none is said) or LITTLE_ENDIAN. NULL \
-                      for another number of bytes or another order.",
+        description: "The BIGINT that 8 bytes stand for, in the order BIG_ENDIAN (if none is said) or LITTLE_ENDIAN. \
+                      NULL for another number of bytes or another order.",
         examples: &[("BIGINT_FROM_BYTES(TO_BYTES('000000012a05f200', 'hex'))", "5000000000")],
     },
     overloads: &[

@@ -16,8 +16,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "BYTES",
         signatures: &["DOUBLE_FROM_BYTES(bytes[, byte_order])"],
-        description: "The DOUBLE that 8 bytes stand for, in the order BIG_ENDIAN (if none is said) or LITTLE_ENDIAN. NULL \
-                      for another number of bytes or another order.",
+        description: "The DOUBLE that 8 bytes stand for, in the order BIG_ENDIAN (if none is said) or LITTLE_ENDIAN. \
+                      NULL for another number of bytes or another order.",
         examples: &[("DOUBLE_FROM_BYTES(TO_BYTES('3ff8000000000000', 'hex'))", "1.5")],
     },
     overloads: &[

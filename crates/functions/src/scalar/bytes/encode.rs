@@ -17,8 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "STRING",
         signatures: &["ENCODE(text, input_encoding, output_encoding)"],
-        description: "The text, which is in one encoding, in another: hex, utf8, ascii or base64. Any other encoding is an \
-                      error, and so is text that is not in the first one.",
+        description: "The text, which is in one encoding, in another: hex, utf8, ascii or base64. Any other encoding \
+                      is an error, and so is text that is not in the first one.",
         examples: &[("ENCODE('4578616d706c65', 'hex', 'utf8')", "Example")],
     },
     overloads: &[Overload::new(&[String, String, String], String, eval)],

@@ -16,8 +16,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "BYTES",
         signatures: &["INT_FROM_BYTES(bytes[, byte_order])"],
-        description: "The INTEGER that 4 bytes stand for, in the order BIG_ENDIAN (if none is said) or LITTLE_ENDIAN. NULL \
-                      for another number of bytes or another order.",
+        description: "The INTEGER that 4 bytes stand for, in the order BIG_ENDIAN (if none is said) or LITTLE_ENDIAN. \
+                      NULL for another number of bytes or another order.",
         examples: &[("INT_FROM_BYTES(TO_BYTES('000007e5', 'hex'))", "2021")],
     },
     overloads: &[

@@ -17,8 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "BYTES",
         signatures: &["TO_BYTES(text, encoding)"],
-        description: "The bytes that the text stands for in that encoding: hex, utf8, ascii or base64. Any other encoding \
-                      is an error, and so is text that is not in it.",
+        description: "The bytes that the text stands for in that encoding: hex, utf8, ascii or base64. Any other \
+                      encoding is an error, and so is text that is not in it.",
         examples: &[("LEN(TO_BYTES('616263', 'hex'))", "3")],
     },
     overloads: &[Overload::new(&[String, String], Bytes, eval)],

@@ -18,9 +18,10 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "JSON",
         signatures: &["EXTRACTJSONFIELD(json, path)"],
-        description: "The value at that place in JSON text, as text: strings as they are, other values as JSON. The path \
-                      names members and indexes, as in `$.log['cloud'].zones[0]`; it stands for one place, so it has no \
-                      wildcards. NULL if there is nothing at that place; invalid JSON and invalid paths are errors.",
+        description: "The value at that place in JSON text, as text: strings as they are, other values as JSON. The \
+                      path names members and indexes, as in `$.log['cloud'].zones[0]`; it stands for one place, so it \
+                      has no wildcards. NULL if there is nothing at that place; invalid JSON and invalid paths are \
+                      errors.",
         examples: &[("EXTRACTJSONFIELD('{\"log\": {\"cloud\": \"gcp\", \"n\": 4}}', '$.log.cloud')", "gcp")],
     },
     overloads: &[Overload::new(&[String, String], String, eval)],

@@ -23,8 +23,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "JSON",
         signatures: &["JSON_ARRAY_CONTAINS(json, value)"],
-        description: "Whether the text is a JSON array that has the value among its elements; NULL is found as null. False \
-                      if the text is no JSON array.",
+        description: "Whether the text is a JSON array that has the value among its elements; NULL is found as null. \
+                      False if the text is no JSON array.",
         examples: &[("JSON_ARRAY_CONTAINS('[1, 2, 3]', 3)", "true"), ("JSON_ARRAY_CONTAINS('[1, 2]', '1')", "false")],
     },
     overloads: &[Overload::new(&[String, Var('T')], Boolean, eval)],

@@ -17,8 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "JSON",
         signatures: &["JSON_ARRAY_LENGTH(json)"],
-        description: "How many elements the JSON array has that the text is; NULL for other JSON and for NULL. Invalid JSON \
-                      is an error.",
+        description: "How many elements the JSON array has that the text is; NULL for other JSON and for NULL. Invalid \
+                      JSON is an error.",
         examples: &[("JSON_ARRAY_LENGTH('[1, [2, 3], 4]')", "3"), ("JSON_ARRAY_LENGTH('{}')", "NULL")],
     },
     overloads: &[Overload::new(&[String], Int, eval)],

@@ -20,8 +20,9 @@ pub static FUNCTION: Scalar = Scalar {
         category: "JSON",
         signatures: &["JSON_CONCAT(json, ...)"],
         description: "The JSON values in one: objects become an object with the members of all, the last one of a name \
-                      counting; anything else becomes an array, in which arrays contribute their elements and other values \
-                      themselves. Only the outermost level is joined. NULL if any argument is; invalid JSON is an error.",
+                      counting; anything else becomes an array, in which arrays contribute their elements and other \
+                      values themselves. Only the outermost level is joined. NULL if any argument is; invalid JSON is \
+                      an error.",
         examples: &[
             ("JSON_CONCAT('{\"a\": 1}', '{\"b\": 2}')", "{\"a\":1,\"b\":2}"),
             ("JSON_CONCAT('[1, 2]', '3')", "[1,2,3]"),

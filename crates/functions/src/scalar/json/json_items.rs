@@ -20,8 +20,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "JSON",
         signatures: &["JSON_ITEMS(json)"],
-        description: "The elements of the JSON array that the text is, each as JSON text; NULL for other JSON and for NULL. \
-                      Invalid JSON is an error.",
+        description: "The elements of the JSON array that the text is, each as JSON text; NULL for other JSON and for \
+                      NULL. Invalid JSON is an error.",
         examples: &[("JSON_ITEMS('[1, {\"a\": 2}]')", "[1, {\"a\":2}]")],
     },
     overloads: &[Overload::new(&[String], Array(&String), eval)],

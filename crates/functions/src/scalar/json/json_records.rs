@@ -23,8 +23,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "JSON",
         signatures: &["JSON_RECORDS(json)"],
-        description: "The members of the JSON object that the text is: names, and values as text, strings as they are and \
-                      others as JSON. NULL for other JSON and for NULL. Invalid JSON is an error.",
+        description: "The members of the JSON object that the text is: names, and values as text, strings as they are \
+                      and others as JSON. NULL for other JSON and for NULL. Invalid JSON is an error.",
         examples: &[("JSON_RECORDS('{\"a\": \"abc\", \"d\": [1]}')", "{a=abc, d=[1]}")],
     },
     overloads: &[Overload::new(&[String], Map(&String, &String), eval)],

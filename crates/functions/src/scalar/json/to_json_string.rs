@@ -17,8 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "JSON",
         signatures: &["TO_JSON_STRING(value)"],
-        description: "The value of any type as JSON text. NULL is 'null'; dates, times and timestamps are strings as CAST \
-                      writes them, bytes are strings in base64.",
+        description: "The value of any type as JSON text. NULL is 'null'; dates, times and timestamps are strings as \
+                      CAST writes them, bytes are strings in base64.",
         examples: &[
             ("TO_JSON_STRING('abc')", "\"abc\""),
             ("TO_JSON_STRING(ARRAY[1, 2])", "[1,2]"),

@@ -22,8 +22,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "MATHEMATICAL",
         signatures: &["ABS(number)"],
-        description: "The number without its sign. The smallest INTEGER and BIGINT have no positive counterpart and stay \
-                      as they are.",
+        description: "The number without its sign. The smallest INTEGER and BIGINT have no positive counterpart and \
+                      stay as they are.",
         examples: &[("ABS(-3)", "3"), ("ABS(-2.50)", "2.50")],
     },
     overloads: &[

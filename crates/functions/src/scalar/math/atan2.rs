@@ -17,7 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "MATHEMATICAL",
         signatures: &["ATAN2(y, x)"],
-        description: "The angle, in radians, of the point (x, y) seen from the origin: the inverse tangent of y / x in the right quadrant.",
+        description: "The angle, in radians, of the point (x, y) seen from the origin: the inverse tangent of y / x in \
+                      the right quadrant.",
         examples: &[("ATAN2(0, 1)", "0.0")],
     },
     overloads: &[Overload::new(&[Double, Double], Double, eval)],

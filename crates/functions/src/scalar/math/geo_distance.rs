@@ -19,9 +19,9 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "MATHEMATICAL",
         signatures: &["GEO_DISTANCE(lat1, lon1, lat2, lon2[, unit])"],
-        description: "The great-circle distance between two points given in decimal degrees, in kilometres, or in miles \
-                      if the unit begins with 'MI' (else with 'KM'). NULL if an argument is NULL; latitudes beyond 90 \
-                      and longitudes beyond 180 degrees are errors.",
+        description: "The great-circle distance between two points given in decimal degrees, in kilometres, or in \
+                      miles if the unit begins with 'MI' (else with 'KM'). NULL if an argument is NULL; latitudes \
+                      beyond 90 and longitudes beyond 180 degrees are errors.",
         examples: &[("ROUND(GEO_DISTANCE(37.4439, -122.1663, 51.5257, -0.1122))", "8635")],
     },
     overloads: &[

@@ -12,8 +12,8 @@ pub static FUNCTION: Extreme = Extreme {
         aliases: &[],
         category: "MATHEMATICAL",
         signatures: &["LEAST(value, ...)"],
-        description: "The smallest of the values that are not NULL; NULL if all are. The values are of one type that has \
-                      an order; numbers of different types must be CAST to one, unless a DOUBLE is among them.",
+        description: "The smallest of the values that are not NULL; NULL if all are. The values are of one type that \
+                      has an order; numbers of different types must be CAST to one, unless a DOUBLE is among them.",
         examples: &[("LEAST(2, NULL, 7)", "2"), ("LEAST('a', 'b')", "a")],
     },
     better: Ordering::Less,

@@ -17,8 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "MATHEMATICAL",
         signatures: &["LOG(value)", "LOG(base, value)"],
-        description: "The logarithm of the value: the natural one, or that to the base. -Infinity for 0; NaN if the value \
-                      is negative, or the base is negative, 0 or 1.",
+        description: "The logarithm of the value: the natural one, or that to the base. -Infinity for 0; NaN if the \
+                      value is negative, or the base is negative, 0 or 1.",
         examples: &[("LOG(2, 8)", "3.0"), ("LOG(1)", "0.0")],
     },
     overloads: &[Overload::new(&[Double], Double, natural), Overload::new(&[Double, Double], Double, to_base)],

@@ -20,7 +20,8 @@ pub static FUNCTION: Scalar = Scalar {
         category: "MATHEMATICAL",
         signatures: &["ROUND(number)", "ROUND(number, places)"],
         description: "The nearest number with that many digits behind the point (none, if it is not said; before the \
-                      point, if it is negative). Of two that are equally near, the greater one. ROUND(DOUBLE) is a BIGINT.",
+                      point, if it is negative). Of two that are equally near, the greater one. ROUND(DOUBLE) is a \
+                      BIGINT.",
         examples: &[("ROUND(2.5)", "3"), ("ROUND(-2.5e0)", "-2"), ("ROUND(12.345, 2)", "12.350")],
     },
     overloads: &[

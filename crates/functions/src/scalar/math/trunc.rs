@@ -21,8 +21,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "MATHEMATICAL",
         signatures: &["TRUNC(number)", "TRUNC(number, places)"],
-        description: "The number cut after that many digits behind the point (none, if it is not said; before the point, \
-                      if it is negative), toward zero. TRUNC(DOUBLE) is a BIGINT.",
+        description: "The number cut after that many digits behind the point (none, if it is not said; before the \
+                      point, if it is negative), toward zero. TRUNC(DOUBLE) is a BIGINT.",
         examples: &[("TRUNC(2.7)", "2"), ("TRUNC(-2.7e0)", "-2"), ("TRUNC(12345.67e0, -3)", "12000.0")],
     },
     overloads: &[

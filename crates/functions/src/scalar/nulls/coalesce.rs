@@ -17,8 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "NULLS",
         signatures: &["COALESCE(value, ...)"],
-        description: "The first of the values that is not NULL; NULL if all are. The values are of one type. A collection \
-                      that holds NULLs is not NULL itself.",
+        description: "The first of the values that is not NULL; NULL if all are. The values are of one type. A \
+                      collection that holds NULLs is not NULL itself.",
         examples: &[("COALESCE(NULL, 'a', 'b')", "a")],
     },
     overloads: &[Overload::variadic(&[Var('T')], Var('T'), Var('T'), eval)],

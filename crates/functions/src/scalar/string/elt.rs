@@ -17,8 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "STRING",
         signatures: &["ELT(n, text, ...)"],
-        description: "The n-th of the texts, counted from 1; NULL if there are fewer, or n is less than 1. The inverse of \
-                      FIELD.",
+        description: "The n-th of the texts, counted from 1; NULL if there are fewer, or n is less than 1. The inverse \
+                      of FIELD.",
         examples: &[("ELT(2, 'a', 'b')", "b"), ("ELT(3, 'a', 'b')", "NULL")],
     },
     overloads: &[Overload::variadic(&[Int], String, String, eval)],

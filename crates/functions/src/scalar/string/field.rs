@@ -17,8 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "STRING",
         signatures: &["FIELD(wanted, text, ...)"],
-        description: "The place, counted from 1, of the first text that equals the first argument; 0 if there is none, or \
-                      if that is NULL. The inverse of ELT.",
+        description: "The place, counted from 1, of the first text that equals the first argument; 0 if there is none, \
+                      or if that is NULL. The inverse of ELT.",
         examples: &[("FIELD('b', 'a', 'b')", "2"), ("FIELD('x', 'a', 'b')", "0")],
     },
     overloads: &[Overload::variadic(&[String], String, Int, eval)],

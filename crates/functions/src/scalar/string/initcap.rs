@@ -16,8 +16,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "STRING",
         signatures: &["INITCAP(text)"],
-        description: "The text with the first letter of each word in upper case and the others in lower case. White space \
-                      ends a word.",
+        description: "The text with the first letter of each word in upper case and the others in lower case. White \
+                      space ends a word.",
         examples: &[("INITCAP('the quick bROWN fox')", "The Quick Brown Fox")],
     },
     overloads: &[Overload::new(&[String], String, eval)],

@@ -16,9 +16,9 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "STRING",
         signatures: &["INSTR(text, part[, position[, occurrence]])"],
-        description: "Where the part stands in the text, counted from 1; 0 if nowhere, or if either is NULL. The search \
-                      starts at the position, or goes backward from it, counted from the end, if that is negative. With \
-                      an occurrence it is the place of that one.",
+        description: "Where the part stands in the text, counted from 1; 0 if nowhere, or if either is NULL. The \
+                      search starts at the position, or goes backward from it, counted from the end, if that is \
+                      negative. With an occurrence it is the place of that one.",
         examples: &[
             ("INSTR('CORPORATE FLOOR', 'OR')", "2"),
             ("INSTR('CORPORATE FLOOR', 'OR', 3, 2)", "14"),

@@ -14,8 +14,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "STRING",
         signatures: &["LPAD(text, length, padding)", "LPAD(bytes, length, padding)"],
-        description: "The text or bytes with the padding repeated before it until it has that length; cut at the end if it \
-                      is longer. NULL if the padding is empty or the length negative.",
+        description: "The text or bytes with the padding repeated before it until it has that length; cut at the end \
+                      if it is longer. NULL if the padding is empty or the length negative.",
         examples: &[("LPAD('123', 5, '0')", "00123"), ("LPAD('Foo', 2, 'Bar')", "Fo")],
     },
     overloads: &[

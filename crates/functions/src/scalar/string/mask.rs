@@ -14,7 +14,9 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "STRING",
         signatures: &["MASK(text)", "MASK(text, upper, lower, digit, other)"],
-        description: "Upper-case letters, lower-case letters, digits and all other characters of the text replaced by 'X', 'x', 'n' and '-', or by the characters given; NULL instead of one of those lets that kind stand.",
+        description: "Upper-case letters, lower-case letters, digits and all other characters of the text replaced by \
+                      'X', 'x', 'n' and '-', or by the characters given; NULL instead of one of those lets that kind \
+                      stand.",
         examples: &[("MASK('My Test $123')", "Xx-Xxxx--nnn")],
     },
     overloads: &[

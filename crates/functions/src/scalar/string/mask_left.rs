@@ -14,7 +14,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "STRING",
         signatures: &["MASK_LEFT(text, count)", "MASK_LEFT(text, count, upper, lower, digit, other)"],
-        description: "As MASK, but for the first characters only, as many as said. A negative number of them is an error.",
+        description: "As MASK, but for the first characters only, as many as said. A negative number of them is an \
+                      error.",
         examples: &[("MASK_LEFT('My Test $123', 4)", "Xx-Xest $123")],
     },
     overloads: &[

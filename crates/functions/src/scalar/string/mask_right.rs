@@ -14,7 +14,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "STRING",
         signatures: &["MASK_RIGHT(text, count)", "MASK_RIGHT(text, count, upper, lower, digit, other)"],
-        description: "As MASK, but for the last characters only, as many as said. A negative number of them is an error.",
+        description: "As MASK, but for the last characters only, as many as said. A negative number of them is an \
+                      error.",
         examples: &[("MASK_RIGHT('My Test $123', 4)", "My Test -nnn")],
     },
     overloads: &[

@@ -17,8 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "STRING",
         signatures: &["REGEXP_EXTRACT(pattern, text)", "REGEXP_EXTRACT(pattern, text, group)"],
-        description: "The first part of the text that the regular expression matches, or that group of it. NULL if nothing \
-                      matches, there is no such group, or an argument is NULL.",
+        description: "The first part of the text that the regular expression matches, or that group of it. NULL if \
+                      nothing matches, there is no such group, or an argument is NULL.",
         examples: &[("REGEXP_EXTRACT('(.*) (.*)', 'hello there', 2)", "there")],
     },
     overloads: &[Overload::new(&[String, String], String, eval), Overload::new(&[String, String, Int], String, eval)],

@@ -17,8 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "STRING",
         signatures: &["REGEXP_REPLACE(text, pattern, new)"],
-        description: "The text with everything that the regular expression matches replaced; `$1` in the new text stands \
-                      for the first group of the match, and so on. NULL if any argument is.",
+        description: "The text with everything that the regular expression matches replaced; `$1` in the new text \
+                      stands for the first group of the match, and so on. NULL if any argument is.",
         examples: &[("REGEXP_REPLACE('baababaa', '(ab)+', 'x')", "baxaa")],
     },
     overloads: &[Overload::new(&[String, String, String], String, eval)],

@@ -14,8 +14,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "STRING",
         signatures: &["RPAD(text, length, padding)", "RPAD(bytes, length, padding)"],
-        description: "The text or bytes with the padding repeated after it until it has that length; cut at the end if it \
-                      is longer. NULL if the padding is empty or the length negative.",
+        description: "The text or bytes with the padding repeated after it until it has that length; cut at the end if \
+                      it is longer. NULL if the padding is empty or the length negative.",
         examples: &[("RPAD('Foo', 7, 'Bar')", "FooBarB"), ("RPAD('Foo', 2, 'Bar')", "Fo")],
     },
     overloads: &[

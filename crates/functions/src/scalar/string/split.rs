@@ -18,8 +18,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "STRING",
         signatures: &["SPLIT(text, delimiter)", "SPLIT(bytes, delimiter)"],
-        description: "The parts of the text or bytes between the delimiters; empty parts, too. An empty delimiter splits \
-                      every character or byte from the next. NULL if either argument is.",
+        description: "The parts of the text or bytes between the delimiters; empty parts, too. An empty delimiter \
+                      splits every character or byte from the next. NULL if either argument is.",
         examples: &[("SPLIT('a.b.c', '.')", "[a, b, c]"), ("SPLIT('abc', '')", "[a, b, c]")],
     },
     overloads: &[

@@ -21,9 +21,9 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "STRING",
         signatures: &["SPLIT_TO_MAP(text, entry_delimiter, key_value_delimiter)"],
-        description: "A MAP of the entries of the text: it is split at the first delimiter, and each part at the second one \
-                      into a key and a value. Parts without the second delimiter are left out; of entries with the same \
-                      key the last one counts. NULL if any argument is, or a delimiter is empty.",
+        description: "A MAP of the entries of the text: it is split at the first delimiter, and each part at the \
+                      second one into a key and a value. Parts without the second delimiter are left out; of entries \
+                      with the same key the last one counts. NULL if any argument is, or a delimiter is empty.",
         examples: &[("SPLIT_TO_MAP('apple:green/cherry:red', '/', ':')", "{apple=green, cherry=red}")],
     },
     overloads: &[Overload::new(&[String, String, String], Map(&String, &String), eval)],

@@ -17,8 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "STRING",
         signatures: &["SUBSTRING(text, position[, length])", "SUBSTRING(bytes, position[, length])"],
-        description: "The part of the text or bytes that starts at the position, counted from 1 (from the end, if it is \
-                      negative), and has that length, or goes to the end. NULL if any argument is.",
+        description: "The part of the text or bytes that starts at the position, counted from 1 (from the end, if it \
+                      is negative), and has that length, or goes to the end. NULL if any argument is.",
         examples: &[("SUBSTRING('stream', 1, 4)", "stre"), ("SUBSTRING('stream', -3)", "eam")],
     },
     overloads: &[

@@ -17,7 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "DATE / TIME",
         signatures: &["CONVERT_TZ(timestamp, from_zone, to_zone)"],
-        description: "The timestamp that clocks in the second zone show when those in the first show the given one. Zones are names such as 'Europe/London' or offsets such as '+02:00'; others are errors.",
+        description: "The timestamp that clocks in the second zone show when those in the first show the given one. \
+                      Zones are names such as 'Europe/London' or offsets such as '+02:00'; others are errors.",
         examples: &[("CONVERT_TZ(FROM_UNIXTIME(0), '+0200', '+0500')", "1970-01-01T03:00:00.000")],
     },
     overloads: &[Overload::new(&[Timestamp, String, String], Timestamp, eval)],

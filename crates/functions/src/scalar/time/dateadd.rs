@@ -14,7 +14,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "DATE / TIME",
         signatures: &["DATEADD(unit, count, date)"],
-        description: "The date that many units later. Units are DAYS, HOURS, MINUTES, SECONDS and MILLISECONDS; a negative number goes the other way. What is left beside whole days is dropped.",
+        description: "The date that many units later. Units are DAYS, HOURS, MINUTES, SECONDS and MILLISECONDS; a \
+                      negative number goes the other way. What is left beside whole days is dropped.",
         examples: &[("DATEADD(DAYS, 10, CAST('2020-01-31' AS DATE))", "2020-02-10")],
     },
     overloads: &[Overload::new(&[Unit, Int, Date], Date, |call, errors| dates(call, errors, Direction::Forward))],

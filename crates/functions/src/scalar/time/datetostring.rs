@@ -18,7 +18,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "DATE / TIME",
         signatures: &["DATETOSTRING(days, pattern)"],
-        description: "The date that is so many days after 1970-01-01 as text. The pattern is one of Java's DateTimeFormatter; quotes in it are written twice. FORMAT_DATE does the same for a DATE.",
+        description: "The date that is so many days after 1970-01-01 as text. The pattern is one of Java's \
+                      DateTimeFormatter; quotes in it are written twice. FORMAT_DATE does the same for a DATE.",
         examples: &[("DATETOSTRING(17662, 'yyyy-MM-dd')", "2018-05-11")],
     },
     overloads: &[Overload::new(&[Int, String], String, eval)],

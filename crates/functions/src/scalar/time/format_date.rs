@@ -18,7 +18,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "DATE / TIME",
         signatures: &["FORMAT_DATE(date, pattern)"],
-        description: "The date as text. The pattern is one of Java's DateTimeFormatter; quotes in it are written twice. One that asks for a time is an error.",
+        description: "The date as text. The pattern is one of Java's DateTimeFormatter; quotes in it are written \
+                      twice. One that asks for a time is an error.",
         examples: &[("FORMAT_DATE(CAST('2020-01-31' AS DATE), 'dd-MMM-yyyy')", "31-Jan-2020")],
     },
     overloads: &[Overload::new(&[Date, String], String, eval)],

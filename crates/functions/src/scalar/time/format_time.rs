@@ -18,7 +18,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "DATE / TIME",
         signatures: &["FORMAT_TIME(time, pattern)"],
-        description: "The time as text. The pattern is one of Java's DateTimeFormatter; quotes in it are written twice. One that asks for a date is an error.",
+        description: "The time as text. The pattern is one of Java's DateTimeFormatter; quotes in it are written \
+                      twice. One that asks for a date is an error.",
         examples: &[("FORMAT_TIME(CAST('13:25:00' AS TIME), 'h:mm a')", "1:25 PM")],
     },
     overloads: &[Overload::new(&[Time, String], String, eval)],

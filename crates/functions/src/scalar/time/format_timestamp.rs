@@ -18,7 +18,9 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "DATE / TIME",
         signatures: &["FORMAT_TIMESTAMP(timestamp, pattern[, zone])"],
-        description: "The timestamp as text, in that time zone (a name such as 'Europe/London' or an offset such as '+02:00'; UTC, if none is said). The pattern is one of Java's DateTimeFormatter; quotes in it are written twice.",
+        description: "The timestamp as text, in that time zone (a name such as 'Europe/London' or an offset such as \
+                      '+02:00'; UTC, if none is said). The pattern is one of Java's DateTimeFormatter; quotes in it \
+                      are written twice.",
         examples: &[("FORMAT_TIMESTAMP(FROM_UNIXTIME(1526075913000), 'yyyy-MM-dd HH:mm:ss')", "2018-05-11 21:58:33")],
     },
     overloads: &[

@@ -17,7 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "DATE / TIME",
         signatures: &["PARSE_DATE(text, pattern)"],
-        description: "The DATE that the text is. The pattern is one of Java's DateTimeFormatter; quotes in it are written twice. Text that does not follow it is an error.",
+        description: "The DATE that the text is. The pattern is one of Java's DateTimeFormatter; quotes in it are \
+                      written twice. Text that does not follow it is an error.",
         examples: &[("PARSE_DATE('31-Jan-2020', 'dd-MMM-yyyy')", "2020-01-31")],
     },
     overloads: &[Overload::new(&[String, String], Date, eval)],

@@ -18,7 +18,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "DATE / TIME",
         signatures: &["PARSE_TIME(text, pattern)"],
-        description: "The TIME that the text is. The pattern is one of Java's DateTimeFormatter; quotes in it are written twice. Text that does not follow it is an error.",
+        description: "The TIME that the text is. The pattern is one of Java's DateTimeFormatter; quotes in it are \
+                      written twice. Text that does not follow it is an error.",
         examples: &[("PARSE_TIME('1:25 PM', 'h:mm a')", "13:25")],
     },
     overloads: &[Overload::new(&[String, String], Time, eval)],

@@ -18,7 +18,10 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "DATE / TIME",
         signatures: &["PARSE_TIMESTAMP(text, pattern[, zone])"],
-        description: "The TIMESTAMP that the text is. Where the text itself names no zone, it is read as clocks show it in that time zone (a name such as 'Europe/London' or an offset such as '+02:00'; UTC, if none is said). The pattern is one of Java's DateTimeFormatter; quotes in it are written twice. Text that does not follow it is an error.",
+        description: "The TIMESTAMP that the text is. Where the text itself names no zone, it is read as clocks show \
+                      it in that time zone (a name such as 'Europe/London' or an offset such as '+02:00'; UTC, if none \
+                      is said). The pattern is one of Java's DateTimeFormatter; quotes in it are written twice. Text \
+                      that does not follow it is an error.",
         examples: &[("PARSE_TIMESTAMP('2018-05-11T21:58:33', 'yyyy-MM-dd''T''HH:mm:ss')", "2018-05-11T21:58:33.000")],
     },
     overloads: &[

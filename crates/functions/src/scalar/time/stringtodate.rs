@@ -17,7 +17,9 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "DATE / TIME",
         signatures: &["STRINGTODATE(text, pattern)"],
-        description: "The date that the text is, as days since 1970-01-01. The pattern is one of Java's DateTimeFormatter; quotes in it are written twice. Text that does not follow it is an error. PARSE_DATE does the same and gives a DATE.",
+        description: "The date that the text is, as days since 1970-01-01. The pattern is one of Java's \
+                      DateTimeFormatter; quotes in it are written twice. Text that does not follow it is an error. \
+                      PARSE_DATE does the same and gives a DATE.",
         examples: &[("STRINGTODATE('2018-05-11', 'yyyy-MM-dd')", "17662")],
     },
     overloads: &[Overload::new(&[String, String], Int, eval)],

@@ -18,7 +18,11 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "DATE / TIME",
         signatures: &["STRINGTOTIMESTAMP(text, pattern[, zone])"],
-        description: "The instant that the text is, as milliseconds since 1970-01-01T00:00Z. Where the text itself names no zone, it is read as clocks show it in that time zone (a name such as 'Europe/London' or an offset such as '+02:00'; UTC, if none is said). The pattern is one of Java's DateTimeFormatter; quotes in it are written twice. Text that does not follow it is an error. PARSE_TIMESTAMP does the same and gives a TIMESTAMP.",
+        description: "The instant that the text is, as milliseconds since 1970-01-01T00:00Z. Where the text itself \
+                      names no zone, it is read as clocks show it in that time zone (a name such as 'Europe/London' or \
+                      an offset such as '+02:00'; UTC, if none is said). The pattern is one of Java's \
+                      DateTimeFormatter; quotes in it are written twice. Text that does not follow it is an error. \
+                      PARSE_TIMESTAMP does the same and gives a TIMESTAMP.",
         examples: &[("STRINGTOTIMESTAMP('2018-05-11T21:58:33Z', 'yyyy-MM-dd''T''HH:mm:ssX')", "1526075913000")],
     },
     overloads: &[

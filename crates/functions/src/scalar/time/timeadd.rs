@@ -14,7 +14,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "DATE / TIME",
         signatures: &["TIMEADD(unit, count, time)"],
-        description: "The time that many units later. Units are DAYS, HOURS, MINUTES, SECONDS and MILLISECONDS; a negative number goes the other way. Midnight is passed.",
+        description: "The time that many units later. Units are DAYS, HOURS, MINUTES, SECONDS and MILLISECONDS; a \
+                      negative number goes the other way. Midnight is passed.",
         examples: &[("TIMEADD(MINUTES, 45, CAST('23:30:00' AS TIME))", "00:15")],
     },
     overloads: &[Overload::new(&[Unit, Int, Time], Time, |call, errors| times(call, errors, Direction::Forward))],

@@ -14,7 +14,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "DATE / TIME",
         signatures: &["TIMESTAMPADD(unit, count, timestamp)"],
-        description: "The timestamp that many units later. Units are DAYS, HOURS, MINUTES, SECONDS and MILLISECONDS; a negative number goes the other way.",
+        description: "The timestamp that many units later. Units are DAYS, HOURS, MINUTES, SECONDS and MILLISECONDS; a \
+                      negative number goes the other way.",
         examples: &[("TIMESTAMPADD(HOURS, 2, FROM_UNIXTIME(0))", "1970-01-01T02:00:00.000")],
     },
     overloads: &[Overload::new(&[Unit, Int, Timestamp], Timestamp, |call, errors| {

@@ -14,7 +14,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "DATE / TIME",
         signatures: &["TIMESTAMPSUB(unit, count, timestamp)"],
-        description: "The timestamp that many units earlier. Units are DAYS, HOURS, MINUTES, SECONDS and MILLISECONDS; a negative number goes the other way.",
+        description: "The timestamp that many units earlier. Units are DAYS, HOURS, MINUTES, SECONDS and MILLISECONDS; \
+                      a negative number goes the other way.",
         examples: &[("TIMESTAMPSUB(HOURS, 2, FROM_UNIXTIME(7200000))", "1970-01-01T00:00:00.000")],
     },
     overloads: &[Overload::new(&[Unit, Int, Timestamp], Timestamp, |call, errors| {

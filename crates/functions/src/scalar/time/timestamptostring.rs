@@ -18,7 +18,10 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "DATE / TIME",
         signatures: &["TIMESTAMPTOSTRING(milliseconds, pattern[, zone])"],
-        description: "The instant that is so many milliseconds after 1970-01-01T00:00Z as text, in that time zone (a name such as 'Europe/London' or an offset such as '+02:00'; UTC, if none is said). The pattern is one of Java's DateTimeFormatter; quotes in it are written twice. FORMAT_TIMESTAMP does the same for a TIMESTAMP.",
+        description: "The instant that is so many milliseconds after 1970-01-01T00:00Z as text, in that time zone (a \
+                      name such as 'Europe/London' or an offset such as '+02:00'; UTC, if none is said). The pattern \
+                      is one of Java's DateTimeFormatter; quotes in it are written twice. FORMAT_TIMESTAMP does the \
+                      same for a TIMESTAMP.",
         examples: &[("TIMESTAMPTOSTRING(1526075913000, 'yyyy-MM-dd HH:mm:ss', 'UTC')", "2018-05-11 21:58:33")],
     },
     overloads: &[

@@ -14,7 +14,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "DATE / TIME",
         signatures: &["TIMESUB(unit, count, time)"],
-        description: "The time that many units earlier. Units are DAYS, HOURS, MINUTES, SECONDS and MILLISECONDS; a negative number goes the other way. Midnight is passed.",
+        description: "The time that many units earlier. Units are DAYS, HOURS, MINUTES, SECONDS and MILLISECONDS; a \
+                      negative number goes the other way. Midnight is passed.",
         examples: &[("TIMESUB(MINUTES, 45, CAST('00:15:00' AS TIME))", "23:30")],
     },
     overloads: &[Overload::new(&[Unit, Int, Time], Time, |call, errors| times(call, errors, Direction::Backward))],

@@ -19,8 +19,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "URL",
         signatures: &["URL_ENCODE_PARAM(text)"],
-        description: "The text as a parameter in a URL's query, encoded as application/x-www-form-urlencoded: a space is \
-                      `+`. Not meant for the path of a URL.",
+        description: "The text as a parameter in a URL's query, encoded as application/x-www-form-urlencoded: a space \
+                      is `+`. Not meant for the path of a URL.",
         examples: &[("URL_ENCODE_PARAM('url encoded')", "url+encoded")],
     },
     overloads: &[Overload::new(&[String], String, eval)],

@@ -17,8 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "URL",
         signatures: &["URL_EXTRACT_PARAMETER(url, name)"],
-        description: "The decoded value of that parameter in the query of the URL; NULL if it has none, or the text is no \
-                      URL.",
+        description: "The decoded value of that parameter in the query of the URL; NULL if it has none, or the text is \
+                      no URL.",
         examples: &[("URL_EXTRACT_PARAMETER('http://test.com?a%20b=c%20d', 'a b')", "c d")],
     },
     overloads: &[Overload::new(&[String, String], String, eval)],
