@@ -218,6 +218,10 @@ impl<B: Backend> Connection<B> {
     fn discard(&mut self, text: &str) -> Result<String> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let is = |i: usize, word: &str| words.get(i).is_some_and(|w| w.eq_ignore_ascii_case(word));
+        // SET TRANSACTION …, SET SESSION CHARACTERISTICS …: there is one kind of transaction.
+        if is(0, "set") {
+            return Ok("SET".to_owned());
+        }
         let object = words.iter().skip(1).find(|w| !w.eq_ignore_ascii_case("prepare")).copied().unwrap_or("ALL");
         let all = object.eq_ignore_ascii_case("all");
         if is(0, "deallocate") {

@@ -51,7 +51,8 @@ struct Connection<B: Backend> {
     session: B::Session,
     wire: Wire,
     identity: Identity,
-    registration: Registration,
+    /// Kept for as long as cancel requests are to find the session.
+    _registration: Registration,
     transaction: TransactionStatus,
     /// Whether this transaction was told that statements take effect at once.
     told_of_autocommit: bool,

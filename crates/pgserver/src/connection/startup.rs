@@ -91,7 +91,7 @@ fn welcome<B: Backend>(
         session: server.backend.session(),
         wire,
         identity: Identity { user, database, process: registration.process, variables },
-        registration,
+        _registration: registration,
         server,
         transaction: TransactionStatus::Idle,
         told_of_autocommit: false,

@@ -63,24 +63,41 @@ impl VisitorMut for Simplifier {
 
 /// Whether the select list has an aggregate, which gives a row also of none.
 pub(super) fn aggregates(select: &Select) -> bool {
-    struct Finder(bool);
-    impl Visitor for Finder {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            match expr {
-                Expr::Subquery(_) | Expr::Exists { .. } => {}
-                Expr::Function(f) if f.over.is_none() => {
-                    let name = parts(&f.name).pop().unwrap_or_default();
-                    self.0 |= AGGREGATES.contains(&name.as_str());
-                }
-                _ => {}
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut finder = Finder(false);
+    let mut finder = AggregateFinder::default();
     _ = select.projection.visit(&mut finder);
-    finder.0
+    finder.found
+}
+
+/// Looks for calls of aggregates outside of subqueries.
+#[derive(Default)]
+struct AggregateFinder {
+    subqueries: usize,
+    found: bool,
+}
+
+impl Visitor for AggregateFinder {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.subqueries += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.subqueries = self.subqueries.saturating_sub(1);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Function(f) = expr
+            && self.subqueries == 0
+            && f.over.is_none()
+        {
+            let name = parts(&f.name).pop().unwrap_or_default();
+            self.found |= AGGREGATES.contains(&name.as_str());
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 fn is_empty(body: &SetExpr) -> bool {

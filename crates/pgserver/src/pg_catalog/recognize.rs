@@ -3,7 +3,7 @@
 use std::{collections::HashSet, ops::ControlFlow, sync::Arc};
 
 use sqlparser::{
-    ast::{Expr, ObjectName, Query, Statement, TableFactor, Visit, Visitor},
+    ast::{DataType, Expr, ObjectName, Query, Statement, TableFactor, Visit, Visitor},
     dialect::PostgreSqlDialect,
     parser::Parser,
 };
@@ -77,9 +77,14 @@ impl Visitor for Reads {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        if let Expr::Function(function) = expr {
-            self.calls |= is_function(&last(&function.name));
-        }
+        self.calls |= match expr {
+            Expr::Function(function) => is_function(&last(&function.name)),
+            Expr::Cast { data_type: DataType::Regclass, .. } => true,
+            Expr::Cast { data_type: DataType::Custom(name, _), .. } => {
+                matches!(last(name).as_str(), "regclass" | "regtype" | "regnamespace")
+            }
+            _ => false,
+        };
         ControlFlow::Continue(())
     }
 }
@@ -132,5 +137,6 @@ mod tests {
         check("SELECT version FROM releases", false);
         check("SELECT * FROM s EMIT CHANGES -- pg_class", false);
         check("SELECT current_date", false);
+        check("SELECT 'orders'::regclass", true);
     }
 }

@@ -73,6 +73,10 @@ impl Input {
     /// Returns when the client has gone away; meanwhile keeps what it sends, up to a limit.
     pub(crate) async fn closed(&mut self) -> io::Error {
         loop {
+            // Good-bye may come without closing the connection: some clients wait for the server to close it.
+            if self.buffer.first() == Some(&b'X') {
+                return io::ErrorKind::UnexpectedEof.into();
+            }
             if self.buffer.len() >= READ_AHEAD_BYTES_MAX {
                 return std::future::pending().await;
             }
