@@ -96,3 +96,34 @@ impl Default for EngineConfig {
         }
     }
 }
+
+/// How a running query does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueryReport {
+    /// Its id.
+    pub id: String,
+    /// RUNNING, PAUSED, ERROR.
+    pub state: &'static str,
+    /// Why it does not run.
+    pub error: Option<String>,
+    /// Records read.
+    pub records_in: u64,
+    /// Records written.
+    pub records_out: u64,
+    /// Epochs committed.
+    pub epochs: u64,
+    /// Records that cannot be decoded.
+    pub undecodable: u64,
+    /// Rows without a key where one is needed.
+    pub null_keys: u64,
+    /// Expressions that failed.
+    pub failed_expressions: u64,
+    /// Rows too late for their window.
+    pub late: u64,
+    /// Rows that the sink's format cannot write.
+    pub unwritable: u64,
+    /// Entries of state.
+    pub state_rows: u64,
+    /// Bytes of state, about.
+    pub state_bytes: u64,
+}

@@ -22,8 +22,8 @@ use runtime::{PROCESSING_LOG_TOPIC, TableView, log_error, processing_log_columns
 use types::{Error, Result, Schema};
 
 use crate::{
-    api::{Cut, EngineConfig},
-    running::{Opener, RunningQuery},
+    api::{Cut, EngineConfig, QueryReport},
+    running::{Opener, QueryState, RunningQuery},
     session::Session,
     statements,
 };
@@ -199,6 +199,34 @@ impl Engine {
 
     pub(crate) fn query(&self, id: &str) -> Option<Arc<RunningQuery>> {
         self.queries.lock().get(id).cloned()
+    }
+
+    /// How every query does, in order of creation.
+    pub fn reports(&self) -> Vec<QueryReport> {
+        let load = |a: &std::sync::atomic::AtomicU64| a.load(std::sync::atomic::Ordering::Relaxed);
+        let queries: Vec<_> = self.queries.lock().values().cloned().collect();
+        let report = |q: Arc<RunningQuery>| {
+            let (state, stats) = (q.state(), q.stats());
+            QueryReport {
+                id: q.id.clone(),
+                state: state.name(),
+                error: match state {
+                    QueryState::Error(e) => Some(e),
+                    _ => None,
+                },
+                records_in: load(&stats.records_in),
+                records_out: load(&stats.records_out),
+                epochs: load(&stats.epochs),
+                undecodable: load(&stats.undecodable),
+                null_keys: load(&stats.null_keys),
+                failed_expressions: load(&stats.failed_expressions),
+                late: load(&stats.late),
+                unwritable: load(&stats.unwritable),
+                state_rows: stats.state_rows(),
+                state_bytes: stats.state_bytes(),
+            }
+        };
+        queries.into_iter().map(report).collect()
     }
 
     /// Run the persistent queries in order of creation, each until it has read all that is there (manual engines).

@@ -1,0 +1,99 @@
+//! `start`: the engine behind its listeners.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use engine::{Engine, EngineConfig};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    CommandResult, block_on,
+    config::{Config, StartArgs},
+};
+
+/// Run until a signal says stop.
+pub fn start(args: StartArgs) -> CommandResult {
+    let config = args.resolve()?;
+    block_on(async move {
+        let engine = open(config.data.clone(), config.threads, &config).await?;
+        let stop = CancellationToken::new();
+        let pg = serve_pg(&engine, config.pg, config.allow_remote, &stop).await?;
+        let http = serve_http(&engine, config.http, config.allow_remote, &stop).await?;
+        tracing::info!(data = %config.data.display(), pg = %config.pg, http = %config.http, "ready");
+        signal().await;
+        tracing::info!("stopping");
+        stop.cancel();
+        let _ = pg.await;
+        let _ = http.await;
+        engine.shutdown().await;
+        Ok(())
+    })
+}
+
+async fn open(data: PathBuf, threads: Option<usize>, config: &Config) -> CommandResult<Arc<Engine>> {
+    let defaults = EngineConfig::default();
+    let engine = EngineConfig {
+        data_dir: Some(data.clone()),
+        threads: threads.unwrap_or(defaults.threads),
+        properties: config.properties.clone(),
+        ..defaults
+    };
+    Engine::open(engine).await.map_err(|e| format!("{}: {e}", data.display()))
+}
+
+/// Serve Postgres clients until `stop`.
+pub async fn serve_pg(
+    engine: &Arc<Engine>,
+    address: SocketAddr,
+    allow_remote: bool,
+    stop: &CancellationToken,
+) -> CommandResult<tokio::task::JoinHandle<()>> {
+    let settings = pgserver::Settings { allow_remote, ..pgserver::Settings::default() };
+    let listener = pgserver::listen(address, &settings).await.map_err(|e| format!("--pg {address}: {e}"))?;
+    let (engine, stop) = (engine.clone(), stop.clone());
+    Ok(tokio::spawn(async move {
+        if let Err(error) = pgserver::serve(engine, listener, settings, stop).await {
+            tracing::error!(%error, "the Postgres listener ended");
+        }
+    }))
+}
+
+async fn serve_http(
+    engine: &Arc<Engine>,
+    address: SocketAddr,
+    allow_remote: bool,
+    stop: &CancellationToken,
+) -> CommandResult<tokio::task::JoinHandle<()>> {
+    if !address.ip().is_loopback() && !allow_remote {
+        return Err(format!("--http {address}: reachable from other machines; say --allow-remote if that is meant"));
+    }
+    let listener = tokio::net::TcpListener::bind(address).await.map_err(|e| format!("--http {address}: {e}"))?;
+    let (engine, stop) = (engine.clone(), stop.clone());
+    Ok(tokio::spawn(async move {
+        if let Err(error) = httpserver::serve(engine, listener, stop.cancelled_owned()).await {
+            tracing::error!(%error, "the HTTP listener ended");
+        }
+    }))
+}
+
+/// Resolves at SIGINT or SIGTERM.
+pub async fn signal() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "SIGTERM cannot be waited for");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        _ = interrupt => {}
+        () = terminate => {}
+    }
+}
