@@ -293,23 +293,6 @@ pub(crate) fn read_varint(input: &mut &[u8]) -> Result<u64> {
     Err(corrupt("a length is too large"))
 }
 
-/// Append `bytes` with their length before.
-pub(crate) fn write_blob(bytes: &[u8], out: &mut Vec<u8>) {
-    write_varint(bytes.len() as u64, out);
-    out.extend_from_slice(bytes);
-}
-
-/// Read what [`write_blob`] wrote.
-pub(crate) fn read_blob<'a>(input: &mut &'a [u8]) -> Result<&'a [u8]> {
-    let length = usize::try_from(read_varint(input)?).map_err(|_| corrupt("a length is too large"))?;
-    if length > input.len() {
-        return Err(corrupt("it ends too early"));
-    }
-    let (head, tail) = input.split_at(length);
-    *input = tail;
-    Ok(head)
-}
-
 /// Makes a column of encoded values.
 pub struct Builder {
     ty: DataType,
@@ -545,16 +528,6 @@ fn read_text<'a>(input: &mut &'a [u8]) -> Result<std::borrow::Cow<'a, [u8]>> {
     }
 }
 
-/// The columns of encoded values: `values` one after the other in `ty`'s column. NULL where bytes do not fit, which
-/// cannot be for bytes that were checked when they were read.
-pub(crate) fn column<'a>(ty: &DataType, values: impl Iterator<Item = &'a [u8]>) -> Result<ArrayRef> {
-    let mut builder = Builder::new(ty)?;
-    for mut value in values {
-        builder.push(&mut value)?;
-    }
-    builder.finish()
-}
-
 /// Check that `input` begins with a value of type `ty`; gives its bytes and moves `input` behind them.
 pub(crate) fn skip<'a>(ty: &DataType, input: &mut &'a [u8]) -> Result<&'a [u8]> {
     let start = *input;
@@ -604,4 +577,127 @@ fn skip_value(ty: &DataType, input: &mut &[u8]) -> Result<()> {
         _ => return Err(corrupt("a value where only NULL can be")),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+    use serde_json::{Value, json};
+    use types::SqlType;
+
+    use super::*;
+    use crate::{
+        operator::compare_values,
+        testing::{column, show, ty},
+    };
+
+    const TYPES: &[&str] = &[
+        "BOOLEAN",
+        "INTEGER",
+        "BIGINT",
+        "DOUBLE",
+        "DECIMAL(10, 2)",
+        "STRING",
+        "BYTES",
+        "DATE",
+        "TIME",
+        "TIMESTAMP",
+        "ARRAY<STRING>",
+        "MAP<STRING, ARRAY<INTEGER>>",
+        "STRUCT<A INTEGER, B ARRAY<MAP<STRING, BOOLEAN>>>",
+    ];
+
+    fn value(of: &SqlType) -> BoxedStrategy<Value> {
+        let some = match of {
+            SqlType::Boolean => any::<bool>().prop_map(Value::from).boxed(),
+            SqlType::Int | SqlType::Date | SqlType::Time => any::<i32>().prop_map(Value::from).boxed(),
+            SqlType::BigInt | SqlType::Timestamp => any::<i64>().prop_map(Value::from).boxed(),
+            SqlType::Double => any::<f64>().prop_map(|d| Value::from(format!("{d:?}"))).boxed(),
+            SqlType::Decimal { .. } => (-99_999_i32..99_999).prop_map(|d| Value::from(format!("{d}.50"))).boxed(),
+            SqlType::String | SqlType::Bytes => "[a\\x00b]{0,5}".prop_map(Value::from).boxed(),
+            SqlType::Array(element) => vec(value(element), 0..4).prop_map(Value::from).boxed(),
+            SqlType::Map(_, of) => vec(("[ab]{0,2}", value(of)), 0..4)
+                .prop_map(|entries| Value::Object(entries.into_iter().collect()))
+                .boxed(),
+            SqlType::Struct(fields) => {
+                let names: Vec<String> = fields.iter().map(|f| f.name.clone()).collect();
+                let values: Vec<BoxedStrategy<Value>> = fields.iter().map(|f| value(&f.ty)).collect();
+                values.prop_map(move |values| Value::Object(names.iter().cloned().zip(values).collect())).boxed()
+            }
+        };
+        prop_oneof![1 => Just(Value::Null), 6 => some].boxed()
+    }
+
+    fn values() -> impl Strategy<Value = (SqlType, Vec<Value>)> {
+        prop::sample::select(TYPES).prop_flat_map(|name| {
+            let ty = ty(name);
+            vec(value(&ty), 1..8).prop_map(move |values| (ty.clone(), values))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_encoded_comes_back((ty, values) in values(), skip_rows in 0_usize..3) {
+            let array = column(&ty, &values);
+            let skip_rows = skip_rows.min(array.len());
+            let array = array.slice(skip_rows, array.len() - skip_rows);
+            let reader = Reader::new(array.as_ref()).expect("a SQL type");
+            let mut bytes = Vec::new();
+            (0..array.len()).for_each(|row| reader.write(row, &mut bytes));
+            let mut builder = Builder::new(&ty.to_arrow()).expect("a SQL type");
+            let (mut input, mut skipped) = (bytes.as_slice(), bytes.as_slice());
+            for _ in 0..array.len() {
+                builder.push(&mut input).expect("an encoded value");
+                skip(&ty.to_arrow(), &mut skipped).expect("an encoded value");
+                prop_assert_eq!(input.len(), skipped.len());
+            }
+            prop_assert!(input.is_empty());
+            let back = builder.finish().expect("a column");
+            prop_assert_eq!(back.data_type(), array.data_type());
+            for row in 0..array.len() {
+                prop_assert_eq!(show(&back, row), show(&array, row));
+            }
+        }
+
+        #[test]
+        fn bytes_order_and_equal_as_values_do((ty, values) in values()) {
+            let array = column(&ty, &values);
+            let rows = Rows::of(array.as_ref()).expect("a SQL type");
+            for i in 0..array.len() {
+                for j in 0..array.len() {
+                    prop_assert_eq!(rows.get(i) == rows.get(j), crate::operator::values_equal(&array, i, &array, j));
+                    if let Some(order) = compare_values(&array, i, &array, j) {
+                        prop_assert_eq!(rows.get(i).cmp(rows.get(j)), order);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn any_bytes_decode_or_fail(name in prop::sample::select(TYPES), noise in vec(0_u8..4, 0..40)) {
+            let arrow = ty(name).to_arrow();
+            let mut builder = Builder::new(&arrow).expect("a SQL type");
+            let (mut input, mut skipped) = (noise.as_slice(), noise.as_slice());
+            let decoded = builder.push(&mut input);
+            prop_assert_eq!(decoded.is_ok(), skip(&arrow, &mut skipped).is_ok());
+            if decoded.is_ok() {
+                prop_assert_eq!(builder.finish().expect("a column").len(), 1);
+            }
+        }
+
+        #[test]
+        fn numbers_come_back(number: u64, bytes in vec(any::<u8>(), 0..12)) {
+            let mut out = Vec::new();
+            write_varint(number, &mut out);
+            prop_assert_eq!(read_varint(&mut out.as_slice()).ok(), Some(number));
+            let _ = read_varint(&mut bytes.as_slice());
+        }
+    }
+
+    #[test]
+    fn maps_of_the_same_entries_are_equal() {
+        let maps = column(&ty("MAP<STRING, INTEGER>"), &[json!({"a": 1, "b": 2}), json!({"b": 2, "a": 1})]);
+        let rows = Rows::of(maps.as_ref()).expect("a SQL type");
+        assert_eq!(rows.get(0), rows.get(1));
+    }
 }

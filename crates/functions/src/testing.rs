@@ -160,8 +160,8 @@ pub(crate) fn show(array: &dyn Array, row: usize) -> String {
         DataType::Timestamp(_, _) => array.as_primitive::<TimestampMillisecondType>().value(row).to_string(),
         DataType::Float64 => format!("{:?}", array.as_primitive::<Float64Type>().value(row)),
         DataType::Decimal128(_, _) => array.as_primitive::<Decimal128Type>().value_as_string(row),
-        DataType::Utf8 => format!("{:?}", array.as_string::<i32>().value(row)),
-        DataType::Binary => format!("{:?}", String::from_utf8_lossy(array.as_binary::<i32>().value(row))),
+        DataType::Utf8 => Value::from(array.as_string::<i32>().value(row)).to_string(),
+        DataType::Binary => Value::from(String::from_utf8_lossy(array.as_binary::<i32>().value(row))).to_string(),
         DataType::List(_) => format!("[{}]", list(array.as_list::<i32>().value(row))),
         DataType::Map(_, _) => {
             let entries = array.as_map().value(row);

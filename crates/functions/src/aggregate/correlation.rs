@@ -1,4 +1,4 @@
-//! CORRELATION: Pearson's coefficient of two numbers, from the moments of both (Welford's recurrence, as `moments`).
+//! CORRELATION: Pearson's coefficient of two numbers, from sums of twice a DOUBLE's precision, as in `moments`.
 
 use std::sync::Arc;
 
@@ -11,10 +11,11 @@ use types::{Result, SqlType};
 use super::{
     groups::{Fold, Reason, make, value_types},
     number::{read_whole, write_whole},
+    wide::{SUMMED_MAX, Wide, centered},
 };
 use crate::{
     AggregateFunction, ArgType, BoundAggregate, FunctionDoc,
-    encoded::{corrupt, take},
+    encoded::corrupt,
     overload::{Param, Shape, resolve},
 };
 
@@ -44,70 +45,69 @@ impl AggregateFunction for Correlation {
     }
 }
 
-/// Count, means, squares and product of the differences from the means; count of pairs with a value not finite.
+/// Count and sums of the pairs; count of those with a value that is NaN or too large.
 #[derive(Debug, Clone, Copy, Default)]
 struct Pairs {
     count: i64,
-    not_finite: i64,
-    mean_x: f64,
-    mean_y: f64,
-    squares_x: f64,
-    squares_y: f64,
-    products: f64,
+    odd: i64,
+    x: Wide,
+    y: Wide,
+    xx: Wide,
+    yy: Wide,
+    xy: Wide,
 }
 
 impl Pairs {
     fn add(&mut self, x: f64, y: f64) {
+        if !(x.abs() <= SUMMED_MAX && y.abs() <= SUMMED_MAX) {
+            self.odd = self.odd.saturating_add(1);
+            return;
+        }
         self.count = self.count.saturating_add(1);
-        let count = self.count as f64;
-        let (from_x, from_y) = (x - self.mean_x, y - self.mean_y);
-        self.mean_x += from_x / count;
-        self.mean_y += from_y / count;
-        self.squares_x += from_x * (x - self.mean_x);
-        self.squares_y += from_y * (y - self.mean_y);
-        self.products += from_x * (y - self.mean_y);
+        self.x = self.x.plus(Wide::of(x));
+        self.y = self.y.plus(Wide::of(y));
+        self.xx = self.xx.plus(Wide::product(x, x));
+        self.yy = self.yy.plus(Wide::product(y, y));
+        self.xy = self.xy.plus(Wide::product(x, y));
     }
 
     fn take_back(&mut self, x: f64, y: f64) {
+        if !(x.abs() <= SUMMED_MAX && y.abs() <= SUMMED_MAX) {
+            self.odd = self.odd.saturating_sub(1);
+            return;
+        }
         if self.count <= 1 {
-            *self = Pairs { not_finite: self.not_finite, ..Pairs::default() };
+            *self = Pairs { odd: self.odd, ..Pairs::default() };
             return;
         }
         self.count -= 1;
-        let count = self.count as f64;
-        let (from_x, from_y) = (x - self.mean_x, y - self.mean_y);
-        self.mean_x -= from_x / count;
-        self.mean_y -= from_y / count;
-        self.squares_x = (self.squares_x - from_x * (x - self.mean_x)).max(0.0);
-        self.squares_y = (self.squares_y - from_y * (y - self.mean_y)).max(0.0);
-        self.products -= (x - self.mean_x) * from_y;
-        if self.count == 1 {
-            (self.squares_x, self.squares_y, self.products) = (0.0, 0.0, 0.0);
-        }
+        self.x = self.x.minus(Wide::of(x));
+        self.y = self.y.minus(Wide::of(y));
+        self.xx = self.xx.minus(Wide::product(x, x));
+        self.yy = self.yy.minus(Wide::product(y, y));
+        self.xy = self.xy.minus(Wide::product(x, y));
     }
 
     fn merge(&mut self, other: &Pairs) {
-        self.not_finite = self.not_finite.saturating_add(other.not_finite);
-        if other.count == 0 {
-            return;
-        }
-        let (left, right) = (self.count as f64, other.count as f64);
         self.count = self.count.saturating_add(other.count);
-        let total = self.count as f64;
-        let (x, y) = (other.mean_x - self.mean_x, other.mean_y - self.mean_y);
-        self.mean_x += x * right / total;
-        self.mean_y += y * right / total;
-        let weight = left * right / total;
-        self.squares_x += other.squares_x + x * x * weight;
-        self.squares_y += other.squares_y + y * y * weight;
-        self.products += other.products + x * y * weight;
+        self.odd = self.odd.saturating_add(other.odd);
+        self.x = self.x.plus(other.x);
+        self.y = self.y.plus(other.y);
+        self.xx = self.xx.plus(other.xx);
+        self.yy = self.yy.plus(other.yy);
+        self.xy = self.xy.plus(other.xy);
     }
 
     fn get(&self) -> f64 {
-        if self.not_finite > 0 || self.count < 2 {
+        if self.odd > 0 || self.count < 2 {
             return f64::NAN;
         }
-        (self.products / (self.squares_x.sqrt() * self.squares_y.sqrt())).clamp(-1.0, 1.0)
+        let count = self.count as f64;
+        let (xx, yy) = (centered(self.xx, self.x, self.x, count), centered(self.yy, self.y, self.y, count));
+        if xx <= 0.0 || yy <= 0.0 {
+            return f64::NAN;
+        }
+        (centered(self.xy, self.x, self.y, count) / (xx.sqrt() * yy.sqrt())).clamp(-1.0, 1.0)
     }
 }
 
@@ -126,24 +126,14 @@ impl Fold for CorrelationFold {
 
     fn add(&mut self, state: &mut Pairs, (x, y): &Self::Input<'_>, row: usize, _number: u64) -> Result<(), Reason> {
         if x.is_valid(row) && y.is_valid(row) {
-            let (x, y) = (x.value(row), y.value(row));
-            if x.is_finite() && y.is_finite() {
-                state.add(x, y);
-            } else {
-                state.not_finite = state.not_finite.saturating_add(1);
-            }
+            state.add(x.value(row), y.value(row));
         }
         Ok(())
     }
 
     fn take_back(&mut self, state: &mut Pairs, (x, y): &Self::Input<'_>, row: usize) -> Result<(), Reason> {
         if x.is_valid(row) && y.is_valid(row) {
-            let (x, y) = (x.value(row), y.value(row));
-            if x.is_finite() && y.is_finite() {
-                state.take_back(x, y);
-            } else {
-                state.not_finite = state.not_finite.saturating_sub(1);
-            }
+            state.take_back(x.value(row), y.value(row));
         }
         Ok(())
     }
@@ -166,18 +156,15 @@ impl Fold for CorrelationFold {
 
     fn write(&self, state: &Pairs, out: &mut Vec<u8>) {
         write_whole(i128::from(state.count), out);
-        write_whole(i128::from(state.not_finite), out);
-        for number in [state.mean_x, state.mean_y, state.squares_x, state.squares_y, state.products] {
-            out.extend_from_slice(&number.to_le_bytes());
-        }
+        write_whole(i128::from(state.odd), out);
+        [state.x, state.y, state.xx, state.yy, state.xy].into_iter().for_each(|sum| sum.write(out));
     }
 
     fn read(&self, input: &mut &[u8]) -> Result<Pairs> {
         let mut count = || i64::try_from(read_whole(input)?).map_err(|_| corrupt("a count is too large"));
-        let (count, not_finite) = (count()?, count()?);
-        let mut number = || Ok::<_, types::Error>(f64::from_le_bytes(take(input)?));
-        let (mean_x, mean_y, squares_x) = (number()?, number()?, number()?);
-        Ok(Pairs { count, not_finite, mean_x, mean_y, squares_x, squares_y: number()?, products: number()? })
+        let (count, odd) = (count()?, count()?);
+        let mut sum = || Wide::read(input);
+        Ok(Pairs { count, odd, x: sum()?, y: sum()?, xx: sum()?, yy: sum()?, xy: sum()? })
     }
 }
 

@@ -27,6 +27,8 @@ mod min;
 mod moments;
 mod number;
 mod offset;
+#[cfg(test)]
+mod properties;
 mod stddev_pop;
 mod stddev_samp;
 mod stddev_sample;
@@ -40,6 +42,7 @@ mod topk;
 mod topkdistinct;
 mod var_pop;
 mod var_samp;
+mod wide;
 
 pub use constant::KEPT_VALUES_MAX;
 

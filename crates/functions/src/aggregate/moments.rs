@@ -1,6 +1,5 @@
-//! What the variances and deviations share: count, mean and the sum of squared differences from it, by Welford's
-//! recurrence ("Note on a method for calculating corrected sums of squares and products", 1962), which loses no digits
-//! to large means; run backwards it takes values back.
+//! What the variances and deviations share: count, sum and sum of squares, the sums of twice a DOUBLE's precision
+//! (`wide`), so that large means cost no digits of small deviations and values can be taken back.
 
 use std::sync::Arc;
 
@@ -13,10 +12,11 @@ use types::{Result, SqlType};
 use super::{
     groups::{Fold, Reason, make, value_types},
     number::{read_whole, write_whole},
+    wide::{SUMMED_MAX, Wide, centered},
 };
 use crate::{
     ArgType, BoundAggregate,
-    encoded::{corrupt, take},
+    encoded::corrupt,
     overload::{Param, Shape, resolve},
 };
 
@@ -44,71 +44,59 @@ pub(crate) fn bind(name: &str, spread: Spread, args: &[ArgType]) -> Result<Bound
     Ok(if dialect { bound.as_dialect_has_it() } else { bound })
 }
 
-/// Count, mean, squares of the finite values; count of the others.
+/// Count, sum, and sum of squares of the values; count of those that are NaN or too large.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Moments {
     count: i64,
-    mean: f64,
-    squares: f64,
-    not_finite: i64,
+    sum: Wide,
+    squares: Wide,
+    odd: i64,
 }
 
 impl Moments {
     fn add(&mut self, value: f64) {
-        if !value.is_finite() {
-            self.not_finite = self.not_finite.saturating_add(1);
-            return;
+        if value.abs() <= SUMMED_MAX {
+            self.count = self.count.saturating_add(1);
+            self.sum = self.sum.plus(Wide::of(value));
+            self.squares = self.squares.plus(Wide::product(value, value));
+        } else {
+            self.odd = self.odd.saturating_add(1);
         }
-        self.count = self.count.saturating_add(1);
-        let from_old = value - self.mean;
-        self.mean += from_old / self.count as f64;
-        self.squares += from_old * (value - self.mean);
     }
 
     fn take_back(&mut self, value: f64) {
-        if !value.is_finite() {
-            self.not_finite = self.not_finite.saturating_sub(1);
-            return;
-        }
-        if self.count <= 1 {
-            *self = Moments { not_finite: self.not_finite, ..Moments::default() };
-            return;
-        }
-        let from_new = value - self.mean;
-        self.mean -= from_new / (self.count - 1) as f64;
-        self.squares = (self.squares - from_new * (value - self.mean)).max(0.0);
-        self.count -= 1;
-        if self.count == 1 {
-            self.squares = 0.0;
+        if value.abs() > SUMMED_MAX || value.is_nan() {
+            self.odd = self.odd.saturating_sub(1);
+        } else if self.count <= 1 {
+            *self = Moments { odd: self.odd, ..Moments::default() };
+        } else {
+            self.count -= 1;
+            self.sum = self.sum.minus(Wide::of(value));
+            self.squares = self.squares.minus(Wide::product(value, value));
         }
     }
 
     fn merge(&mut self, other: &Moments) {
-        self.not_finite = self.not_finite.saturating_add(other.not_finite);
-        if other.count == 0 {
-            return;
-        }
-        let (left, right) = (self.count as f64, other.count as f64);
-        let apart = other.mean - self.mean;
         self.count = self.count.saturating_add(other.count);
-        let total = self.count as f64;
-        self.mean += apart * right / total;
-        self.squares += other.squares + apart * apart * left * right / total;
+        self.sum = self.sum.plus(other.sum);
+        self.squares = self.squares.plus(other.squares);
+        self.odd = self.odd.saturating_add(other.odd);
     }
 
     fn get(&self, spread: Spread) -> Option<f64> {
-        if self.not_finite > 0 {
+        if self.odd > 0 {
             return Some(f64::NAN);
         }
         let count = self.count as f64;
+        let squares = || centered(self.squares, self.sum, self.sum, count).max(0.0);
         match spread {
             Spread::DialectVariance | Spread::DialectDeviation if self.count < 2 => Some(0.0),
             Spread::SampleVariance if self.count < 2 => None,
             Spread::WholeVariance | Spread::WholeDeviation if self.count < 1 => None,
-            Spread::DialectVariance | Spread::SampleVariance => Some(self.squares / (count - 1.0)),
-            Spread::DialectDeviation => Some((self.squares / (count - 1.0)).sqrt()),
-            Spread::WholeVariance => Some(self.squares / count),
-            Spread::WholeDeviation => Some((self.squares / count).sqrt()),
+            Spread::DialectVariance | Spread::SampleVariance => Some(squares() / (count - 1.0)),
+            Spread::DialectDeviation => Some((squares() / (count - 1.0)).sqrt()),
+            Spread::WholeVariance => Some(squares() / count),
+            Spread::WholeDeviation => Some((squares() / count).sqrt()),
         }
     }
 }
@@ -169,16 +157,14 @@ impl Fold for MomentsFold {
 
     fn write(&self, state: &Moments, out: &mut Vec<u8>) {
         write_whole(i128::from(state.count), out);
-        write_whole(i128::from(state.not_finite), out);
-        out.extend_from_slice(&state.mean.to_le_bytes());
-        out.extend_from_slice(&state.squares.to_le_bytes());
+        write_whole(i128::from(state.odd), out);
+        state.sum.write(out);
+        state.squares.write(out);
     }
 
     fn read(&self, input: &mut &[u8]) -> Result<Moments> {
         let mut count = || i64::try_from(read_whole(input)?).map_err(|_| corrupt("a count is too large"));
-        let (count, not_finite) = (count()?, count()?);
-        let mean = f64::from_le_bytes(take(input)?);
-        let squares = f64::from_le_bytes(take(input)?);
-        Ok(Moments { count, mean, squares, not_finite })
+        let (count, odd) = (count()?, count()?);
+        Ok(Moments { count, sum: Wide::read(input)?, squares: Wide::read(input)?, odd })
     }
 }

@@ -69,7 +69,7 @@ fn rows(bound: &BoundAggregate, args: &[&str], rows: &[&str]) -> Rows {
 /// How many of a state's beginnings are tried as stored states.
 const TORN_BYTES_MAX: usize = 64;
 
-fn slice(columns: &[ArrayRef], from: usize, length: usize) -> Vec<ArrayRef> {
+pub(crate) fn slice(columns: &[ArrayRef], from: usize, length: usize) -> Vec<ArrayRef> {
     columns.iter().map(|c| c.slice(from, length)).collect()
 }
 
