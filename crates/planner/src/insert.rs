@@ -44,7 +44,12 @@ enum Target {
 }
 
 /// The rows of INSERT INTO `target` [(`columns`)] VALUES `rows`.
-pub fn plan_insert_values(target: &Ident, columns: &[Ident], rows: &[Vec<Expr>], catalog: &Catalog) -> Result<InsertRows> {
+pub fn plan_insert_values(
+    target: &Ident,
+    columns: &[Ident],
+    rows: &[Vec<Expr>],
+    catalog: &Catalog,
+) -> Result<InsertRows> {
     bind_insert(target, columns, rows, catalog, None)?.evaluate(&[])
 }
 
@@ -59,8 +64,11 @@ pub fn bind_insert(
     let source = insertable(target, catalog)?;
     let targets = targets(&source, columns)?;
     if rows.len() > INSERT_ROWS_MAX {
-        return Err(Error::unsupported(format!("{} rows in one INSERT: at most {INSERT_ROWS_MAX} are possible", rows.len()))
-            .with_hint("split them, or use COPY"));
+        return Err(Error::unsupported(format!(
+            "{} rows in one INSERT: at most {INSERT_ROWS_MAX} are possible",
+            rows.len()
+        ))
+        .with_hint("split them, or use COPY"));
     }
     let context = Context { parameters, lenient_structs: true, ..Context::new(catalog, "VALUES") };
     let mut bound = Vec::with_capacity(rows.len());
@@ -81,11 +89,15 @@ fn insertable(target: &Ident, catalog: &Catalog) -> Result<Arc<Source>> {
     };
     let what = kind_name(source.kind);
     if source.read_only {
-        return Err(Error::invalid(format!("Cannot insert values into read-only {what}: {}", source.name)).at(target.span));
+        return Err(
+            Error::invalid(format!("Cannot insert values into read-only {what}: {}", source.name)).at(target.span)
+        );
     }
     if source.windowed.is_some() {
         let message = format!("Cannot insert values into windowed {what}: {}", source.name);
-        return Err(Error::unsupported(message).at(target.span).with_hint("its keys have a window that VALUES cannot say"));
+        return Err(Error::unsupported(message)
+            .at(target.span)
+            .with_hint("its keys have a window that VALUES cannot say"));
     }
     Ok(Arc::clone(source))
 }
@@ -163,9 +175,8 @@ fn bind_value(source: &Source, target: Target, value: &Expr, context: &Context<'
         },
     };
     // What the type alone does not allow, the value may: 5 fits into a DECIMAL(4, 2) as 5.00.
-    let bound = bind_as(value, &scope, context, ty, true).or_else(|error| {
-        exact_number(value, &scope, context, ty).ok_or(error)
-    });
+    let bound = bind_as(value, &scope, context, ty, true)
+        .or_else(|error| exact_number(value, &scope, context, ty).ok_or(error));
     let bound = bound.map_err(|e| {
         let at = e.span().unwrap_or(value.span);
         e.context(format!("Value for column {}", quote_ident(name))).at(at)
@@ -189,7 +200,8 @@ fn check_primary_key(source: &Source, targets: &[Target], target: &Ident) -> Res
         return Ok(());
     }
     let columns = source.schema.columns.iter().enumerate();
-    let mut missing = columns.filter(|(at, c)| c.namespace == Namespace::Key && !targets.contains(&Target::Column(*at)));
+    let mut missing =
+        columns.filter(|(at, c)| c.namespace == Namespace::Key && !targets.contains(&Target::Column(*at)));
     match missing.next() {
         None => Ok(()),
         Some((_, column)) => Err(key_required(source, &column.name).at(target.span)),
@@ -200,7 +212,11 @@ fn key_required(source: &Source, column: &str) -> Error {
     Error::new(
         types::ErrorKind::User,
         "23502",
-        format!("Failed to insert values into {}. Value for primary key column {} is required for tables", source.name, quote_ident(column)),
+        format!(
+            "Failed to insert values into {}. Value for primary key column {} is required for tables",
+            source.name,
+            quote_ident(column)
+        ),
     )
 }
 
@@ -223,14 +239,20 @@ impl BoundInsert {
                     rowtime = times.as_primitive_opt::<Int64Type>().map(|t| t.iter().collect()).unwrap_or(rowtime);
                 }
                 Target::Column(at) => {
-                    let column = self.source.schema.columns.get(*at).ok_or_else(|| Error::internal("a column of INSERT was lost"))?;
+                    let column = self
+                        .source
+                        .schema
+                        .columns
+                        .get(*at)
+                        .ok_or_else(|| Error::internal("a column of INSERT was lost"))?;
                     given.insert(*at, array_of(cells, &column.ty)?);
                 }
             }
         }
         let columns = self.source.schema.columns.iter().enumerate();
-        let columns: Vec<ArrayRef> =
-            columns.map(|(at, c)| given.remove(&at).unwrap_or_else(|| new_null_array(&c.ty.to_arrow(), rows))).collect();
+        let columns: Vec<ArrayRef> = columns
+            .map(|(at, c)| given.remove(&at).unwrap_or_else(|| new_null_array(&c.ty.to_arrow(), rows)))
+            .collect();
         self.check_keys(&columns)?;
         Ok(InsertRows { source: Arc::clone(&self.source), columns, rowtime, tombstones: vec![false; rows], rows })
     }
@@ -241,7 +263,8 @@ impl BoundInsert {
         }
         for (column, array) in self.source.schema.columns.iter().zip(columns) {
             if column.namespace == Namespace::Key && array.null_count() > 0 {
-                return Err(key_required(&self.source, &column.name).with_hint("a row whose key is NULL has no place in a table"));
+                return Err(key_required(&self.source, &column.name)
+                    .with_hint("a row whose key is NULL has no place in a table"));
             }
         }
         Ok(())
@@ -278,9 +301,12 @@ fn array_of(cells: Vec<ScalarValue>, ty: &SqlType) -> Result<ArrayRef> {
 /// The tombstones of DELETE FROM `target` WHERE `condition`: the condition has to name whole keys by `=` or IN.
 pub fn plan_delete(target: &Ident, condition: Option<&Expr>, catalog: &Catalog) -> Result<InsertRows> {
     let source = deletable(target, catalog)?;
-    let hint = format!("DELETE FROM {} WHERE key = value; every column of the key has to be given", name_text(&source.name));
+    let hint =
+        format!("DELETE FROM {} WHERE key = value; every column of the key has to be given", name_text(&source.name));
     let Some(condition) = condition else {
-        return Err(Error::unsupported("DELETE without WHERE is not supported: rows are deleted by key").at(target.span).with_hint(hint));
+        return Err(Error::unsupported("DELETE without WHERE is not supported: rows are deleted by key")
+            .at(target.span)
+            .with_hint(hint));
     };
     let scope = Scope::of_source(&source, &source.name);
     let filter = bind_predicate(condition, &scope, &Context::new(catalog, "WHERE"))?;
@@ -307,7 +333,8 @@ fn deletable(target: &Ident, catalog: &Catalog) -> Result<Arc<Source>> {
     let Some(source) = catalog.source(&target.value) else {
         return Err(unknown(format!("Table {} does not exist", quote_ident(&target.value)), target, catalog));
     };
-    let refuse = |why: &str| Err(Error::unsupported(format!("Cannot delete from {}: {why}", source.name)).at(target.span));
+    let refuse =
+        |why: &str| Err(Error::unsupported(format!("Cannot delete from {}: {why}", source.name)).at(target.span));
     if source.kind == SourceKind::Stream {
         return refuse("it is a stream, and events cannot be undone");
     }

@@ -15,7 +15,10 @@ use functions::operator;
 use types::{Error, Result, SqlType};
 
 use crate::{
-    expr::{Bound, CallStyle, InSetExpr, KernelExpr, LogicalExpr, as_column, cast, columns_used, constant_value, has_parameters},
+    expr::{
+        Bound, CallStyle, InSetExpr, KernelExpr, LogicalExpr, as_column, cast, columns_used, constant_value,
+        has_parameters,
+    },
     plan::{BoundExpr, Bounds, KeyRange},
 };
 
@@ -160,7 +163,9 @@ fn is_null(expr: &BoundExpr) -> bool {
 
 /// A comparison's operator and sides.
 fn compared(expr: &BoundExpr) -> Option<(&str, &BoundExpr, &BoundExpr)> {
-    let call = expr.downcast_ref::<KernelExpr>().filter(|c| c.style == CallStyle::Infix && c.return_type == SqlType::Boolean)?;
+    let call = expr
+        .downcast_ref::<KernelExpr>()
+        .filter(|c| c.style == CallStyle::Infix && c.return_type == SqlType::Boolean)?;
     let (left, right) = call.both_values()?;
     Some((call.name.as_str(), left, right))
 }
@@ -255,7 +260,9 @@ fn range(row: &Row) -> KeyRange {
         }
         next = parts.next();
     }
-    let bound = |side: Option<&(BoundExpr, bool)>| side.and_then(|(value, inclusive)| Some((constant_value(value)?, *inclusive)));
+    let bound = |side: Option<&(BoundExpr, bool)>| {
+        side.and_then(|(value, inclusive)| Some((constant_value(value)?, *inclusive)))
+    };
     let from = bound(next.and_then(|part| part.from.as_ref()));
     let to = bound(next.and_then(|part| part.to.as_ref()));
     if prefix.is_empty() && from.is_none() && to.is_none() {
@@ -267,7 +274,8 @@ fn range(row: &Row) -> KeyRange {
 /// The keys of `range` now that the parameters in it have values.
 pub(crate) fn with_values(range: &KeyRange, values: &[ArrayRef], key: &[KeyColumn]) -> Result<KeyRange> {
     let KeyRange::PointExprs(rows) = range else { return Ok(range.clone()) };
-    let bind = |row: &Vec<BoundExpr>| row.iter().map(|e| crate::expr::bind_values(e, values)).collect::<Result<Vec<_>>>();
+    let bind =
+        |row: &Vec<BoundExpr>| row.iter().map(|e| crate::expr::bind_values(e, values)).collect::<Result<Vec<_>>>();
     let rows = rows.iter().map(bind).collect::<Result<Vec<_>>>()?;
     point_arrays(&rows, key)
 }
@@ -355,7 +363,8 @@ fn obstacle_in(alternative: &BoundExpr, key: &[KeyColumn], ranges_scan: bool) ->
             shown()
         ));
     }
-    (ranges > 0 && (ranges_scan || key.len() > 1)).then(|| format!("Query requires table scan to be enabled: {}", shown()))
+    (ranges > 0 && (ranges_scan || key.len() > 1))
+        .then(|| format!("Query requires table scan to be enabled: {}", shown()))
 }
 
 /// Whether nothing is known of the key.

@@ -83,7 +83,8 @@ impl<'a> With<'a> {
             if all().any(|k| k == name) {
                 continue;
             }
-            let error = Error::invalid(format!("Invalid config variable(s) in the WITH clause: {name}")).at(property.name_span);
+            let error =
+                Error::invalid(format!("Invalid config variable(s) in the WITH clause: {name}")).at(property.name_span);
             return Err(match did_you_mean(name, all()) {
                 Some(near) => error.with_hint(format!("did you mean {near}?")),
                 None => error.with_hint(format!("there are {}", all().collect::<Vec<_>>().join(", "))),
@@ -192,9 +193,11 @@ impl<'a> With<'a> {
             return Ok(Some(named.to_owned()));
         }
         if text.trim().is_empty() {
-            return Err(Error::invalid(format!("Configuration {name} is invalid: a delimiter cannot be empty or blank"))
-                .at(self.span(name))
-                .with_hint("for a blank or a tabulator write 'SPACE' or 'TAB'"));
+            return Err(Error::invalid(format!(
+                "Configuration {name} is invalid: a delimiter cannot be empty or blank"
+            ))
+            .at(self.span(name))
+            .with_hint("for a blank or a tabulator write 'SPACE' or 'TAB'"));
         }
         if text.chars().count() != 1 {
             return Err(Error::invalid(format!("Configuration {name} is invalid: '{text}' is not one character"))
@@ -287,13 +290,8 @@ pub fn is_on(surroundings: &dyn Surroundings, property: &str, default: bool) -> 
 
 /// `10 SECONDS` in a property, in ms.
 pub fn duration_ms(text: &str) -> Result<i64> {
-    const UNITS: [(&str, i64); 5] = [
-        ("DAY", 86_400_000),
-        ("HOUR", 3_600_000),
-        ("MILLISECOND", 1),
-        ("MINUTE", 60_000),
-        ("SECOND", 1_000),
-    ];
+    const UNITS: [(&str, i64); 5] =
+        [("DAY", 86_400_000), ("HOUR", 3_600_000), ("MILLISECOND", 1), ("MINUTE", 60_000), ("SECOND", 1_000)];
     let invalid = |why: &str| Error::invalid(format!("Invalid duration: '{text}'. {why}"));
     let mut words = text.split_whitespace();
     let (Some(count), Some(unit), None) = (words.next(), words.next(), words.next()) else {
@@ -303,7 +301,9 @@ pub fn duration_ms(text: &str) -> Result<i64> {
     let singular = upper.strip_suffix('S').unwrap_or(&upper);
     let Some((_, unit_ms)) = UNITS.iter().find(|(name, _)| *name == singular) else {
         let known: Vec<String> = UNITS.iter().map(|(name, _)| format!("{name}S")).collect();
-        return Err(invalid(&format!("Unknown time unit: '{upper}'")).with_hint(format!("units are {}", known.join(", "))));
+        return Err(
+            invalid(&format!("Unknown time unit: '{upper}'")).with_hint(format!("units are {}", known.join(", ")))
+        );
     };
     match count.parse::<i64>() {
         Ok(count) if count > 0 => count.checked_mul(*unit_ms).ok_or_else(|| invalid("It is too long")),

@@ -50,7 +50,14 @@ pub fn plan_pull(
         }
         None => None,
     };
-    let mut list = List { source, scope: &scope, context, output: Fields::default(), exprs: Vec::new(), namer: namer(select, &scope) };
+    let mut list = List {
+        source,
+        scope: &scope,
+        context,
+        output: Fields::default(),
+        exprs: Vec::new(),
+        namer: namer(select, &scope),
+    };
     for item in &select.projection {
         list.item(item)?;
     }
@@ -140,9 +147,10 @@ fn needs_datafusion(select: &Select) -> bool {
 /// ROWPARTITION and ROWOFFSET.
 fn refuse_offsets(select: &Select) -> Result<()> {
     let find = |expr: &Expr| {
-        visit::find(expr, &|e| {
-            matches!(&e.kind, ExprKind::Column { name, .. } if NOT_IN_PULL.contains(&name.value.as_str()))
-        })
+        visit::find(
+            expr,
+            &|e| matches!(&e.kind, ExprKind::Column { name, .. } if NOT_IN_PULL.contains(&name.value.as_str())),
+        )
         .map(|e| (e.span, e.clone()))
     };
     let refuse = |clause: &str, expr: &Expr| match find(expr) {
@@ -302,8 +310,11 @@ fn refuse_twice(output: &Fields, span: Span) -> Result<()> {
     match twice.next() {
         None => Ok(()),
         Some((_, column)) => {
-            let message = format!("Duplicate value columns found in schema: {} {}", quote_ident(&column.name), column.ty);
-            Err(Error::new(types::ErrorKind::User, "42701", message).at(span).with_hint("give one of them another name with AS"))
+            let message =
+                format!("Duplicate value columns found in schema: {} {}", quote_ident(&column.name), column.ty);
+            Err(Error::new(types::ErrorKind::User, "42701", message)
+                .at(span)
+                .with_hint("give one of them another name with AS"))
         }
     }
 }

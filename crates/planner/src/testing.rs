@@ -57,7 +57,9 @@ impl World {
         let text = &statement.text;
         let planned = match &statement.kind {
             StatementKind::CreateSource(create) => ddl::plan_create_source(create, &self.catalog, self, text)?,
-            StatementKind::AlterSource { object, name, add } => ddl::plan_alter(*object, name, add, &self.catalog, text)?,
+            StatementKind::AlterSource { object, name, add } => {
+                ddl::plan_alter(*object, name, add, &self.catalog, text)?
+            }
             StatementKind::InsertValues { .. } | StatementKind::Delete { .. } => {
                 Planned::InsertValues(self.rows(statement)?)
             }

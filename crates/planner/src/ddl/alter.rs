@@ -26,13 +26,18 @@ pub fn plan_alter(
     check_kind(object, source.kind, "ALTER").map_err(|e| e.at(name.span))?;
     let what = kind_name(source.kind);
     if source.read_only {
-        let message = format!("Cannot alter {what} '{}': ALTER operations are not supported on source {what}s", name.value);
+        let message =
+            format!("Cannot alter {what} '{}': ALTER operations are not supported on source {what}s", name.value);
         return Err(Error::unsupported(message).at(name.span));
     }
     if source.created_by.is_some() {
         return Err(Error::unsupported("ALTER command is not supported for CREATE ... AS statements")
             .at(name.span)
-            .with_hint(format!("CREATE OR REPLACE {} {} AS SELECT … changes its query", what.to_uppercase(), name.value)));
+            .with_hint(format!(
+                "CREATE OR REPLACE {} {} AS SELECT … changes its query",
+                what.to_uppercase(),
+                name.value
+            )));
     }
     let mut altered: Source = source.as_ref().clone();
     for element in add {
@@ -58,7 +63,8 @@ fn added_column(element: &ColumnDef, source: &Source, catalog: &Catalog) -> Resu
         return Err(Error::invalid(message).at(element.name.span));
     }
     if source.schema.find(name).is_some() {
-        let message = format!("Cannot add column {} to schema. A column with the same name already exists", quote_ident(name));
+        let message =
+            format!("Cannot add column {} to schema. A column with the same name already exists", quote_ident(name));
         return Err(Error::exists(message).at(element.name.span));
     }
     let ty = resolve_type(&element.ty, Some(&catalog.types))?;

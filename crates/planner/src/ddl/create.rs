@@ -82,7 +82,9 @@ fn source_formats(with: &With<'_>, surroundings: &dyn Surroundings, create: &Cre
         spec.name = default_format(side, surroundings)?.ok_or_else(|| {
             Error::invalid(format!("Statement is missing the '{property}' property from the WITH clause"))
                 .at(if create.properties.entries.is_empty() { create.name.span } else { create.properties.span })
-                .with_hint(format!("write {property} = 'JSON', or set a default: ksql.persistence.default.format.{side}"))
+                .with_hint(format!(
+                    "write {property} = 'JSON', or set a default: ksql.persistence.default.format.{side}"
+                ))
         })?;
     }
     Ok(formats)
@@ -132,7 +134,8 @@ fn header_type(element: &ColumnDef, ty: &SqlType, expected: &SqlType, what: &str
     if ty == expected {
         return Ok(());
     }
-    Err(Error::type_mismatch(format!("Invalid type for {what} column: expected {expected}, got {ty}")).at(element.ty.span))
+    Err(Error::type_mismatch(format!("Invalid type for {what} column: expected {expected}, got {ty}"))
+        .at(element.ty.span))
 }
 
 /// The declared columns, and those of sides of which none were declared, from the schema registry.
@@ -207,9 +210,8 @@ fn no_registered_schema(side: &str, topic: &str) -> Error {
 }
 
 fn check_schema(schema: &Schema, kind: SourceKind, create: &CreateSource) -> Result<()> {
-    let span_of = |name: &str| {
-        create.elements.iter().rfind(|e| e.name.value == name).map_or(create.name.span, |e| e.span)
-    };
+    let span_of =
+        |name: &str| create.elements.iter().rfind(|e| e.name.value == name).map_or(create.name.span, |e| e.span);
     for (at, column) in schema.columns.iter().enumerate() {
         let before = || schema.columns.iter().take(at);
         if before().any(|c| c.name == column.name) {
@@ -223,7 +225,8 @@ fn check_schema(schema: &Schema, kind: SourceKind, create: &CreateSource) -> Res
             return Err(Error::invalid(format!("Schema already contains a {what} column")).at(span_of(&column.name)));
         }
         if is_reserved(&column.name) {
-            let message = format!("'{}' is a reserved column name. You cannot use it as a name for a column", column.name);
+            let message =
+                format!("'{}' is a reserved column name. You cannot use it as a name for a column", column.name);
             return Err(Error::invalid(message).at(span_of(&column.name)));
         }
     }
@@ -306,8 +309,10 @@ pub fn timestamp(with: &With<'_>, schema: &Schema) -> Result<Option<TimestampCol
     let Some(name) = with.column("TIMESTAMP")? else {
         return match format {
             None => Ok(None),
-            Some(_) => Err(Error::invalid("'TIMESTAMP_FORMAT' says how a column is written, but 'TIMESTAMP' names none")
-                .at(with.span("TIMESTAMP_FORMAT"))),
+            Some(_) => {
+                Err(Error::invalid("'TIMESTAMP_FORMAT' says how a column is written, but 'TIMESTAMP' names none")
+                    .at(with.span("TIMESTAMP_FORMAT")))
+            }
         };
     };
     let span = with.span("TIMESTAMP");
@@ -327,11 +332,15 @@ pub fn timestamp(with: &With<'_>, schema: &Schema) -> Result<Option<TimestampCol
             return Err(Error::type_mismatch(message).at(with.span("TIMESTAMP_FORMAT")));
         }
         (SqlType::String, None) => {
-            let message = format!("The TIMESTAMP column {shown} is a STRING: 'TIMESTAMP_FORMAT' must say how it is written");
-            return Err(Error::type_mismatch(message).at(span).with_hint("TIMESTAMP_FORMAT = 'yyyy-MM-dd''T''HH:mm:ssX'"));
+            let message =
+                format!("The TIMESTAMP column {shown} is a STRING: 'TIMESTAMP_FORMAT' must say how it is written");
+            return Err(Error::type_mismatch(message)
+                .at(span)
+                .with_hint("TIMESTAMP_FORMAT = 'yyyy-MM-dd''T''HH:mm:ssX'"));
         }
         (ty, None) => {
-            let message = format!("The TIMESTAMP column {shown} is {ty}: it has to be BIGINT, TIMESTAMP or a formatted STRING");
+            let message =
+                format!("The TIMESTAMP column {shown} is {ty}: it has to be BIGINT, TIMESTAMP or a formatted STRING");
             return Err(Error::type_mismatch(message).at(span));
         }
     }

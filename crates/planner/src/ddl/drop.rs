@@ -25,11 +25,23 @@ pub enum Drop {
 }
 
 /// Check DROP STREAM|TABLE|VIEW.
-pub fn plan_drop(object: ObjectKind, if_exists: bool, name: &Ident, delete_topic: bool, catalog: &Catalog) -> Result<Drop> {
+pub fn plan_drop(
+    object: ObjectKind,
+    if_exists: bool,
+    name: &Ident,
+    delete_topic: bool,
+    catalog: &Catalog,
+) -> Result<Drop> {
     drop_checked(object, if_exists, name, delete_topic, catalog).map_err(|e| e.at(name.span))
 }
 
-fn drop_checked(object: ObjectKind, if_exists: bool, name: &Ident, delete_topic: bool, catalog: &Catalog) -> Result<Drop> {
+fn drop_checked(
+    object: ObjectKind,
+    if_exists: bool,
+    name: &Ident,
+    delete_topic: bool,
+    catalog: &Catalog,
+) -> Result<Drop> {
     if object == ObjectKind::View {
         return drop_view(if_exists, name, catalog);
     }
@@ -59,8 +71,11 @@ fn drop_checked(object: ObjectKind, if_exists: bool, name: &Ident, delete_topic:
             name.value,
             others.iter().map(|id| dependent(id, catalog)).collect::<Vec<_>>().join(", ")
         );
-        return Err(Error::depended_on(message)
-            .with_hint(format!("drop them, or TERMINATE {}; and so on, before {}", others.join("; TERMINATE "), name.value)));
+        return Err(Error::depended_on(message).with_hint(format!(
+            "drop them, or TERMINATE {}; and so on, before {}",
+            others.join("; TERMINATE "),
+            name.value
+        )));
     }
     Ok(Drop::Source {
         name: name.value.clone(),

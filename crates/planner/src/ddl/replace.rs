@@ -31,7 +31,8 @@ pub(super) fn check_name(
     let on_source = create.is_source || existing.is_some_and(|s| s.read_only);
     if create.or_replace && on_source {
         let what = kind_name(kind);
-        let message = format!("Cannot add {what} '{}': CREATE OR REPLACE is not supported on source {what}s", name.value);
+        let message =
+            format!("Cannot add {what} '{}': CREATE OR REPLACE is not supported on source {what}s", name.value);
         return Err(Error::unsupported(message).at(name.span).with_hint("DROP it first"));
     }
     check_free(&name.value, kind, create.or_replace, create.if_not_exists, catalog, surroundings)
@@ -59,7 +60,10 @@ pub fn check_free(
     let Some(existing) = catalog.source(name) else { return Ok(None) };
     if if_not_exists {
         let existing = kind_name(existing.kind);
-        return Ok(Some(format!("Cannot add {what} {}: A {existing} with the same name already exists.", quote_ident(name))));
+        return Ok(Some(format!(
+            "Cannot add {what} {}: A {existing} with the same name already exists.",
+            quote_ident(name)
+        )));
     }
     if or_replace {
         return Ok(None);
@@ -73,7 +77,8 @@ pub fn check_free(
 pub(super) fn check_replaces(create: &CreateSource, new: &Source, catalog: &Catalog) -> Result<bool> {
     let Some(old) = catalog.source(&new.name).filter(|_| create.or_replace) else { return Ok(false) };
     if let Some(query) = &old.created_by {
-        let message = format!("Cannot replace {} '{}': it is written by the query {query}", kind_name(old.kind), old.name);
+        let message =
+            format!("Cannot replace {} '{}': it is written by the query {query}", kind_name(old.kind), old.name);
         return Err(Error::depended_on(message)
             .at(create.name.span)
             .with_hint("replace it by another CREATE … AS SELECT, or DROP it first"));
@@ -129,8 +134,12 @@ fn check_columns(old: &Source, new: &Source) -> Result<()> {
     }
     let (old_value, new_value) = (of(old, &Namespace::Value), of(new, &Namespace::Value));
     if !new_value.starts_with(&old_value) {
-        let changed: Vec<Column> =
-            old_value.iter().enumerate().filter(|(at, c)| new_value.get(*at) != Some(c)).map(|(_, c)| c.clone()).collect();
+        let changed: Vec<Column> = old_value
+            .iter()
+            .enumerate()
+            .filter(|(at, c)| new_value.get(*at) != Some(c))
+            .map(|(_, c)| c.clone())
+            .collect();
         return Err(upgrade_error(format!(
             "Cannot upgrade data source {}: The following columns are changed, missing or reordered: {}",
             quote_ident(&new.name),

@@ -71,7 +71,9 @@ fn properties_take_effect() {
     assert_eq!(source.key_format.delimiter.as_deref(), Some("|"));
     assert_eq!(source.timestamp.map(|t| (t.column, t.format)), Some(("TS".into(), Some("yyyy".into()))));
     let mut world = World::after("");
-    let planned = world.try_run("CREATE TABLE s (k INT PRIMARY KEY, v INT) WITH (kafka_topic = 'n', partitions = 2, format = 'JSON');");
+    let planned = world.try_run(
+        "CREATE TABLE s (k INT PRIMARY KEY, v INT) WITH (kafka_topic = 'n', partitions = 2, format = 'JSON');",
+    );
     let Ok(Planned::CreateSource { topic: Some((partitions, replicas, settings)), .. }) = planned else {
         panic!("no topic is made")
     };
@@ -84,7 +86,9 @@ fn defaults_come_from_settings() {
     let mut world = World::after("");
     world.properties.insert("ksql.persistence.default.format.value".into(), "DELIMITED".into());
     world.properties.insert("ksql.persistence.default.format.key".into(), "JSON".into());
-    let Ok(Planned::CreateSource { source, .. }) = world.try_run("CREATE STREAM s (k INT KEY, v INT) WITH (kafka_topic = 't');") else {
+    let Ok(Planned::CreateSource { source, .. }) =
+        world.try_run("CREATE STREAM s (k INT KEY, v INT) WITH (kafka_topic = 't');")
+    else {
         panic!("not created")
     };
     assert_eq!((source.key_format.name.as_str(), source.value_format.name.as_str()), ("JSON", "DELIMITED"));
@@ -126,16 +130,36 @@ fn errors_of_properties() {
     check("value_format = 'JSON'", "Missing required property \"KAFKA_TOPIC\"", "s");
     check("kafka_topic = 't'", "Statement is missing the 'VALUE_FORMAT' property", "WITH (kafka_topic = 't')");
     check("kafka_topic = 't', value_format = 'FOO'", "Unknown format: FOO", "'FOO'");
-    check("kafka_topic = 't', format = 'JSON', key_format = 'KAFKA'", "Cannot supply both 'KEY_FORMAT' and 'FORMAT'", "key_format");
-    check("kafka_topic = 't', valueformat = 'JSON'", "Invalid config variable(s) in the WITH clause: VALUEFORMAT", "valueformat");
-    check("kafka_topic = 't', value_format = 'DELIMITED', value_delimiter = ' '", "Configuration VALUE_DELIMITER is invalid", "' '");
-    check("kafka_topic = 't', value_format = 'JSON', value_delimiter = ';'", "JSON does not support VALUE_DELIMITER", "';'");
+    check(
+        "kafka_topic = 't', format = 'JSON', key_format = 'KAFKA'",
+        "Cannot supply both 'KEY_FORMAT' and 'FORMAT'",
+        "key_format",
+    );
+    check(
+        "kafka_topic = 't', valueformat = 'JSON'",
+        "Invalid config variable(s) in the WITH clause: VALUEFORMAT",
+        "valueformat",
+    );
+    check(
+        "kafka_topic = 't', value_format = 'DELIMITED', value_delimiter = ' '",
+        "Configuration VALUE_DELIMITER is invalid",
+        "' '",
+    );
+    check(
+        "kafka_topic = 't', value_format = 'JSON', value_delimiter = ';'",
+        "JSON does not support VALUE_DELIMITER",
+        "';'",
+    );
     check(
         "kafka_topic = 't', value_format = 'DELIMITED', wrap_single_value = true",
         "Format 'DELIMITED' does not support 'WRAP_SINGLE_VALUE' set to 'true'",
         "true",
     );
-    check("kafka_topic = 't', value_format = 'JSON', partitions = 2", "A Kafka topic with the name 't' already exists", "2");
+    check(
+        "kafka_topic = 't', value_format = 'JSON', partitions = 2",
+        "A Kafka topic with the name 't' already exists",
+        "2",
+    );
     check("kafka_topic = 'u', value_format = 'JSON'", "Topic 'u' does not exist", "'u'");
     check("kafka_topic = 't', value_format = 'JSON', partitions = 'x'", "Configuration PARTITIONS is invalid", "'x'");
     check(
@@ -148,11 +172,23 @@ fn errors_of_properties() {
         "Configuration WINDOW_SIZE is invalid: Invalid duration: '30 bobs'. Unknown time unit: 'BOBS'",
         "'30 bobs'",
     );
-    check("kafka_topic = 't', value_format = 'JSON', window_type = 'tumbling'", "'WINDOW_SIZE' must be provided", "'tumbling'");
-    check("kafka_topic = 't', value_format = 'JSON', timestamp = 'x'", "The TIMESTAMP column set in the WITH clause does not exist", "'x'");
+    check(
+        "kafka_topic = 't', value_format = 'JSON', window_type = 'tumbling'",
+        "'WINDOW_SIZE' must be provided",
+        "'tumbling'",
+    );
+    check(
+        "kafka_topic = 't', value_format = 'JSON', timestamp = 'x'",
+        "The TIMESTAMP column set in the WITH clause does not exist",
+        "'x'",
+    );
     check("kafka_topic = 't', value_format = 'JSON', timestamp = 'k'", "The TIMESTAMP column `K` is a STRING", "'k'");
     check("kafka_topic = 't', value_format = 'JSON', timestamp = 'v'", "The TIMESTAMP column `V` is INTEGER", "'v'");
-    check("kafka_topic = 't', value_format = 'KAFKA', value_schema_id = 1", "VALUE_FORMAT should support schema inference", "1");
+    check(
+        "kafka_topic = 't', value_format = 'KAFKA', value_schema_id = 1",
+        "VALUE_FORMAT should support schema inference",
+        "1",
+    );
 }
 
 #[test]
@@ -166,7 +202,9 @@ fn names_are_taken() {
 #[test]
 fn replacing_adds_columns_only() {
     let s = "CREATE STREAM s (k INT KEY, v INT) WITH (kafka_topic = 't', value_format = 'JSON');";
-    let replace = |columns: &str| format!("CREATE OR REPLACE STREAM s ({columns}) WITH (kafka_topic = 't', value_format = 'JSON');");
+    let replace = |columns: &str| {
+        format!("CREATE OR REPLACE STREAM s ({columns}) WITH (kafka_topic = 't', value_format = 'JSON');")
+    };
     let planned = World::after(s).try_run(&replace("k INT KEY, v INT, w STRING"));
     assert!(matches!(planned, Ok(Planned::CreateSource { replaces: true, .. })));
     check_error(
@@ -192,7 +230,9 @@ fn alter_and_drop() {
     let s = "CREATE STREAM s (k INT KEY, v INT) WITH (kafka_topic = 't', value_format = 'JSON');";
     let source = "CREATE SOURCE TABLE st (k INT PRIMARY KEY, v INT) WITH (kafka_topic = 't', value_format = 'JSON');";
     let mut world = World::after(s);
-    let Ok(Planned::CreateSource { source: altered, replaces: true, .. }) = world.try_run("ALTER STREAM s ADD COLUMN w STRING;") else {
+    let Ok(Planned::CreateSource { source: altered, replaces: true, .. }) =
+        world.try_run("ALTER STREAM s ADD COLUMN w STRING;")
+    else {
         panic!("not altered")
     };
     assert_eq!(altered.schema.to_string(), "`K` INTEGER KEY, `V` INTEGER, `W` STRING");
@@ -200,7 +240,11 @@ fn alter_and_drop() {
     check_error(&format!("{s}ALTER TABLE s ADD w STRING;"), "Incompatible data source type is STREAM", "s");
     check_error(&format!("{source}ALTER TABLE st ADD w STRING;"), "Cannot alter table 'ST'", "st");
     check_error(&format!("{source}DROP TABLE st DELETE TOPIC;"), "Cannot delete topic for read-only source: ST", "st");
-    check_error(&format!("{s}DROP TABLE s;"), "Incompatible data source type is STREAM, but statement was DROP TABLE", "s");
+    check_error(
+        &format!("{s}DROP TABLE s;"),
+        "Incompatible data source type is STREAM, but statement was DROP TABLE",
+        "s",
+    );
     check_error("DROP STREAM nope;", "Stream `NOPE` does not exist", "nope");
     assert!(World::after(s).try_run("DROP STREAM IF EXISTS nope; DROP STREAM s;").is_ok());
 }

@@ -119,7 +119,8 @@ impl<'a> Binder<'a> {
     /// The column as the `depth` outermost lambdas see it; each that has to look further out captures it.
     fn column_at(&mut self, depth: usize, qualifier: Option<&Ident>, name: &Ident) -> Result<Bound> {
         let Some(inner) = depth.checked_sub(1) else {
-            let column = self.scope.resolve(qualifier, name, self.clause()).map_err(|e| self.dot_hint(e, qualifier, name))?;
+            let column =
+                self.scope.resolve(qualifier, name, self.clause()).map_err(|e| self.dot_hint(e, qualifier, name))?;
             let shown = text::qualified(column.qualifier.as_deref(), &column.name);
             return Ok(Bound::column(&shown, column.position, column.ty.clone()));
         };
@@ -138,7 +139,8 @@ impl<'a> Binder<'a> {
             lambda.captures.push((Arc::clone(&outer.expr), ty.clone()));
             lambda.captures.len() - 1
         });
-        let shown = outer.expr.downcast_ref::<Column>().map_or_else(|| text::name(&name.value), |c| c.name().to_owned());
+        let shown =
+            outer.expr.downcast_ref::<Column>().map_or_else(|| text::name(&name.value), |c| c.name().to_owned());
         Ok(Bound::column(&shown, lambda.params.len() + at, ty))
     }
 
@@ -201,7 +203,11 @@ impl<'a> Binder<'a> {
         let (left, right) = (self.bind(left)?, self.bind(right)?);
         // A parameter beside a number is a number of that type.
         let side = |of: &Bound, other: &Bound| {
-            let ty = if of.expr.downcast_ref::<ParameterExpr>().is_some() { of.ty.as_ref().or(other.ty.as_ref()) } else { of.ty.as_ref() };
+            let ty = if of.expr.downcast_ref::<ParameterExpr>().is_some() {
+                of.ty.as_ref().or(other.ty.as_ref())
+            } else {
+                of.ty.as_ref()
+            };
             ArgType::Value(ty.cloned())
         };
         let bound = operator::bind_arithmetic(arithmetic.0, &side(&left, &right), &side(&right, &left))?;

@@ -110,7 +110,9 @@ impl Binder<'_> {
             let message = format!("The lambda has {} parameters where {} are given to it", params.len(), types.len());
             return Err(Error::type_mismatch(message).at(body.span));
         }
-        if let Some((at, twice)) = params.iter().enumerate().find(|(at, p)| params.iter().take(*at).any(|q| q.value == p.value)) {
+        if let Some((at, twice)) =
+            params.iter().enumerate().find(|(at, p)| params.iter().take(*at).any(|q| q.value == p.value))
+        {
             let message = format!("Parameter {} of the lambda has the name of another: '{}'", at + 1, twice.value);
             return Err(Error::invalid(message).at(twice.span));
         }
@@ -150,8 +152,10 @@ impl Binder<'_> {
         let (values, value) = self.unify(&entries.iter().map(|(_, v)| v).collect::<Vec<_>>())?;
         let (Some(key), Some(value)) = (&key, &value) else {
             let what = if key.is_none() { "keys" } else { "values" };
-            return Err(Error::type_mismatch(format!("Cannot construct a map with all NULL {what}: its type is unknown"))
-                .with_hint("CAST one to the type that is meant: CAST(NULL AS INT)"));
+            return Err(Error::type_mismatch(format!(
+                "Cannot construct a map with all NULL {what}: its type is unknown"
+            ))
+            .with_hint("CAST one to the type that is meant: CAST(NULL AS INT)"));
         };
         let entries = keys.into_iter().zip(values).flat_map(|(k, v)| [k, v]).collect();
         self.make_map(entries, key, value)

@@ -36,8 +36,7 @@ pub(super) fn cast(bound: Bound, to: &SqlType, implicit: bool, parameters: Optio
     }
     let scalar = operator::bind_cast(Some(from), to, implicit)?;
     let operand = KernelArg::Value(Operand::new(bound.expr).map_err(unbindable)?);
-    let call =
-        KernelExpr::new("CAST", CallStyle::Cast, vec![operand], scalar.kernel, to.clone(), scalar.deterministic);
+    let call = KernelExpr::new("CAST", CallStyle::Cast, vec![operand], scalar.kernel, to.clone(), scalar.deterministic);
     Ok(fold(Arc::new(call)))
 }
 
@@ -83,7 +82,13 @@ impl Binder<'_> {
         self.coerce_bound(expr, None, target, implicit).map_err(|e| e.at(expr.span))
     }
 
-    fn coerce_bound(&mut self, expr: &Expr, bound: Option<Bound>, target: &SqlType, implicit: bool) -> Result<BoundExpr> {
+    fn coerce_bound(
+        &mut self,
+        expr: &Expr,
+        bound: Option<Bound>,
+        target: &SqlType,
+        implicit: bool,
+    ) -> Result<BoundExpr> {
         if let Some(bound) = &bound
             && bound.ty.as_ref() == Some(target)
         {
@@ -130,7 +135,8 @@ impl Binder<'_> {
         implicit: bool,
     ) -> Result<BoundExpr> {
         if !self.context.lenient_structs
-            && let Some((unknown, _)) = given.iter().find(|(name, _)| fields.iter().all(|f| f.name != name.value)) {
+            && let Some((unknown, _)) = given.iter().find(|(name, _)| fields.iter().all(|f| f.name != name.value))
+        {
             let message = format!("{target} has no field '{}'", unknown.value);
             return Err(Error::undefined_column(message).at(unknown.span));
         }

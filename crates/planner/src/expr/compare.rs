@@ -69,8 +69,7 @@ impl Binder<'_> {
         let (left, right) = (left.clone(), exactly(right, &left));
         let (l, r) = (ArgType::Value(left.ty.clone()), ArgType::Value(right.ty.clone()));
         let bound = operator::bind_comparison(*comparison, &l, &r).map_err(|e| describe(&e, &left, symbol, &right))?;
-        for (side, arg, span) in
-            [(&left, bound.arg_types.first(), spans.0), (&right, bound.arg_types.get(1), spans.1)]
+        for (side, arg, span) in [(&left, bound.arg_types.first(), spans.0), (&right, bound.arg_types.get(1), spans.1)]
         {
             if let Some(ArgType::Value(Some(to))) = arg {
                 constant_converts(side, to).map_err(|e| e.at(span))?;
@@ -193,7 +192,10 @@ impl Binder<'_> {
         }
         match tests.pop() {
             Some(test) => Ok(Bound { expr: test, ty: Some(SqlType::Boolean) }),
-            None => Ok(Bound { expr: Arc::new(LiteralExpr::new(ScalarValue::Boolean(Some(false)))), ty: Some(SqlType::Boolean) }),
+            None => Ok(Bound {
+                expr: Arc::new(LiteralExpr::new(ScalarValue::Boolean(Some(false)))),
+                ty: Some(SqlType::Boolean),
+            }),
         }
     }
 }

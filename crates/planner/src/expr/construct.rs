@@ -3,7 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, MapArray, StringArray, StructArray, UInt32Array, new_empty_array},
+    array::{
+        Array, ArrayRef, AsArray, BooleanArray, ListArray, MapArray, StringArray, StructArray, UInt32Array,
+        new_empty_array,
+    },
     buffer::OffsetBuffer,
     compute::{interleave, is_null, take},
     datatypes::{DataType, Field},

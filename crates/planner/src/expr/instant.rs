@@ -9,8 +9,9 @@ use types::{Error, Result};
 /// The moment that `text` names, ms since 1970-01-01T00:00:00Z.
 pub fn parse(text: &str) -> Result<i64> {
     moment(text.trim()).ok_or_else(|| {
-        Error::new(types::ErrorKind::User, "22007", format!("'{text}' is no time"))
-            .with_hint("write it as 2020-02-10, 2020-02-10T08:31:44.001 or 2020-02-10T08:31:44.001+0100, or as ms since 1970")
+        Error::new(types::ErrorKind::User, "22007", format!("'{text}' is no time")).with_hint(
+            "write it as 2020-02-10, 2020-02-10T08:31:44.001 or 2020-02-10T08:31:44.001+0100, or as ms since 1970",
+        )
     })
 }
 

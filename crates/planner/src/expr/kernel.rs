@@ -143,7 +143,8 @@ impl KernelExpr {
         failed: Vec<(usize, String)>,
         rows: usize,
     ) -> DfResult<ColumnarValue> {
-        let array = if array.len() == rows { array } else { ScalarValue::try_from_array(&array, 0)?.to_array_of_size(rows)? };
+        let array =
+            if array.len() == rows { array } else { ScalarValue::try_from_array(&array, 0)?.to_array_of_size(rows)? };
         let mut unknown = vec![false; rows];
         for (row, _) in &failed {
             if let Some(flag) = unknown.get_mut(*row) {

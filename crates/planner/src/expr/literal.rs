@@ -1,6 +1,6 @@
 //! Constants as typed → values.
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef};
 use bigdecimal::BigDecimal;
 use datafusion::common::ScalarValue;
 use syntax::ast::Literal;
@@ -108,18 +108,30 @@ pub(crate) fn number(text: &str) -> Option<(ScalarValue, SqlType)> {
     if whole.is_empty() || !whole.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-')) {
         return None;
     }
-    let literal = if text.contains(['e', 'E']) {
-        Literal::Double(text.to_owned())
-    } else if text.contains('.') {
-        Literal::Decimal(text.to_owned())
-    } else {
-        Literal::Integer(text.to_owned())
-    };
+    if text.contains(['e', 'E']) {
+        return exponential(text);
+    }
+    let literal =
+        if text.contains('.') { Literal::Decimal(text.to_owned()) } else { Literal::Integer(text.to_owned()) };
     let (value, ty) = value(&literal).ok()?;
     Some((value, ty?))
 }
 
-use arrow::array::Array as _;
+/// `2e1` as the DECIMAL 20, or as a DOUBLE where that has too many digits.
+fn exponential(text: &str) -> Option<(ScalarValue, SqlType)> {
+    let parsed: BigDecimal = text.parse().ok()?;
+    let (_, scale) = parsed.as_bigint_and_exponent();
+    let plain = if scale.unsigned_abs() > u64::from(DECIMAL_PRECISION_MAX) {
+        None
+    } else {
+        decimal(&parsed.with_scale(scale.max(0)).to_plain_string()).ok()
+    };
+    let (value, ty) = match plain {
+        Some(decimal) => decimal,
+        None => double(text).ok()?,
+    };
+    Some((value, ty?))
+}
 
 #[cfg(test)]
 mod tests {
@@ -148,6 +160,9 @@ mod tests {
         check(decimal("04.90"), "DECIMAL(3, 2)");
         check(decimal("100.0"), "DECIMAL(4, 1)");
         check(Literal::Double("4.9E-324".to_owned()), "DOUBLE");
-        check(Literal::Double("-1.7976931348623160E308".to_owned()), "Number overflows DOUBLE: -1.7976931348623160E308");
+        check(
+            Literal::Double("-1.7976931348623160E308".to_owned()),
+            "Number overflows DOUBLE: -1.7976931348623160E308",
+        );
     }
 }

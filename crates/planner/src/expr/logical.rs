@@ -3,11 +3,7 @@
 //! The right side is evaluated for the whole batch, which is cheaper than picking rows; what fails in rows that the
 //! left side has decided did not happen.
 
-use std::{
-    fmt,
-    hash::Hash,
-    sync::Arc,
-};
+use std::{fmt, hash::Hash, sync::Arc};
 
 use arrow::{
     array::{Array, AsArray, BooleanArray},

@@ -29,6 +29,7 @@ mod operand;
 mod parameter;
 mod scope;
 pub(crate) mod text;
+pub mod udaf;
 pub mod udf;
 
 use std::{collections::BTreeSet, sync::Arc};

@@ -119,9 +119,7 @@ fn comparisons_with_null_are_false() {
     check("n BETWEEN -3 AND 5", "((X.N >= -3) AND (X.N <= 5))", "BOOLEAN", ["FALSE", "TRUE", "FALSE"]);
     check("n NOT BETWEEN -3 AND 5", "(NOT ((X.N >= -3) AND (X.N <= 5)))", "BOOLEAN", ["TRUE", "FALSE", "TRUE"]);
     check("a = ARRAY[1, 2, 3]", "(X.A = ARRAY[1, 2, 3])", "BOOLEAN", ["TRUE", "FALSE", "FALSE"]);
-    check("m = MAP('l' := 6, 'k' := 5)", "(X.M = MAP('l' := 6, 'k' := 5))", "BOOLEAN", [
-        "TRUE", "FALSE", "FALSE",
-    ]);
+    check("m = MAP('l' := 6, 'k' := 5)", "(X.M = MAP('l' := 6, 'k' := 5))", "BOOLEAN", ["TRUE", "FALSE", "FALSE"]);
 }
 
 #[test]
@@ -187,9 +185,12 @@ fn case_evaluates_what_it_chooses() {
         "BIGINT",
         ["1", "NULL!", "NULL"],
     );
-    check("CASE s WHEN 'abc' THEN 'x' ELSE s END", "CASE WHEN (X.S = 'abc') THEN 'x' ELSE X.S END", "STRING", [
-        "'x'", "'xyz'", "NULL",
-    ]);
+    check(
+        "CASE s WHEN 'abc' THEN 'x' ELSE s END",
+        "CASE WHEN (X.S = 'abc') THEN 'x' ELSE X.S END",
+        "STRING",
+        ["'x'", "'xyz'", "NULL"],
+    );
     check("CASE WHEN 1 > 2 THEN 'a' ELSE 'b' END", "'b'", "STRING", ["'b'"; 3]);
     check_error(
         "CASE WHEN b THEN NULL END",
@@ -203,13 +204,19 @@ fn in_lists() {
     check("id IN (1, 5, NULL)", "(X.ID IN (1, 5, NULL))", "BOOLEAN", ["TRUE", "FALSE", "FALSE"]);
     check("id NOT IN (1, 5)", "(NOT (X.ID IN (1, 5)))", "BOOLEAN", ["FALSE", "TRUE", "TRUE"]);
     check("s IN ('abc', 10)", "(X.S IN ('abc', '10'))", "BOOLEAN", ["TRUE", "FALSE", "FALSE"]);
-    check("id IN (n, 2)", "((CAST(X.ID AS BIGINT) = X.N) OR (CAST(X.ID AS BIGINT) = 2))", "BOOLEAN", [
-        "FALSE", "TRUE", "FALSE",
-    ]);
+    check(
+        "id IN (n, 2)",
+        "((CAST(X.ID AS BIGINT) = X.N) OR (CAST(X.ID AS BIGINT) = 2))",
+        "BOOLEAN",
+        ["FALSE", "TRUE", "FALSE"],
+    );
     check("id IN ('2', 3.0)", "(CAST(X.ID AS DECIMAL(11, 1)) IN (2.0, 3.0))", "BOOLEAN", ["FALSE", "TRUE", "FALSE"]);
-    check("a IN (ARRAY['1', '2', 3.0])", "(CAST(X.A AS ARRAY<DECIMAL(11, 1)>) = ARRAY[1.0, 2.0, 3.0])", "BOOLEAN", [
-        "TRUE", "FALSE", "FALSE",
-    ]);
+    check(
+        "a IN (ARRAY['1', '2', 3.0])",
+        "(CAST(X.A AS ARRAY<DECIMAL(11, 1)>) = ARRAY[1.0, 2.0, 3.0])",
+        "BOOLEAN",
+        ["TRUE", "FALSE", "FALSE"],
+    );
     check_error(
         "id IN (10, true)",
         "ERROR: operator does not exist: INTEGER = BOOLEAN (TRUE)\nLINE 1: id IN (10, true)\n                   \
@@ -234,17 +241,19 @@ fn containers() {
     check("a[-1]", "X.A[-1]", "INTEGER", ["3", "NULL", "NULL"]);
     check("m['k']", "X.M['k']", "BIGINT", ["5", "NULL", "NULL"]);
     check("st->g->h", "X.ST->G->H", "STRING", ["'deep'", "NULL", "NULL"]);
-    check("ARRAY[id, n]", "ARRAY[CAST(X.ID AS BIGINT), X.N]", "ARRAY<BIGINT>", [
-        "ARRAY[1, 10]",
-        "ARRAY[2, -3]",
-        "ARRAY[NULL, NULL]",
-    ]);
+    check(
+        "ARRAY[id, n]",
+        "ARRAY[CAST(X.ID AS BIGINT), X.N]",
+        "ARRAY<BIGINT>",
+        ["ARRAY[1, 10]", "ARRAY[2, -3]", "ARRAY[NULL, NULL]"],
+    );
     check("MAP('a' := id, 'a' := 9)", "MAP('a' := X.ID, 'a' := 9)", "MAP<STRING, INTEGER>", ["MAP('a' := 9)"; 3]);
-    check("STRUCT(x := id, y := s)", "STRUCT(X := X.ID, Y := X.S)", "STRUCT<`X` INTEGER, `Y` STRING>", [
-        "STRUCT(X := 1, Y := 'abc')",
-        "STRUCT(X := 2, Y := 'xyz')",
-        "STRUCT(X := NULL, Y := NULL)",
-    ]);
+    check(
+        "STRUCT(x := id, y := s)",
+        "STRUCT(X := X.ID, Y := X.S)",
+        "STRUCT<`X` INTEGER, `Y` STRING>",
+        ["STRUCT(X := 1, Y := 'abc')", "STRUCT(X := 2, Y := 'xyz')", "STRUCT(X := NULL, Y := NULL)"],
+    );
     check("ARRAY[STRUCT(x := 1)][1]->x", "1", "INTEGER", ["1"; 3]);
     check_error(
         "ARRAY[NULL]",
@@ -283,10 +292,7 @@ fn names() {
         "ERROR: Can't find any functions with the name 'SUBSTRIN'\nLINE 1: substrin(s, 1)\n        ^^^^^^^^\nHINT: did you \
          mean SUBSTRING?",
     );
-    check_error(
-        "sum(n)",
-        "ERROR: SUM is an aggregate function and cannot be used here\nLINE 1: sum(n)\n        ^^^",
-    );
+    check_error("sum(n)", "ERROR: SUM is an aggregate function and cannot be used here\nLINE 1: sum(n)\n        ^^^");
 }
 
 #[test]
@@ -311,7 +317,10 @@ fn type_errors_name_both_sides() {
         "ERROR: Comparison with NULL not supported: NULL <> NULL\nLINE 1: NULL <> NULL\n        ^^^^^^^^^^^^\nHINT: use \
          IS NULL or IS NOT NULL",
     );
-    check_error("m < m", "ERROR: Cannot compare X.M (MAP<STRING, BIGINT>) to X.M (MAP<STRING, BIGINT>) with <\nLINE 1: m < m\n        ^^^^^\nHINT: CAST one side to the type of the other");
+    check_error(
+        "m < m",
+        "ERROR: Cannot compare X.M (MAP<STRING, BIGINT>) to X.M (MAP<STRING, BIGINT>) with <\nLINE 1: m < m\n        ^^^^^\nHINT: CAST one side to the type of the other",
+    );
     check_error("id AND b", "ERROR: AND takes BOOLEANs, but X.ID is INTEGER\nLINE 1: id AND b\n        ^^");
 }
 
@@ -335,11 +344,12 @@ fn lambdas_capture() {
         "ARRAY<ARRAY<INTEGER>>",
         ["ARRAY[ARRAY[4, 5, 6]]", "ARRAY[ARRAY[NULL]]", "ARRAY[NULL]"],
     );
-    check("FILTER(a, x => 6 / (x - 1) > 4)", "FILTER(X.A, X => ((6 / (X - 1)) > 4))", "ARRAY<INTEGER>", [
-        "ARRAY[2]!",
-        "ARRAY[]",
-        "NULL",
-    ]);
+    check(
+        "FILTER(a, x => 6 / (x - 1) > 4)",
+        "FILTER(X.A, X => ((6 / (X - 1)) > 4))",
+        "ARRAY<INTEGER>",
+        ["ARRAY[2]!", "ARRAY[]", "NULL"],
+    );
 }
 
 #[test]

@@ -23,9 +23,6 @@ use super::operand::external;
 /// Overloads that an adapter remembers.
 const OVERLOADS_MAX: usize = 64;
 
-/// Functions whose answer changes though their arguments do not.
-const VOLATILE: [&str; 5] = ["RANDOM", "UNIX_DATE", "UNIX_TIMESTAMP", "UUID", "FROM_DAYS_NOW"];
-
 /// Every scalar function, under its name and aliases in lower and in upper case.
 pub fn scalar_udfs() -> Vec<Arc<ScalarUDF>> {
     let adapted = functions::scalar::SCALARS.iter().map(|f| Arc::new(ScalarUDF::new_from_impl(Adapter::new(*f))));
@@ -63,7 +60,8 @@ struct Adapter {
 impl Adapter {
     fn new(function: &'static dyn ScalarFunction) -> Adapter {
         let doc = function.doc();
-        let volatility = if VOLATILE.contains(&doc.name) { Volatility::Volatile } else { Volatility::Immutable };
+        let changes = function.bind(&[]).is_ok_and(|bound| !bound.deterministic);
+        let volatility = if changes { Volatility::Volatile } else { Volatility::Immutable };
         let others = doc.aliases.iter().flat_map(|a| [a.to_lowercase(), (*a).to_owned()]);
         Adapter {
             function,
@@ -181,5 +179,53 @@ impl Eq for Adapter {}
 impl Hash for Adapter {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name.hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::{
+        arrow::util::pretty::pretty_format_batches,
+        prelude::{SessionConfig, SessionContext},
+    };
+
+    use super::*;
+    use crate::expr::udaf::aggregate_udfs;
+
+    /// The only value of a query.
+    fn value(sql: &str) -> String {
+        let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2));
+        for function in scalar_udfs() {
+            context.register_udf(function.as_ref().clone());
+        }
+        for function in aggregate_udfs() {
+            context.register_udaf(function.as_ref().clone());
+        }
+        let run = async { context.sql(sql).await?.collect().await };
+        let batches = futures_executor(run).unwrap_or_else(|e| panic!("{sql}: {e}"));
+        let table = pretty_format_batches(&batches).expect("a table").to_string();
+        table.lines().nth(3).map(|l| l.trim_matches(['|', ' ']).to_owned()).unwrap_or_default()
+    }
+
+    /// Nothing here waits, so polling until it is ready is enough.
+    fn futures_executor<T>(future: impl std::future::Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(future)
+    }
+
+    #[test]
+    fn datafusion_calls_our_kernels() {
+        assert_eq!(value("SELECT initcap('hello world')"), "Hello World");
+        assert_eq!(value("SELECT SUBSTRING('stream', 1, 3)"), "str");
+        assert_eq!(value("SELECT mask('My Test')"), "Xx-Xxxx");
+        assert_eq!(value("SELECT regexp_extract('(.*) (.*)', t, 2) FROM (VALUES ('hello there')) AS v(t)"), "there");
+        assert_eq!(value("SELECT CAST(parse_date(t, 'yyyy') AS VARCHAR) FROM (VALUES ('no year')) AS v(t)"), "");
+    }
+
+    #[test]
+    fn datafusion_folds_with_our_aggregates() {
+        assert_eq!(value("SELECT TOPK(x, 2) FROM (VALUES (1), (5), (3)) AS v(x)"), "[5, 3]");
+        assert_eq!(value("SELECT collect_set(x) FROM (VALUES ('a'), ('b'), ('a')) AS v(x)"), "[a, b]");
+        assert_eq!(value("SELECT histogram(x) FROM (VALUES ('a'), ('a')) AS v(x) GROUP BY 1 > 0"), "{a: 2}");
     }
 }

@@ -39,13 +39,14 @@ fn check_error(sql: &str, message: &str) {
 
 #[test]
 fn values_go_where_they_belong() {
-    check("INSERT INTO s VALUES ('key', 1, 2, ARRAY[3], STRUCT(f := 4));", &[
-        "1, 'key', 2.00, ARRAY[3], STRUCT(F := 4, G := NULL)",
-    ]);
-    check("INSERT INTO s (v, rowtime) VALUES (1, 1234), (1 + 1, '1970-01-02');", &[
-        "1, NULL, NULL, NULL, NULL @1234",
-        "2, NULL, NULL, NULL, NULL @86400000",
-    ]);
+    check(
+        "INSERT INTO s VALUES ('key', 1, 2, ARRAY[3], STRUCT(f := 4));",
+        &["1, 'key', 2.00, ARRAY[3], STRUCT(F := 4, G := NULL)"],
+    );
+    check(
+        "INSERT INTO s (v, rowtime) VALUES (1, 1234), (1 + 1, '1970-01-02');",
+        &["1, NULL, NULL, NULL, NULL @1234", "2, NULL, NULL, NULL, NULL @86400000"],
+    );
     check("INSERT INTO s (k, d, a) VALUES (CONCAT('a', 'b'), -1.5, ARRAY[]);", &["NULL, 'ab', -1.50, ARRAY[], NULL"]);
 }
 
@@ -53,11 +54,18 @@ fn values_go_where_they_belong() {
 fn literals_convert() {
     check("INSERT INTO tb (v, k2, k1) VALUES (5, 'x', '7');", &["7, 'x', 5"]);
     check("INSERT INTO s (st) VALUES (STRUCT());", &["NULL, NULL, NULL, NULL, STRUCT(F := NULL, G := NULL)"]);
-    check("INSERT INTO s (st) VALUES (STRUCT(g := 'x', unknown := 1));", &[
-        "NULL, NULL, NULL, NULL, STRUCT(F := NULL, G := 'x')",
-    ]);
-    check_error("INSERT INTO tb (k1, k2) VALUES (5000000000, 'x');", "Value for column `K1`: 5000000000 is BIGINT where INTEGER is expected");
-    check_error("INSERT INTO s (d) VALUES (123.456);", "Value for column `D`: 123.456 is DECIMAL(6, 3) where DECIMAL(4, 2) is expected");
+    check(
+        "INSERT INTO s (st) VALUES (STRUCT(g := 'x', unknown := 1));",
+        &["NULL, NULL, NULL, NULL, STRUCT(F := NULL, G := 'x')"],
+    );
+    check_error(
+        "INSERT INTO tb (k1, k2) VALUES (5000000000, 'x');",
+        "Value for column `K1`: 5000000000 is BIGINT where INTEGER is expected",
+    );
+    check_error(
+        "INSERT INTO s (d) VALUES (123.456);",
+        "Value for column `D`: 123.456 is DECIMAL(6, 3) where DECIMAL(4, 2) is expected",
+    );
 }
 
 #[test]
@@ -71,10 +79,22 @@ fn what_cannot_be_written() {
     check_error("INSERT INTO s (k, rowoffset) VALUES ('a', 1);", "Inserting into column `ROWOFFSET` is not allowed");
     check_error("INSERT INTO s (k, kk) VALUES ('a', 1);", "Column `KK` does not exist in `S`");
     check_error("INSERT INTO s (k, k) VALUES ('a', 'b');", "Column `K` is given twice");
-    check_error("INSERT INTO s (k, v) VALUES ('a');", "Expected number columns and values to match: 2 columns are named, 1 values");
-    check_error("INSERT INTO s (k) VALUES (foo.bar);", "Value for column `K`: 'FOO' is not a valid stream/table name or alias");
-    check_error("INSERT INTO tb (k1, v) VALUES (1, 2);", "Failed to insert values into TB. Value for primary key column `K2`");
-    check_error("INSERT INTO tb (k1, k2) VALUES (1, NULL);", "Failed to insert values into TB. Value for primary key column `K2`");
+    check_error(
+        "INSERT INTO s (k, v) VALUES ('a');",
+        "Expected number columns and values to match: 2 columns are named, 1 values",
+    );
+    check_error(
+        "INSERT INTO s (k) VALUES (foo.bar);",
+        "Value for column `K`: 'FOO' is not a valid stream/table name or alias",
+    );
+    check_error(
+        "INSERT INTO tb (k1, v) VALUES (1, 2);",
+        "Failed to insert values into TB. Value for primary key column `K2`",
+    );
+    check_error(
+        "INSERT INTO tb (k1, k2) VALUES (1, NULL);",
+        "Failed to insert values into TB. Value for primary key column `K2`",
+    );
     check_error("INSERT INTO s (v) VALUES (1 / 0);", "division by zero");
 }
 
@@ -82,7 +102,10 @@ fn what_cannot_be_written() {
 fn deletes_name_whole_keys() {
     check("DELETE FROM tb WHERE k1 = 1 AND k2 = 'a';", &["1, 'a', NULL x"]);
     check("DELETE FROM tb WHERE k2 IN ('a', 'b') AND k1 = 1 AND k2 <> 'b';", &["1, 'a', NULL x"]);
-    check("DELETE FROM tb WHERE (k1 = 1 AND k2 = 'a') OR (k1 = 2 AND k2 = 'b');", &["1, 'a', NULL x", "2, 'b', NULL x"]);
+    check(
+        "DELETE FROM tb WHERE (k1 = 1 AND k2 = 'a') OR (k1 = 2 AND k2 = 'b');",
+        &["1, 'a', NULL x", "2, 'b', NULL x"],
+    );
     check_error("DELETE FROM tb WHERE k1 = 1;", "DELETE is by key only");
     check_error("DELETE FROM tb WHERE k1 = 1 AND k2 = 'a' AND v = 1;", "DELETE is by key only");
     check_error("DELETE FROM tb;", "DELETE without WHERE is not supported");

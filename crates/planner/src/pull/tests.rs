@@ -27,7 +27,9 @@ fn planned(world: &World, sql: &str) -> Result<Option<PullPlan>> {
 }
 
 fn plan(sql: &str) -> PullPlan {
-    planned(&world(), sql).unwrap_or_else(|e| panic!("{}", e.render(sql))).unwrap_or_else(|| panic!("{sql} is no lookup"))
+    planned(&world(), sql)
+        .unwrap_or_else(|e| panic!("{}", e.render(sql)))
+        .unwrap_or_else(|| panic!("{sql} is no lookup"))
 }
 
 fn rows(columns: &[ArrayRef]) -> String {
@@ -39,7 +41,9 @@ fn rows(columns: &[ArrayRef]) -> String {
 
 fn keys_text(range: &KeyRange) -> String {
     let side = |bound: &Option<(ArrayRef, bool)>, strict: &str| match bound {
-        Some((value, inclusive)) => format!("{strict}{}{}", if *inclusive { "=" } else { "" }, rows(std::slice::from_ref(value))),
+        Some((value, inclusive)) => {
+            format!("{strict}{}{}", if *inclusive { "=" } else { "" }, rows(std::slice::from_ref(value)))
+        }
         None => String::new(),
     };
     match range {
@@ -112,7 +116,10 @@ fn windows_have_bounds() {
 fn output() {
     check_output("SELECT * FROM tb;", "`K` BIGINT KEY, `V` INTEGER");
     check_output("SELECT * FROM win;", "`K` STRING KEY, `WINDOWSTART` BIGINT KEY, `WINDOWEND` BIGINT KEY, `N` BIGINT");
-    check_output("SELECT v * 2, k AS x, rowtime, v + 1 FROM tb;", "`KSQL_COL_0` INTEGER, `X` BIGINT KEY, `ROWTIME` BIGINT, `KSQL_COL_1` INTEGER");
+    check_output(
+        "SELECT v * 2, k AS x, rowtime, v + 1 FROM tb;",
+        "`KSQL_COL_0` INTEGER, `X` BIGINT KEY, `ROWTIME` BIGINT, `KSQL_COL_1` INTEGER",
+    );
     check_output("SELECT t.* FROM tb t LIMIT 3;", "`K` BIGINT KEY, `V` INTEGER");
     check_output("SELECT STRUCT(a := v)->a, v AS b FROM s;", "`A` INTEGER, `B` INTEGER");
     check_output("SELECT * FROM s;", "`K` INTEGER, `V` INTEGER");
@@ -137,11 +144,17 @@ fn the_rest_is_for_datafusion() {
 #[test]
 fn errors() {
     check_error("SELECT * FROM nope;", "NOPE does not exist");
-    check_error("SELECT rowpartition FROM s;", "Pull queries don't support the following columns in SELECT clauses: `ROWPARTITION`");
+    check_error(
+        "SELECT rowpartition FROM s;",
+        "Pull queries don't support the following columns in SELECT clauses: `ROWPARTITION`",
+    );
     check_error("SELECT v FROM tb WHERE rowoffset < 3;", "in WHERE clauses: `ROWOFFSET`");
     check_error("SELECT * FROM tb WHERE windowstart = 10;", "WHERE column 'WINDOWSTART' cannot be resolved");
     check_error("SELECT * FROM tb WHERE k = '10';", "Cannot compare TB.K (BIGINT) to '10' (STRING) with =");
-    check_error("SELECT * FROM tb WHERE k IN ('10', 8);", "'10' can not be converted to the type of the key column: K BIGINT KEY");
+    check_error(
+        "SELECT * FROM tb WHERE k IN ('10', 8);",
+        "'10' can not be converted to the type of the key column: K BIGINT KEY",
+    );
     check_error("SELECT * FROM tb WHERE k = NULL;", "Comparison with NULL not supported");
     check_error("SELECT v, v FROM tb;", "Duplicate value columns found in schema: `V` INTEGER");
     check_error("SELECT explode(ARRAY[1]) FROM tb;", "EXPLODE is a table function");
@@ -181,15 +194,15 @@ fn parameters_become_keys() {
     let world = world();
     let sql = "SELECT v FROM two WHERE k1 = $1 AND k2 = $2;";
     let statements = syntax::parse(sql, None).expect("sql");
-    let Some(syntax::ast::StatementKind::Query(query)) = statements.first().map(|s| &s.kind) else { panic!("no query") };
+    let Some(syntax::ast::StatementKind::Query(query)) = statements.first().map(|s| &s.kind) else {
+        panic!("no query")
+    };
     let parameters = Parameters::default();
     let plan = plan_pull(query, &world.catalog, &world, &parameters).expect("a plan").expect("a lookup");
     assert_eq!(parameters.types(), [SqlType::String, SqlType::Int]);
     assert_eq!(keys_text(&plan.keys), "1 keys of parameters");
-    let values: Vec<ArrayRef> = vec![
-        Arc::new(arrow::array::StringArray::from(vec!["a"])),
-        Arc::new(arrow::array::Int32Array::from(vec![7])),
-    ];
+    let values: Vec<ArrayRef> =
+        vec![Arc::new(arrow::array::StringArray::from(vec!["a"])), Arc::new(arrow::array::Int32Array::from(vec![7]))];
     let ready = bind_parameters(&plan, &values).expect("values");
     assert_eq!(keys_text(&ready.keys), "'a',7");
 }
