@@ -50,7 +50,7 @@ pub(super) fn apply(
     let groups = group_expressions(select, &input)?;
     let style = if input.is_single() { Style::Short } else { Style::Qualified };
     let mut over = OverGroups::new(&groups, select.window.is_some(), style);
-    let items = rewrite_items(env, &mut over, items, &input)?;
+    let (items, strangers) = rewrite_items(&mut over, items)?;
     let having = match &select.having {
         Some(having) => Some(rewrite_having(&mut over, having, &input)?),
         None => None,
@@ -60,6 +60,7 @@ pub(super) fn apply(
         let at = select.group_by.first().map_or(select.span, |g| g.span);
         return Err(error.at(at).with_hint("add COUNT(*)"));
     }
+    check_grouped(env, &strangers, &input)?;
     let calls = calls::bind_all(env, &input, &over.calls, select.window.as_ref())?;
     let key = group_keys(env, &input, &groups)?;
     let window = select.window.as_ref().map(window_spec).transpose()?;
@@ -82,7 +83,8 @@ fn check_clauses(select: &Select, emit: Option<Emit>, items: &[Item], mode: &Mod
     if select.group_by.is_empty() && !matches!(mode, Mode::Push) {
         let called = items.iter().find(|i| contains(&i.expr));
         let (what, at) = called.map_or(("an aggregate function", select.span), |i| (i.text.as_str(), i.span));
-        let message = format!("a query whose result is stored cannot use the aggregate function {what} without GROUP BY");
+        let message =
+            format!("a query whose result is stored cannot use the aggregate function {what} without GROUP BY");
         return Err(Error::invalid(message).at(at).with_hint("add GROUP BY: its columns are the key of the result"));
     }
     Ok(())
@@ -160,37 +162,48 @@ fn check_not_nested(call: &Expr) -> Result<()> {
         let message = format!("Aggregate functions can not be nested: {}", text::write(call, Style::Short));
         return Err(Error::invalid(message).at(call.span));
     }
-    Ok(())
+    let bound = |e: &Expr| matches!(resolve::as_column(e), Some((None, name)) if resolve::is_window_bound(name));
+    let mut found = None;
+    for part in args.iter().chain(filter.as_deref()) {
+        walk::visit(part, &mut |e| {
+            if bound(e) {
+                found = found
+                    .take()
+                    .or_else(|| resolve::as_column(e).map(|(_, name)| resolve::window_bound_error(name).at(e.span)));
+            }
+            true
+        });
+    }
+    found.map_or(Ok(()), Err)
 }
 
-fn rewrite_items(env: &Env<'_>, over: &mut OverGroups, items: Vec<Item>, input: &Input) -> Result<Vec<Item>> {
+/// The items over groups, and those that read columns of single rows.
+fn rewrite_items(over: &mut OverGroups, items: Vec<Item>) -> Result<(Vec<Item>, Vec<Item>)> {
     let mut rewritten = Vec::with_capacity(items.len());
-    let mut strangers: Vec<&Item> = Vec::new();
-    for item in &items {
+    let mut strangers = Vec::new();
+    for item in items {
         let (expr, whole) = over.rewrite(&item.expr)?;
         if !whole {
-            strangers.push(item);
+            strangers.push(item.clone());
         }
-        rewritten.push(Item { expr, ..item.clone() });
+        rewritten.push(Item { expr, ..item });
     }
-    match strangers.first() {
-        None => Ok(rewritten),
-        Some(first) => {
-            // A function that nobody knows may have been meant as an aggregate.
-            for item in &strangers {
-                if let Err(error) = env.bind(&item.expr, &input.scope, "SELECT")
-                    && error.sqlstate() == "42883"
-                    && !contains(&item.expr)
-                {
-                    return Err(error);
-                }
-            }
-            let names: Vec<&str> = strangers.iter().map(|i| i.text.as_str()).collect();
-            let message = format!("Non-aggregate SELECT expression(s) not part of GROUP BY: {}", names.join(", "));
-            let hint = "either add the column(s) to the GROUP BY or remove them from the SELECT";
-            Err(Error::new(types::ErrorKind::User, "42803", message).at(first.span).with_hint(hint))
+    Ok((rewritten, strangers))
+}
+
+fn check_grouped(env: &Env<'_>, strangers: &[Item], input: &Input) -> Result<()> {
+    let Some(first) = strangers.first() else { return Ok(()) };
+    // A function that nobody knows may have been meant as an aggregate.
+    for item in strangers.iter().filter(|i| !contains(&i.expr)) {
+        match env.bind(&item.expr, &input.scope, "SELECT") {
+            Err(error) if error.sqlstate() == "42883" => return Err(error),
+            _ => {}
         }
     }
+    let names: Vec<&str> = strangers.iter().map(|i| i.text.as_str()).collect();
+    let message = format!("Non-aggregate SELECT expression(s) not part of GROUP BY: {}", names.join(", "));
+    let hint = "either add the column(s) to the GROUP BY or remove them from the SELECT";
+    Err(Error::new(types::ErrorKind::User, "42803", message).at(first.span).with_hint(hint))
 }
 
 fn rewrite_having(over: &mut OverGroups, having: &Expr, input: &Input) -> Result<Expr> {
@@ -257,7 +270,12 @@ fn node(input: Input, calls: Vec<AggregateCall>, window: Option<WindowSpec>, emi
     let grouped = input.key.iter().enumerate().map(|(at, key)| {
         let text = key.names.first().map(|n| n.text.clone()).unwrap_or_default();
         let expr = resolve::named(Some(COMPUTED), &text, Span::default());
-        KeyColumn { names: vec![KeyName { expr, text }], value: column(&fields, at), ty: key.ty.clone(), synthetic: false }
+        KeyColumn {
+            names: vec![KeyName { expr, text }],
+            value: column(&fields, at),
+            ty: key.ty.clone(),
+            synthetic: false,
+        }
     });
     let grouped: Vec<KeyColumn> = grouped.collect();
     let Input { plan, sources, key, key_format, partitioning, first, .. } = input;
@@ -303,7 +321,8 @@ fn window_spec(window: &Window) -> Result<WindowSpec> {
     let needed = size_ms.saturating_add(grace_ms);
     match window.retention_ms {
         Some(retention) if retention < needed && window.grace_ms.is_some() => {
-            let message = format!("RETENTION ({retention} ms) is shorter than the window and its GRACE PERIOD ({needed} ms)");
+            let message =
+                format!("RETENTION ({retention} ms) is shorter than the window and its GRACE PERIOD ({needed} ms)");
             Err(Error::invalid(message).at(window.span))
         }
         asked => Ok(WindowSpec { kind: window.kind, grace_ms, retention_ms: asked.unwrap_or(needed).max(needed) }),

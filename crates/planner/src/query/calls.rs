@@ -87,7 +87,8 @@ fn check_retracts(input: &Input, calls: &[Expr], bound: &[AggregateCall]) -> Res
         [init @ .., last] => ("functions", format!("{} and {last}", init.join(", "))),
         [] => ("functions", String::new()),
     };
-    let message = format!("The aggregation {functions} {list} cannot be applied to a table source, only to a stream source");
+    let message =
+        format!("The aggregation {functions} {list} cannot be applied to a table source, only to a stream source");
     Err(Error::invalid(message).at(first.span))
 }
 

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Cases that came out as they should when this was last raised; fewer is a step back.
-const CASES_MIN: usize = 0;
+const CASES_MIN: usize = 998;
 
 /// What ksqlDB says of failures that come with the data, not with the statement.
 const AT_RUN_TIME: [&str; 2] = ["Exception caught in process", "Fatal user code error in TimestampExtractor"];
@@ -78,7 +78,8 @@ impl Bench {
                 return Ok(None);
             }
             StatementKind::CreateView { name, query, .. } => {
-                let view = catalog::View { name: name.value.clone(), query: query.text.clone(), statement: text.clone() };
+                let view =
+                    catalog::View { name: name.value.clone(), query: query.text.clone(), statement: text.clone() };
                 self.catalog.views.insert(name.value.clone(), Arc::new(view));
                 return Ok(None);
             }
@@ -210,7 +211,14 @@ fn judge(case: &Value) -> Outcome {
 fn only_at_run_time(case: &Value, message: &str) -> bool {
     let last = list(case, "statements").last().and_then(Value::as_str).unwrap_or_default();
     let inserts = syntax::parse(last, None).is_ok_and(|s| {
-        s.last().is_some_and(|s| matches!(s.kind, StatementKind::InsertValues { .. } | StatementKind::RunScript { .. } | StatementKind::AssertValues { .. }))
+        s.last().is_some_and(|s| {
+            matches!(
+                s.kind,
+                StatementKind::InsertValues { .. }
+                    | StatementKind::RunScript { .. }
+                    | StatementKind::AssertValues { .. }
+            )
+        })
     });
     inserts || AT_RUN_TIME.iter().any(|m| message.contains(m))
 }
@@ -219,7 +227,8 @@ fn check_post(bench: &Bench, case: &Value) -> Result<(), String> {
     let post = case.get("post").unwrap_or(&Value::Null);
     for wanted in list(post, "sources") {
         let name = text(wanted, "name");
-        let Some(source) = bench.catalog.sources.get(name).or_else(|| bench.catalog.sources.get(&name.to_uppercase())) else {
+        let Some(source) = bench.catalog.sources.get(name).or_else(|| bench.catalog.sources.get(&name.to_uppercase()))
+        else {
             return Err(format!("there is no {name}"));
         };
         check_schema(source, wanted)?;
@@ -245,7 +254,11 @@ fn check_schema(source: &Source, wanted: &Value) -> Result<(), String> {
     }
     let got = source.schema.columns.iter();
     let got: Vec<_> = got.map(|c| (c.name.clone(), c.ty.to_string(), c.namespace != Namespace::Value)).collect();
-    if got == expected { Ok(()) } else { Err(format!("{} has {}\n    and should have {schema}", source.name, source.schema)) }
+    if got == expected {
+        Ok(())
+    } else {
+        Err(format!("{} has {}\n    and should have {schema}", source.name, source.schema))
+    }
 }
 
 fn check_key_format(source: &Source, wanted: &Value) -> Result<(), String> {

@@ -5,7 +5,7 @@ use formats::FormatSpec;
 use syntax::ast::{JoinKind, WindowKind};
 
 use crate::{
-    expr::{expr_text, name_text},
+    expr::{as_column, expr_text, name_text, qualified_text},
     plan::{BoundExpr, NullKeys, Plan, PlanNode, QueryPlan, SinkSpec, Start, WindowSpec},
 };
 
@@ -102,11 +102,27 @@ fn list(exprs: &[BoundExpr]) -> String {
     exprs.iter().map(expr_text).collect::<Vec<_>>().join(", ")
 }
 
+/// The keys of one side of a join: columns with their source, since the other side may have their names too.
+fn keys(side: &Plan, exprs: &[BoundExpr]) -> String {
+    exprs.iter().map(|e| key(side, e)).collect::<Vec<_>>().join(", ")
+}
+
+fn key(side: &Plan, expr: &BoundExpr) -> String {
+    match as_column(expr).and_then(|at| side.fields.columns.get(at)) {
+        Some(field) if field.qualifier.is_some() => qualified_text(field.qualifier.as_deref(), &field.name),
+        _ => expr_text(expr),
+    }
+}
+
+fn equality(left: (&Plan, &[BoundExpr]), right: (&Plan, &[BoundExpr])) -> String {
+    format!("[{}] = [{}]", keys(left.0, left.1), keys(right.0, right.1))
+}
+
 fn node(out: &mut String, depth: usize, plan: &Plan) {
     let text = match &plan.node {
         PlanNode::Source { source, start, .. } => source_text(source, start, plan),
         PlanNode::Filter { predicate, .. } => format!("Filter {}", expr_text(predicate)),
-        PlanNode::Project { exprs, .. } => format!("Project [{}]", projection(plan, exprs)),
+        PlanNode::Project { input, exprs } => format!("Project [{}]", projection(plan, input, exprs)),
         PlanNode::FlatMap { calls, .. } => {
             format!("FlatMap {}", calls.iter().map(|c| c.text.clone()).collect::<Vec<_>>().join(", "))
         }
@@ -119,19 +135,19 @@ fn node(out: &mut String, depth: usize, plan: &Plan) {
             let last = if *emit_final { ", final" } else { "" };
             format!("Aggregate by [{}]: {}{window}{last}", list(group_by), calls.join(", "))
         }
-        PlanNode::StreamTableJoin { kind, left_key, right_key, .. } => {
-            format!("StreamTableJoin {} [{}] = [{}]", join(*kind), list(left_key), list(right_key))
+        PlanNode::StreamTableJoin { left, right, kind, left_key, right_key } => {
+            format!("StreamTableJoin {} {}", join(*kind), equality((left, left_key), (right, right_key)))
         }
-        PlanNode::StreamStreamJoin { kind, left_key, right_key, before_ms, after_ms, grace_ms, .. } => {
+        PlanNode::StreamStreamJoin { left, right, kind, left_key, right_key, before_ms, after_ms, grace_ms } => {
             let grace = grace_ms.map(|ms| format!(" grace {ms} ms")).unwrap_or_default();
-            let keys = format!("[{}] = [{}]", list(left_key), list(right_key));
+            let keys = equality((left, left_key), (right, right_key));
             format!("StreamStreamJoin {} {keys} within -{before_ms}..{after_ms} ms{grace}", join(*kind))
         }
-        PlanNode::TableTableJoin { kind, left_key, right_key, .. } => {
-            format!("TableTableJoin {} [{}] = [{}]", join(*kind), list(left_key), list(right_key))
+        PlanNode::TableTableJoin { left, right, kind, left_key, right_key } => {
+            format!("TableTableJoin {} {}", join(*kind), equality((left, left_key), (right, right_key)))
         }
-        PlanNode::ForeignKeyJoin { kind, foreign_key, right_key, .. } => {
-            format!("ForeignKeyJoin {} {} = {}", join(*kind), expr_text(foreign_key), expr_text(right_key))
+        PlanNode::ForeignKeyJoin { left, right, kind, foreign_key, right_key, .. } => {
+            format!("ForeignKeyJoin {} {} = {}", join(*kind), key(left, foreign_key), key(right, right_key))
         }
         PlanNode::UnionAll { .. } => "UnionAll".to_owned(),
     };
@@ -166,7 +182,8 @@ fn source_text(source: &Source, start: &Start, plan: &Plan) -> String {
         Start::Latest => ", from the latest".to_owned(),
         Start::Time(ms) => format!(", from time {ms}"),
         Start::Offsets(offsets) => {
-            let offsets: Vec<String> = offsets.iter().map(|(partition, offset)| format!("{partition}:{offset}")).collect();
+            let offsets: Vec<String> =
+                offsets.iter().map(|(partition, offset)| format!("{partition}:{offset}")).collect();
             format!(", from offsets {}", offsets.join(","))
         }
     };
@@ -182,12 +199,18 @@ fn source_text(source: &Source, start: &Start, plan: &Plan) -> String {
     )
 }
 
-fn projection(plan: &Plan, exprs: &[BoundExpr]) -> String {
+fn projection(plan: &Plan, input: &Plan, exprs: &[BoundExpr]) -> String {
+    let mut sources = input.fields.columns.iter().filter_map(|c| c.qualifier.as_deref());
+    let first = sources.next();
+    let joined = sources.any(|s| Some(s) != first);
     let one = |(field, expr): (&crate::plan::FieldDef, &BoundExpr)| {
-        let text = expr_text(expr);
-        let short = text.rsplit('.').next().unwrap_or(&text);
-        let name = name_text(&field.name);
-        if field.qualifier.is_some() || short == name { text } else { format!("{text} AS {name}") }
+        let read = as_column(expr).and_then(|at| input.fields.columns.get(at));
+        let text = if joined { key(input, expr) } else { expr_text(expr) };
+        let same = match read {
+            Some(read) => read.name == field.name,
+            None => text == field.name,
+        };
+        if same { text } else { format!("{text} AS {}", name_text(&field.name)) }
     };
     plan.fields.columns.iter().zip(exprs).map(one).collect::<Vec<_>>().join(", ")
 }

@@ -8,8 +8,9 @@ use formats::FormatSpec;
 use syntax::ast::Expr;
 use types::SqlType;
 
+use super::only_source;
 use crate::{
-    expr::Scope,
+    expr::{Scope, name_text, qualified_text},
     plan::{BoundExpr, Fields, Plan},
 };
 
@@ -99,11 +100,15 @@ pub(super) enum Partitioning {
 
 /// Column `at` of a node.
 pub(super) fn column(fields: &Fields, at: usize) -> BoundExpr {
-    let name = fields.columns.get(at).map(|c| match &c.qualifier {
-        Some(qualifier) => format!("{qualifier}.{}", c.name),
+    let text = fields.columns.get(at).map(|c| match &c.qualifier {
+        Some(source) if !only_source(fields.columns.iter().map(|c| c.qualifier.as_deref()), source) => {
+            qualified_text(Some(source), &c.name)
+        }
+        Some(_) => name_text(&c.name),
+        // What was computed is called as it was written.
         None => c.name.clone(),
     });
-    Arc::new(Column::new(name.as_deref().unwrap_or_default(), at))
+    Arc::new(Column::new(text.as_deref().unwrap_or_default(), at))
 }
 
 impl Input {

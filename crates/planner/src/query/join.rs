@@ -34,10 +34,8 @@ pub(super) fn plan(env: &Env<'_>, join: &Join) -> Result<Input> {
     if let Some(rest) = rest.first()
         && join.kind != JoinKind::Inner
     {
-        let message = format!(
-            "a condition besides the equality in ON of an outer join: {}",
-            text::write(rest, Style::Qualified)
-        );
+        let message =
+            format!("a condition besides the equality in ON of an outer join: {}", text::write(rest, Style::Qualified));
         return Err(Error::unsupported(message).at(rest.span));
     }
     let joined = match (left.plan.kind, right.plan.kind) {
@@ -56,8 +54,11 @@ fn check_aliases(left: &Input, right: &Input, span: Span) -> Result<()> {
     let twice = right.sources.iter().find(|r| left.source(&r.alias).is_some());
     match twice {
         Some(source) => {
-            let message = format!("joins need different names for multiple occurrences of the same source: {}", source.alias);
-            Err(Error::new(ErrorKind::User, "42712", message).at(span).with_hint("give each an alias: FROM a x JOIN a y"))
+            let message =
+                format!("joins need different names for multiple occurrences of the same source: {}", source.alias);
+            Err(Error::new(ErrorKind::User, "42712", message)
+                .at(span)
+                .with_hint("give each an alias: FROM a x JOIN a y"))
         }
         None => Ok(()),
     }
@@ -70,10 +71,8 @@ fn check_formats(left: &Input, right: &Input, span: Span) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    let message = format!(
-        "Source(s) {} are using the 'KAFKA' value format. This format does not support JOIN",
-        names.join(", ")
-    );
+    let message =
+        format!("Source(s) {} are using the 'KAFKA' value format. This format does not support JOIN", names.join(", "));
     Err(Error::unsupported(message).at(span).with_hint("copy the source to another VALUE_FORMAT first"))
 }
 
@@ -215,8 +214,9 @@ fn table_stream(join: &Join, left: &Input, right: &Input, on: &On) -> Error {
         JoinKind::Right => "RIGHT [OUTER] JOIN",
         JoinKind::Full => "FULL [OUTER] JOIN",
     };
-    let message =
-        format!("Invalid join order: table-stream joins are not supported; only stream-table joins. Got {l} {kind} {r}");
+    let message = format!(
+        "Invalid join order: table-stream joins are not supported; only stream-table joins. Got {l} {kind} {r}"
+    );
     Error::invalid(message).at(join.span).with_hint("write the stream first")
 }
 
@@ -291,7 +291,8 @@ fn check_windows(left: &Input, right: &Input, span: Span) -> Result<()> {
         return Err(Error::invalid(message).at(span));
     }
     if session(l) != session(r) {
-        let message = format!("Incompatible windowed sources: `{}` is {l_name}, `{}` is {r_name}", name(left), name(right));
+        let message =
+            format!("Incompatible windowed sources: `{}` is {l_name}, `{}` is {r_name}", name(left), name(right));
         let hint = "session windows can only be joined to session windows, time windows to time windows";
         return Err(Error::invalid(message).at(span).with_hint(hint));
     }
@@ -332,8 +333,7 @@ impl Pair {
             _ => Arc::clone(bound),
         };
         let pairs = equalities.iter().enumerate();
-        let left_key: Vec<_> =
-            pairs.clone().map(|(at, e)| value(&left, left_keyed, at, &e.left_bound.expr)).collect();
+        let left_key: Vec<_> = pairs.clone().map(|(at, e)| value(&left, left_keyed, at, &e.left_bound.expr)).collect();
         let right_key: Vec<_> = pairs.map(|(at, e)| value(&right, right_keyed, at, &e.right_bound.expr)).collect();
         let types: Vec<SqlType> = keys.iter().map(|(ty, _)| ty.clone()).collect();
         let sides = copartition::Sides { left, right, left_key, right_key, left_keyed, right_keyed };
@@ -376,7 +376,8 @@ impl Pair {
             let names = if synthetic {
                 let name = synthetic_name(&scope);
                 let expr = resolve::named(None, &name, Span::default());
-                let column = ScopeColumn { qualifier: None, name: name.clone(), ty: ty.clone(), position, hidden: false };
+                let column =
+                    ScopeColumn { qualifier: None, name: name.clone(), ty: ty.clone(), position, hidden: false };
                 scope.columns.push(column);
                 vec![KeyName { expr, text: name }]
             } else {
@@ -389,7 +390,13 @@ impl Pair {
         for name in ["WINDOWSTART", "WINDOWEND"].iter().take(self.left_key.len().saturating_sub(self.keys.len())) {
             let position = fields.columns.len();
             let (name, ty) = ((*name).to_owned(), SqlType::BigInt);
-            scope.columns.push(ScopeColumn { qualifier: None, name: name.clone(), ty: ty.clone(), position, hidden: true });
+            scope.columns.push(ScopeColumn {
+                qualifier: None,
+                name: name.clone(),
+                ty: ty.clone(),
+                position,
+                hidden: true,
+            });
             fields.columns.push(FieldDef { qualifier: None, name, ty, key: false, hidden: true });
         }
         let plan = Plan { node, fields, kind: result, windowed };
@@ -430,7 +437,9 @@ impl Pair {
 fn names_of(expr: &Expr, key: Option<&KeyColumn>) -> Vec<KeyName> {
     let qualified = |expr: &Expr| KeyName { expr: expr.clone(), text: text::write(expr, Style::Qualified) };
     match key {
-        Some(key) => key.names.iter().map(|n| qualified(&n.expr)).filter(|n| resolve::as_column(&n.expr).is_some()).collect(),
+        Some(key) => {
+            key.names.iter().map(|n| qualified(&n.expr)).filter(|n| resolve::as_column(&n.expr).is_some()).collect()
+        }
         None if resolve::as_column(expr).is_some() => vec![qualified(expr)],
         None => Vec::new(),
     }

@@ -55,7 +55,8 @@ pub(super) fn choose<'a>(
             }
             let missing: Vec<&KeyColumn> = keys.iter().filter(|(_, item)| item.is_none()).map(|(k, _)| *k).collect();
             if !missing.is_empty() {
-                return Err(missing_key(name, input, &missing, span));
+                let all: Vec<&KeyColumn> = keys.iter().map(|(k, _)| *k).collect();
+                return Err(missing_key(name, input, &missing, &all, span));
             }
         }
         // A stream's rows lose the key that nobody asked for; a table's rows are nothing without theirs.
@@ -80,7 +81,7 @@ fn selected_twice(column: &KeyColumn, items: &[Item], first: usize, second: usiz
     error.with_hint(format!("use AS_VALUE({text}) for a copy in the value"))
 }
 
-fn missing_key(sink: &str, input: &Input, missing: &[&KeyColumn], span: Span) -> Error {
+fn missing_key(sink: &str, input: &Input, missing: &[&KeyColumn], all: &[&KeyColumn], span: Span) -> Error {
     let texts = |column: &KeyColumn| column.names.iter().map(|n| n.text.clone()).collect::<Vec<_>>();
     let message = match input.key_origin {
         KeyOrigin::ForeignKeyJoin => {
@@ -95,15 +96,18 @@ fn missing_key(sink: &str, input: &Input, missing: &[&KeyColumn], span: Span) ->
         KeyOrigin::Join => {
             let names = missing.first().map(|m| texts(m)).unwrap_or_default();
             let s = plural(names.len());
-            format!("Key missing from projection. {}", must_include(sink, &format!("join expression{s}"), &names, " or "))
+            format!(
+                "Key missing from projection. {}",
+                must_include(sink, &format!("join expression{s}"), &names, " or ")
+            )
         }
         origin => {
-            let what = match origin {
-                KeyOrigin::Group => "grouping expression",
-                KeyOrigin::Partition => "partitioning expression",
-                _ => "key column",
+            let (what, listed) = match origin {
+                KeyOrigin::Group => ("grouping expression", missing),
+                KeyOrigin::Partition => ("partitioning expression", all),
+                _ => ("key column", missing),
             };
-            let names: Vec<String> = missing.iter().filter_map(|m| texts(m).into_iter().next()).collect();
+            let names: Vec<String> = listed.iter().filter_map(|m| texts(m).into_iter().next()).collect();
             let what = format!("{what}{}", plural(names.len()));
             format!("Key missing from projection. {}", must_include(sink, &what, &names, " and "))
         }
@@ -125,7 +129,9 @@ fn must_include(sink: &str, what: &str, names: &[String], last: &str) -> String 
         [init @ .., end] => format!("{}{last}{end}", init.join(", ")),
     };
     let example = if last == " and " { names.join(", ") } else { names.first().cloned().unwrap_or_default() };
-    format!("The query used to build `{sink}` must include the {what} {listed} in its projection (eg, SELECT {example}...)")
+    format!(
+        "The query used to build `{sink}` must include the {what} {listed} in its projection (eg, SELECT {example}...)"
+    )
 }
 
 fn plural(n: usize) -> &'static str {

@@ -47,7 +47,7 @@ pub use explain::explain;
 pub use insert::plan_insert_select;
 
 use crate::{
-    expr::{self, Bound, Context, Scope},
+    expr::{self, Bound, Context, Scope, ScopeColumn},
     plan::{BoundExpr, QueryPlan, Surroundings},
     properties::{default_format, is_on},
 };
@@ -131,14 +131,14 @@ impl<'a> Env<'a> {
 
     /// Bind a resolved expression.
     fn bind(&self, expr: &Expr, scope: &Scope, clause: &str) -> Result<Bound> {
-        let computed = |e: &Expr| Ok(computed(e, scope));
-        expr::bind(expr, scope, &Context::new(self.catalog, clause).with_intercept(&computed))
+        let shown = |e: &Expr| Ok(shown(e, scope));
+        expr::bind(expr, scope, &Context::new(self.catalog, clause).with_intercept(&shown))
     }
 
     /// Bind a resolved condition.
     fn bind_condition(&self, expr: &Expr, scope: &Scope, clause: &str) -> Result<BoundExpr> {
-        let computed = |e: &Expr| Ok(computed(e, scope));
-        expr::bind_predicate(expr, scope, &Context::new(self.catalog, clause).with_intercept(&computed))
+        let shown = |e: &Expr| Ok(shown(e, scope));
+        expr::bind_predicate(expr, scope, &Context::new(self.catalog, clause).with_intercept(&shown))
     }
 
     /// An argument as the type that a function takes it as.
@@ -190,15 +190,23 @@ fn default_key_format(world: &dyn Surroundings) -> Result<String> {
     Ok(default_format("key", world)?.unwrap_or_else(|| "KAFKA".to_owned()))
 }
 
-/// A column that was computed below, shown as what was computed.
-fn computed(expr: &Expr, scope: &Scope) -> Option<Bound> {
+/// How columns are shown in messages and EXPLAIN, where that is not how they are resolved: what was computed below as
+/// what was computed, and those of the only source without its name.
+fn shown(expr: &Expr, scope: &Scope) -> Option<Bound> {
     let ExprKind::Column { qualifier: Some(qualifier), name } = &expr.kind else { return None };
-    if qualifier.value != COMPUTED {
+    let computed = qualifier.value == COMPUTED;
+    if !computed && !only_source(scope.columns.iter().map(|c| c.qualifier.as_deref()), &qualifier.value) {
         return None;
     }
-    let same = |c: &&expr::ScopeColumn| c.qualifier.as_deref() == Some(COMPUTED) && c.name == name.value;
+    let same = |c: &&ScopeColumn| c.qualifier.as_ref() == Some(&qualifier.value) && c.name == name.value;
     let column = scope.columns.iter().find(same)?;
-    Some(Bound::column(&column.name, column.position, column.ty.clone()))
+    let text = if computed { column.name.clone() } else { expr::name_text(&column.name) };
+    Some(Bound::column(&text, column.position, column.ty.clone()))
+}
+
+/// Whether no other source than `source` is among the qualifiers of columns.
+fn only_source<'a>(mut qualifiers: impl Iterator<Item = Option<&'a str>>, source: &str) -> bool {
+    qualifiers.all(|q| q.is_none_or(|q| q == source || q == COMPUTED))
 }
 
 /// Plan a push query: SELECT … EMIT CHANGES without a sink.

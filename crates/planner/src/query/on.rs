@@ -59,7 +59,9 @@ fn sides(part: &Expr, left: &Input, right: &Input) -> Option<(Expr, Expr)> {
     let belongs = |expr: &Expr, side: &Input| {
         let sources = resolve::sources_of(expr);
         match sources.as_slice() {
-            [one] => side.sources.iter().any(|s| s.alias == *one) || (one.is_empty() && side.key.iter().any(|k| k.synthetic)),
+            [one] => {
+                side.sources.iter().any(|s| s.alias == *one) || (one.is_empty() && side.key.iter().any(|k| k.synthetic))
+            }
             _ => false,
         }
     };

@@ -23,7 +23,8 @@ pub(super) fn resolve_key(select: &Select, input: &Input) -> Result<Vec<Expr>> {
         select::check_no_aggregates(expr, "PARTITION BY")?;
         let resolved = resolve(expr, &input.scope, "PARTITION BY", &[]).map_err(|error| {
             if error.sqlstate() == "42703" && error.hint().is_none() {
-                error.with_hint("PARTITION BY is applied to the source, so it knows the source's columns and no aliases")
+                error
+                    .with_hint("PARTITION BY is applied to the source, so it knows the source's columns and no aliases")
             } else {
                 error
             }

@@ -228,7 +228,14 @@ fn joins(node: PlanNode, need: &BTreeSet<usize>, same: &dyn Fn(PlanNode, Fields)
             Pruned { plan: same(node, subset(fields, &s.kept)), kept: Some(s.kept) }
         }
         PlanNode::ForeignKeyJoin {
-            left, right, kind, left_key, foreign_key, right_key, right_key_format, right_source,
+            left,
+            right,
+            kind,
+            left_key,
+            foreign_key,
+            right_key,
+            right_key_format,
+            right_source,
         } => {
             let mut left_uses = left_key.clone();
             left_uses.push(foreign_key.clone());
@@ -237,7 +244,14 @@ fn joins(node: PlanNode, need: &BTreeSet<usize>, same: &dyn Fn(PlanNode, Fields)
             let right_key = s.right.expr(&right_key);
             let (left, right) = (Box::new(s.left.plan), Box::new(s.right.plan));
             let node = PlanNode::ForeignKeyJoin {
-                left, right, kind, left_key, foreign_key, right_key, right_key_format, right_source,
+                left,
+                right,
+                kind,
+                left_key,
+                foreign_key,
+                right_key,
+                right_key_format,
+                right_source,
             };
             Pruned { plan: same(node, subset(fields, &s.kept)), kept: Some(s.kept) }
         }

@@ -48,7 +48,10 @@ fn named(env: &Env<'_>, name: &Ident, alias: Option<&Ident>, options: &Propertie
         }
         return subquery(&inner, &query, known_as);
     }
-    let source = env.catalog.source(&name.value).ok_or_else(|| ddl::unknown(format!("{} does not exist", name.value), name, env.catalog))?;
+    let source = env
+        .catalog
+        .source(&name.value)
+        .ok_or_else(|| ddl::unknown(format!("{} does not exist", name.value), name, env.catalog))?;
     env.note_read(&source.name);
     Ok(of_source(source, known_as, start(options)?))
 }
@@ -94,7 +97,8 @@ fn of_source(source: &Arc<Source>, alias: &str, start: Start) -> Input {
 /// A view, planned where it is named. Its errors point at its name, since their places are in another text.
 fn of_view(env: &Env<'_>, view: &View, name: &Ident, alias: &str) -> Result<Input> {
     let planned = view_query(view).and_then(|query| subquery(env, &query, alias));
-    planned.map_err(|e| Error::new(e.kind(), e.sqlstate(), format!("view {}: {}", view.name, e.message())).at(name.span))
+    planned
+        .map_err(|e| Error::new(e.kind(), e.sqlstate(), format!("view {}: {}", view.name, e.message())).at(name.span))
 }
 
 /// The query of a view, parsed again from its text.
@@ -165,9 +169,9 @@ fn start(options: &Properties) -> Result<Start> {
             return Err(Error::invalid(message).at(property.name_span).with_hint("START is one"));
         }
         start = start_of(&property.value).ok_or_else(|| {
-            Error::invalid("START is none that is known")
-                .at(property.span)
-                .with_hint("'earliest', 'latest', milliseconds since 1970, '2024-01-31T12:00:00Z', or '0:17,1:4' (offsets)")
+            Error::invalid("START is none that is known").at(property.span).with_hint(
+                "'earliest', 'latest', milliseconds since 1970, '2024-01-31T12:00:00Z', or '0:17,1:4' (offsets)",
+            )
         })?;
     }
     Ok(start)

@@ -22,7 +22,9 @@ pub(super) fn resolve(expr: &Expr, scope: &Scope, clause: &str, free: &[&str]) -
         }
         match scope.resolve(qualifier.as_ref(), name, clause) {
             Ok(column) => Ok(Some(reference(column, e.span))),
-            Err(_) if qualifier.is_none() && is_window_bound(&name.value) => Err(window_bound_error(&name.value).at(e.span)),
+            Err(_) if qualifier.is_none() && is_window_bound(&name.value) => {
+                Err(window_bound_error(&name.value).at(e.span))
+            }
             Err(error) => Err(error),
         }
     })
@@ -49,7 +51,8 @@ pub(super) fn is_window_bound(name: &str) -> bool {
     matches!(name, "WINDOWSTART" | "WINDOWEND")
 }
 
-fn window_bound_error(name: &str) -> Error {
+/// The error that a window bound stands where there is no window yet.
+pub(super) fn window_bound_error(name: &str) -> Error {
     let message = format!(
         "Window bounds column {name} can only be used in the SELECT clause of windowed aggregations and of queries over \
          windowed sources"

@@ -92,7 +92,9 @@ fn check_not_grouped(select: &Select, emit: Option<Emit>) -> Result<()> {
         return Err(Error::invalid("WINDOW clause requires a GROUP BY clause").at(window.span));
     }
     if let Some(having) = &select.having {
-        return Err(Error::invalid("HAVING requires a GROUP BY clause").at(having.span).with_hint("did you mean WHERE?"));
+        return Err(Error::invalid("HAVING requires a GROUP BY clause")
+            .at(having.span)
+            .with_hint("did you mean WHERE?"));
     }
     if emit == Some(Emit::Final) {
         return Err(emit_final_error(select.span));
@@ -144,15 +146,13 @@ fn check_windowed_tables(input: &Input, mode: &Mode, span: Span) -> Result<()> {
 
 /// The last step: compute what is selected, and mark what of it is the key.
 fn project(env: &Env<'_>, input: Input, items: Vec<Item>, mode: &Mode, span: Span) -> Result<Selected> {
+    let bound = items.iter().map(|i| env.bind(&i.expr, &input.scope, "SELECT")).collect::<Result<Vec<_>>>()?;
     let chosen = key::choose(env, &input, &items, mode, span)?;
     let mut root = Root::default();
-    for (at, item) in items.iter().enumerate() {
+    for (at, (item, bound)) in items.iter().zip(bound).enumerate() {
         let (value, ty, key) = match chosen.of_item(at) {
             Some(column) => (Arc::clone(&column.value), column.ty.clone(), true),
-            None => {
-                let bound = env.bind(&item.expr, &input.scope, "SELECT")?;
-                (bound.expr, bound.ty.ok_or_else(|| untyped(item.span))?, false)
-            }
+            None => (bound.expr, bound.ty.ok_or_else(|| untyped(item.span))?, false),
         };
         root.push(&item.name, value, ty, key, false);
     }
@@ -204,7 +204,8 @@ impl Root {
 }
 
 fn untyped(span: Span) -> Error {
-    let message = "Can't infer a type of null. Please explicitly cast it to a required type, e.g. CAST(null AS VARCHAR)";
+    let message =
+        "Can't infer a type of null. Please explicitly cast it to a required type, e.g. CAST(null AS VARCHAR)";
     Error::type_mismatch(message).at(span)
 }
 

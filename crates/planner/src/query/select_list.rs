@@ -148,7 +148,8 @@ impl List<'_> {
         }
         for name in names {
             let expr = resolve::named(Some(&source.alias), name, span);
-            let shown = if joined && !source.alias.is_empty() { format!("{}_{name}", source.alias) } else { name.to_owned() };
+            let shown =
+                if joined && !source.alias.is_empty() { format!("{}_{name}", source.alias) } else { name.to_owned() };
             self.push(shown, expr, span);
         }
     }
@@ -190,7 +191,8 @@ impl List<'_> {
         if !is_reserved(&alias.value) || itself {
             return Ok(());
         }
-        let message = format!("`{}` is a reserved column name. You cannot use it as an alias for a column", alias.value);
+        let message =
+            format!("`{}` is a reserved column name. You cannot use it as an alias for a column", alias.value);
         Err(Error::invalid(message).at(alias.span).with_hint("choose another alias"))
     }
 
@@ -208,7 +210,8 @@ impl List<'_> {
 
     /// Whether several sources have a column of that name.
     fn clashes(&self, name: &str) -> bool {
-        !self.input.is_single() && self.input.scope.columns.iter().filter(|c| c.name == name && c.qualifier.is_some()).count() > 1
+        !self.input.is_single()
+            && self.input.scope.columns.iter().filter(|c| c.name == name && c.qualifier.is_some()).count() > 1
     }
 }
 

@@ -66,9 +66,14 @@ pub(super) fn schema(selected: &Selected) -> Result<Schema> {
         if let Some(first) = columns.iter().find(|c: &&Column| c.name == field.name) {
             let what = if first.namespace == Namespace::Key { "with the name of a key column" } else { "twice" };
             let span = selected.spans.get(at).copied().unwrap_or_default();
-            let message =
-                format!("Duplicate value columns found in schema: {} {} stands there {what}", quote_ident(&field.name), field.ty);
-            return Err(Error::new(ErrorKind::User, "42701", message).at(span).with_hint("give it another name with AS"));
+            let message = format!(
+                "Duplicate value columns found in schema: {} {} stands there {what}",
+                quote_ident(&field.name),
+                field.ty
+            );
+            return Err(Error::new(ErrorKind::User, "42701", message)
+                .at(span)
+                .with_hint("give it another name with AS"));
         }
         columns.push(Column::value(field.name.clone(), field.ty.clone()));
     }
@@ -99,7 +104,12 @@ fn inherit(asked: FormatSpec, source: &FormatSpec) -> FormatSpec {
     }
     let mut extra = source.extra.clone();
     extra.extend(asked.extra);
-    FormatSpec { name: source.name.clone(), delimiter: asked.delimiter.or_else(|| source.delimiter.clone()), extra, ..asked }
+    FormatSpec {
+        name: source.name.clone(),
+        delimiter: asked.delimiter.or_else(|| source.delimiter.clone()),
+        extra,
+        ..asked
+    }
 }
 
 fn check_format(part: Part, schema: &Schema, spec: &FormatSpec, create: &CreateAsSelect) -> Result<()> {

@@ -1,5 +1,14 @@
 //! Plans as EXPLAIN shows them, and errors as a terminal shows them.
 
+mod compositions;
+mod groups;
+mod inserts;
+mod joins;
+mod partitions;
+mod projects;
+mod replacements;
+mod windows;
+
 use super::{conformance_tests::Bench, explain};
 use crate::plan::Planned;
 
@@ -23,7 +32,9 @@ fn outcome(setup: &str, statement: &str) -> String {
     let mut out = String::new();
     for one in &parsed {
         match bench.run(one) {
-            Ok(Some(Planned::CreateAsSelect { plan, .. } | Planned::InsertSelect { plan, .. } | Planned::Push(plan))) => {
+            Ok(Some(
+                Planned::CreateAsSelect { plan, .. } | Planned::InsertSelect { plan, .. } | Planned::Push(plan),
+            )) => {
                 out = explain(&plan);
             }
             Ok(Some(Planned::Nothing(why))) => out = why,
@@ -34,25 +45,18 @@ fn outcome(setup: &str, statement: &str) -> String {
     out
 }
 
+/// The lines of a text, without what they are indented by together.
+fn lines(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+    let indent = lines.iter().map(|l| l.len() - l.trim_start().len()).min().unwrap_or(0);
+    lines.iter().map(|l| l.get(indent..).unwrap_or_default().trim_end().to_owned()).collect()
+}
+
 fn check_after(setup: &str, statement: &str, expect: &str) {
-    let lines = |text: &str| text.trim().lines().map(|l| l.trim_end().to_owned()).collect::<Vec<_>>();
     let (got, expect) = (lines(&outcome(setup, statement)), lines(expect));
     assert!(got == expect, "{statement}\n--- got\n{}\n--- expected\n{}", got.join("\n"), expect.join("\n"));
 }
 
 fn check(statement: &str, expect: &str) {
     check_after("", statement, expect);
-}
-
-#[test]
-fn print_cases() {
-    let Ok(cases) = std::fs::read_to_string("/tmp/cases.txt") else { return };
-    for line in cases.lines() {
-        match line.split_once('|') {
-            None => println!("=== {line}"),
-            Some((setup, statement)) => {
-                println!("--- {setup}|{statement}\n{}", outcome(setup, statement).trim_end());
-            }
-        }
-    }
 }

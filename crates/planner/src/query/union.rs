@@ -54,15 +54,19 @@ fn inner(mode: &Mode) -> Mode {
 
 fn check_columns(first: &Selected, part: &Selected, select: &Select) -> Result<()> {
     if first.visible != part.visible {
-        let message =
-            format!("each SELECT of a UNION ALL must have the same number of columns: {} and {}", first.visible, part.visible);
+        let message = format!(
+            "each SELECT of a UNION ALL must have the same number of columns: {} and {}",
+            first.visible, part.visible
+        );
         return Err(Error::invalid(message).at(select.span));
     }
     let pairs = first.plan.fields.columns.iter().zip(&part.plan.fields.columns).take(first.visible);
     for (at, (a, b)) in pairs.enumerate() {
         if a.ty != b.ty {
-            let message =
-                format!("UNION ALL types do not match: column {} is {} in the first SELECT and {} here", a.name, a.ty, b.ty);
+            let message = format!(
+                "UNION ALL types do not match: column {} is {} in the first SELECT and {} here",
+                a.name, a.ty, b.ty
+            );
             let span = part.spans.get(at).copied().unwrap_or(select.span);
             return Err(Error::type_mismatch(message).at(span).with_hint("use CAST"));
         }

@@ -77,7 +77,11 @@ fn check_plans(old: &Plan, new: &Plan) -> Result<(), String> {
     let (old, new) = (skip_stateless(old), skip_stateless(new));
     match (&old.node, &new.node) {
         (PlanNode::Source { source: a, .. }, PlanNode::Source { source: b, .. }) => {
-            if a.name == b.name { Ok(()) } else { Err(format!("it would read {} instead of {}", b.name, a.name)) }
+            if a.name == b.name {
+                Ok(())
+            } else {
+                Err(format!("it would read {} instead of {}", b.name, a.name))
+            }
         }
         (
             PlanNode::Aggregate { input: a, group_by: ga, aggregates: ca, window: wa, .. },
@@ -93,7 +97,11 @@ fn check_plans(old: &Plan, new: &Plan) -> Result<(), String> {
             check_plans(a, b)
         }
         (PlanNode::Exchange { input: a, by: x, .. }, PlanNode::Exchange { input: b, by: y, .. }) => {
-            if texts(x) == texts(y) { check_plans(a, b) } else { Err("its rows would be partitioned otherwise".to_owned()) }
+            if texts(x) == texts(y) {
+                check_plans(a, b)
+            } else {
+                Err("its rows would be partitioned otherwise".to_owned())
+            }
         }
         (PlanNode::FlatMap { input: a, .. }, PlanNode::FlatMap { input: b, .. }) => check_plans(a, b),
         (PlanNode::UnionAll { inputs: a }, PlanNode::UnionAll { inputs: b }) if a.len() == b.len() => {

@@ -106,9 +106,9 @@ impl Walk<'_> {
                 ExprKind::Subscript { base: self.boxed(base)?, index: self.boxed(index)? }
             }
             ExprKind::Deref { base, field } => ExprKind::Deref { base: self.boxed(base)?, field: field.clone() },
-            ExprKind::Struct(fields) => ExprKind::Struct(
-                fields.iter().map(|(f, e)| Ok((f.clone(), self.expr(e)?))).collect::<Result<_>>()?,
-            ),
+            ExprKind::Struct(fields) => {
+                ExprKind::Struct(fields.iter().map(|(f, e)| Ok((f.clone(), self.expr(e)?))).collect::<Result<_>>()?)
+            }
             ExprKind::Array(items) => ExprKind::Array(self.list(items)?),
             ExprKind::Map(entries) => ExprKind::Map(self.pairs(entries)?),
         })
