@@ -86,6 +86,16 @@ fn has_map(ty: &SqlType) -> bool {
     }
 }
 
+/// Whether the type has a MAP whose keys are not text.
+pub(crate) fn has_other_keys(ty: &SqlType) -> bool {
+    match ty {
+        SqlType::Map(key, value) => **key != SqlType::String || has_other_keys(value),
+        SqlType::Array(element) => has_other_keys(element),
+        SqlType::Struct(fields) => fields.iter().any(|f| has_other_keys(&f.ty)),
+        _ => false,
+    }
+}
+
 /// Refuse the first column whose type is not `supported`.
 pub(crate) fn types(name: &str, columns: &[Column], supported: fn(&SqlType) -> bool) -> Result<()> {
     match columns.iter().find(|c| !supported(&c.ty)) {

@@ -6,13 +6,16 @@
 //!
 //! Invariant: knows no query, no topic and no stream.
 
+mod avro;
 mod check;
 mod delimited;
 mod fault;
 mod json;
+mod json_sr;
 mod kafka;
 mod none;
 mod number;
+mod protobuf;
 mod registry;
 mod rows;
 mod sink;
@@ -22,16 +25,19 @@ mod tape;
 use arrow::{array::ArrayRef, buffer::BooleanBuffer};
 use types::{Column, Error, Result, did_you_mean};
 
+pub use avro::Avro;
 pub use delimited::Delimited;
 pub use json::Json;
+pub use json_sr::JsonSr;
 pub use kafka::Kafka;
 pub use none::NoFormat;
+pub use protobuf::{Protobuf, ProtobufNoSr};
 pub use registry::{
     FormatContext, MemoryRegistry, RegisteredSchema, SchemaReference, SchemaRegistry, SchemaText, SchemaType,
 };
 
 /// Every format, by name.
-pub const FORMATS: &[&dyn Format] = &[&Delimited, &Json, &Kafka, &NoFormat];
+pub const FORMATS: &[&dyn Format] = &[&Avro, &Delimited, &Json, &JsonSr, &Kafka, &NoFormat, &Protobuf, &ProtobufNoSr];
 
 /// The format of that name, in any case.
 ///
@@ -247,6 +253,9 @@ mod tests {
         let error = format("JSN").err().expect("no such format");
         assert_eq!((error.message(), error.hint()), ("Unknown format: JSN", Some("Did you mean JSON?")));
         let error = format("FOO").err().expect("no such format");
-        assert_eq!(error.hint(), Some("The formats are DELIMITED, JSON, KAFKA, NONE."));
+        assert_eq!(
+            error.hint(),
+            Some("The formats are AVRO, DELIMITED, JSON, JSON_SR, KAFKA, NONE, PROTOBUF, PROTOBUF_NOSR.")
+        );
     }
 }

@@ -114,6 +114,22 @@ pub(crate) fn double(text: &str) -> Option<f64> {
     n.is_finite().then_some(if negative { -n } else { n })
 }
 
+/// Append `n` as Java's Float.toString prints it: with the digits that tell it from other floats.
+pub(crate) fn write_float(n: f32, out: &mut Vec<u8>) {
+    let wide = f64::from(n);
+    if !n.is_finite() || n == 0.0 {
+        return write_double(wide, out);
+    }
+    let mut buffer = ryu::Buffer::new();
+    if (1e-3..1e7).contains(&wide.abs()) {
+        return out.extend_from_slice(buffer.format_finite(n).as_bytes());
+    }
+    if n < 0.0 {
+        out.push(b'-');
+    }
+    write_scientific(buffer.format_finite(n.abs()).as_bytes(), out);
+}
+
 /// Append `n` as Java's Double.toString prints it.
 pub(crate) fn write_double(n: f64, out: &mut Vec<u8>) {
     if n.is_nan() {
@@ -227,6 +243,42 @@ pub(crate) fn write_big_decimal(text: &str, out: &mut String) {
         out.push_str(if adjusted < 0 { "E-" } else { "E+" });
         out.push_str(itoa::Buffer::new().format(adjusted.unsigned_abs()));
     }
+}
+
+/// A big-endian two's complement number of `from_scale` as an unscaled number of `scale`.
+pub(crate) fn rescale(bytes: &[u8], from_scale: u8, precision: u8, scale: u8) -> Result<i128, &'static str> {
+    let negative = bytes.first().is_some_and(|b| b & 0x80 != 0);
+    let fill = if negative { 0xff } else { 0 };
+    // More bytes than the number needs are allowed.
+    let redundant = bytes.len().saturating_sub(16);
+    let (extra, rest) = bytes.split_at(redundant);
+    if extra.iter().any(|b| *b != fill) || rest.first().is_some_and(|b| redundant > 0 && (b & 0x80 != 0) != negative) {
+        return Err("too many digits");
+    }
+    let unscaled = rest.iter().fold(if negative { -1i128 } else { 0 }, |n, b| (n << 8) | i128::from(*b));
+    let shift = u32::from(scale.abs_diff(from_scale)).min(DIGITS_MAX);
+    let power = 10i128.pow(shift);
+    let rescaled = if scale >= from_scale {
+        unscaled.checked_mul(power).ok_or("too many digits")?
+    } else if unscaled % power == 0 {
+        unscaled / power
+    } else {
+        return Err("too many digits after the point");
+    };
+    if fits(rescaled, precision) { Ok(rescaled) } else { Err("too many digits") }
+}
+
+/// The shortest two's complement of a number: leading bytes that say nothing are left out.
+pub(crate) fn twos_complement(all: &[u8; 16]) -> &[u8] {
+    let mut short: &[u8] = all;
+    while let [first, second, ..] = short {
+        let redundant = (*first == 0 && second & 0x80 == 0) || (*first == 0xff && second & 0x80 != 0);
+        match short.split_first() {
+            Some((_, rest)) if redundant => short = rest,
+            _ => break,
+        }
+    }
+    short
 }
 
 /// The sign and what follows it.

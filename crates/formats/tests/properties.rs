@@ -4,7 +4,7 @@ mod support;
 
 use arrow::array::{Array, ArrayRef};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use formats::{FormatSpec, Part, RowError, format};
+use formats::{EncodedRows, FormatContext, FormatSpec, MemoryRegistry, Part, RowError, format};
 use proptest::{collection, option, prelude::*};
 use serde_json::{Map, Number, Value, json};
 use support::encode;
@@ -46,7 +46,9 @@ fn any_type() -> impl Strategy<Value = SqlType> {
 fn value_of(ty: &SqlType) -> BoxedStrategy<Value> {
     let full: BoxedStrategy<Value> = match ty {
         SqlType::Boolean => any::<bool>().prop_map(Value::from).boxed(),
-        SqlType::Int | SqlType::Date => any::<i32>().prop_map(Value::from).boxed(),
+        SqlType::Int => any::<i32>().prop_map(Value::from).boxed(),
+        // What a calendar has, for the formats that write dates by year, month and day.
+        SqlType::Date => (-90_000_000i32..90_000_000).prop_map(Value::from).boxed(),
         SqlType::BigInt | SqlType::Timestamp => any::<i64>().prop_map(Value::from).boxed(),
         SqlType::Time => (0..86_400_000i32).prop_map(Value::from).boxed(),
         SqlType::Double => any::<f64>().prop_map(|n| json!(n)).boxed(),
@@ -134,8 +136,19 @@ fn disguise(row: &Value, seed: u64) -> String {
 }
 
 fn decode(name: &str, columns: &[Column], wanted: &[usize], records: &[&[u8]]) -> (Vec<ArrayRef>, Vec<RowError>) {
-    let spec = FormatSpec::default();
-    let mut decoder = format(name).and_then(|f| f.decoder(Part::Value, columns, wanted, &spec)).expect("a decoder");
+    decode_in(name, &FormatSpec::default(), &FormatContext::default(), columns, wanted, records)
+}
+
+fn decode_in(
+    name: &str,
+    spec: &FormatSpec,
+    context: &FormatContext,
+    columns: &[Column],
+    wanted: &[usize],
+    records: &[&[u8]],
+) -> (Vec<ArrayRef>, Vec<RowError>) {
+    let format = format(name).expect("a format");
+    let mut decoder = format.decoder_in(Part::Value, columns, wanted, spec, context).expect("a decoder");
     let mut errors = Vec::new();
     let records: Vec<_> = records.iter().map(|r| Some(*r)).collect();
     let arrays = decoder.decode(&records, &mut errors);
@@ -176,6 +189,48 @@ fn damage(text: &[u8], edits: &[(usize, u8, u8)]) -> Vec<u8> {
 fn edits() -> impl Strategy<Value = Vec<(usize, u8, u8)>> {
     let byte = prop_oneof![any::<u8>(), proptest::sample::select(b"{}[]\",:\\ u0e-.1tn".to_vec())];
     collection::vec((any::<usize>(), any::<u8>(), byte), 1..4)
+}
+
+/// Scalars and structs of them: what OPTIONAL lets Protobuf keep NULLs of.
+fn flat_type() -> impl Strategy<Value = SqlType> {
+    let fields = collection::vec(scalar(), 1..4).prop_map(|types| {
+        let field = |(i, ty)| StructField { name: format!("F{i}"), ty };
+        SqlType::Struct(types.into_iter().enumerate().map(field).collect())
+    });
+    prop_oneof![3 => scalar(), 1 => fields]
+}
+
+/// Rows from JSON to `name` and back, then the first row damaged.
+fn there_and_back(
+    name: &str,
+    spec: &FormatSpec,
+    columns: &[Column],
+    rows: &[Value],
+    damaged: &[(usize, u8, u8)],
+) -> Result<(), TestCaseError> {
+    let context =
+        FormatContext { registry: Some(std::sync::Arc::new(MemoryRegistry::default())), topic: "t".to_owned() };
+    let texts: Vec<String> = rows.iter().map(Value::to_string).collect();
+    let records: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
+    let (arrays, _) = decode("JSON", columns, &all(columns), &records);
+    let (mut out, mut errors) = (EncodedRows::default(), Vec::new());
+    let mut encoder =
+        format(name).and_then(|f| f.encoder_in(Part::Value, columns, spec, &context)).expect("an encoder");
+    encoder.encode(&arrays, rows.len(), None, &mut out, &mut errors);
+    prop_assert_eq!(&errors, &vec![]);
+    let encoded: Vec<&[u8]> = (0..rows.len()).filter_map(|i| out.get(i)).collect();
+    let (back, errors) = decode_in(name, spec, &context, columns, &all(columns), &encoded);
+    prop_assert_eq!(errors, vec![]);
+    prop_assert_eq!(&arrays, &back);
+    let last = columns.len() - 1;
+    let (projected, errors) = decode_in(name, spec, &context, columns, &[last], &encoded);
+    prop_assert_eq!(errors, vec![]);
+    prop_assert_eq!(&arrays[last], &projected[0]);
+    // Behind the header, so that the schema is still found.
+    let mut bytes = encoded[0][..6.min(encoded[0].len())].to_vec();
+    bytes.extend(damage(encoded[0].get(6..).unwrap_or_default(), damaged));
+    decode_in(name, spec, &context, columns, &all(columns), &[&bytes]);
+    Ok(())
 }
 
 proptest! {
@@ -262,6 +317,26 @@ proptest! {
         prop_assert_eq!(errors, vec![]);
         prop_assert_eq!(&arrays, &back);
         decode("DELIMITED", &columns, &all(&columns), &[&damage(lines[0], &damaged)]);
+    }
+
+    #[test]
+    fn avro_there_and_back((columns, rows) in table(any_type()), damaged in edits()) {
+        there_and_back("AVRO", &FormatSpec::default(), &columns, &rows, &damaged)?;
+    }
+
+    #[test]
+    fn json_sr_there_and_back((columns, rows) in table(any_type()), damaged in edits()) {
+        there_and_back("JSON_SR", &FormatSpec::default(), &columns, &rows, &damaged)?;
+    }
+
+    #[test]
+    fn protobuf_there_and_back((columns, rows) in table(flat_type()), damaged in edits(), wrapper: bool) {
+        let flat = columns.iter().all(|c| !matches!(c.ty, SqlType::Struct(_)));
+        let representation = if wrapper && flat { "WRAPPER" } else { "OPTIONAL" };
+        let mut spec = FormatSpec::default();
+        spec.extra.insert("VALUE_PROTOBUF_NULLABLE_REPRESENTATION".to_owned(), representation.to_owned());
+        there_and_back("PROTOBUF", &spec, &columns, &rows, &damaged)?;
+        there_and_back("PROTOBUF_NOSR", &spec, &columns, &rows, &damaged)?;
     }
 
     #[test]

@@ -35,9 +35,7 @@ struct Names<'a> {
 
 impl Names<'_> {
     fn record<'a>(&self, fields: impl Iterator<Item = (&'a str, &'a SqlType)>, name: &str, root: bool) -> Value {
-        let field = |(field, ty): (&str, &SqlType)| {
-            json!({"name": field, "type": self.nullable(ty, &format!("{name}_{field}")), "default": null})
-        };
+        let field = |(field, ty): (&str, &SqlType)| json!({"name": field, "type": self.nullable(ty, &format!("{name}_{field}")), "default": null});
         let fields: Vec<Value> = fields.map(field).collect();
         let mut record = self.begin(name, root);
         record.insert("fields".to_owned(), Value::Array(fields));
@@ -85,9 +83,7 @@ impl Names<'_> {
             }),
             SqlType::Array(element) => json!({"type": "array", "items": self.nullable(element, name)}),
             SqlType::Map(key, value) => {
-                let field = |field: &str, ty: &SqlType| {
-                    json!({"name": field, "type": self.nullable(ty, &format!("{name}_{field}")), "default": null})
-                };
+                let field = |field: &str, ty: &SqlType| json!({"name": field, "type": self.nullable(ty, &format!("{name}_{field}")), "default": null});
                 let mut entry = self.begin(name, root);
                 entry.insert("fields".to_owned(), json!([field("key", key), field("value", value)]));
                 entry.insert("connect.internal.type".to_owned(), Value::from("MapEntry"));
@@ -121,6 +117,11 @@ fn capitalized(word: &str) -> String {
 /// Refuse names that Avro's fields cannot have.
 pub(crate) fn check_names(columns: &[Column]) -> Result<()> {
     columns.iter().try_for_each(|c| check_name(&c.name).and_then(|()| check_type(&c.ty)))
+}
+
+/// Refuse names within types that Avro's fields cannot have.
+pub(crate) fn check_types(columns: &[Column]) -> Result<()> {
+    columns.iter().try_for_each(|c| check_type(&c.ty))
 }
 
 fn check_type(ty: &SqlType) -> Result<()> {

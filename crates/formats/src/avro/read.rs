@@ -15,8 +15,6 @@ use crate::{
 
 /// Levels of nesting that a skipped value may have.
 const SKIP_DEPTH_MAX: usize = 128;
-/// Digits that a DECIMAL can have.
-const PRECISION_MAX: u32 = 38;
 
 /// How a value becomes a cell.
 #[derive(Debug)]
@@ -25,7 +23,12 @@ pub(crate) enum Plan {
     Null,
     Boolean,
     /// An int or long within bounds, divided by what its unit is of ours.
-    Integer { expected: &'static str, low: i64, high: i64, divisor: i64 },
+    Integer {
+        expected: &'static str,
+        low: i64,
+        high: i64,
+        divisor: i64,
+    },
     IntegerAsDouble,
     Float,
     Double,
@@ -33,7 +36,12 @@ pub(crate) enum Plan {
     Bytes,
     Fixed(usize),
     Enum(Vec<String>),
-    Decimal { size: Option<usize>, from_scale: u8, precision: u8, scale: u8 },
+    Decimal {
+        size: Option<usize>,
+        from_scale: u8,
+        precision: u8,
+        scale: u8,
+    },
     BooleanText,
     IntegerText,
     FloatText,
@@ -41,11 +49,21 @@ pub(crate) enum Plan {
     Array(Box<Plan>),
     Map(Box<Plan>),
     /// A map as an array of records: how to read each of their two fields; whether the key comes first.
-    Entries { first: Box<Plan>, second: Box<Plan>, key_first: bool },
+    Entries {
+        first: Box<Plan>,
+        second: Box<Plan>,
+        key_first: bool,
+    },
     /// For each of the record's fields the cells that it goes to; `width` cells in all.
-    Record { width: usize, fields: Vec<(String, NodeId, Vec<(usize, Plan)>)> },
+    Record {
+        width: usize,
+        fields: Vec<(String, NodeId, Vec<(usize, Plan)>)>,
+    },
     Union(Vec<Plan>),
-    Wrong { node: NodeId, message: String },
+    Wrong {
+        node: NodeId,
+        message: String,
+    },
 }
 
 /// The plan for a node that is to become a value of `ty`.
@@ -138,12 +156,14 @@ fn wrong(schema: &Schema, id: NodeId, ty: &SqlType) -> Plan {
 pub(crate) struct Input<'a> {
     bytes: &'a [u8],
     pub at: usize,
+    /// Values skipped: some have no bytes, so the record's length does not bound them.
+    skipped: usize,
 }
 
 impl<'a> Input<'a> {
     /// Read `record` from byte `at` on.
     pub fn new(record: &'a [u8], at: usize) -> Input<'a> {
-        Input { bytes: record, at }
+        Input { bytes: record, at, skipped: 0 }
     }
 
     /// Whether all was read.
@@ -257,7 +277,7 @@ pub(crate) fn value(
                 Some(size) => input.take(*size)?,
                 None => input.prefixed()?,
             };
-            let unscaled = rescale(bytes, *from_scale, *precision, *scale)
+            let unscaled = number::rescale(bytes, *from_scale, *precision, *scale)
                 .map_err(|why| Fault::new(start, format!("expected DECIMAL({precision}, {scale}): {why}")))?;
             tape.decimal(unscaled)
         }
@@ -354,33 +374,14 @@ fn float_text(tape: &mut Tape, write: impl FnOnce(&mut Vec<u8>) -> Result<(), Fa
     Ok(text(tape, &String::from_utf8_lossy(&digits)))
 }
 
-/// A big-endian two's complement number of `from_scale` as an unscaled number of `scale`.
-pub(crate) fn rescale(bytes: &[u8], from_scale: u8, precision: u8, scale: u8) -> Result<i128, &'static str> {
-    let negative = bytes.first().is_some_and(|b| b & 0x80 != 0);
-    let fill = if negative { 0xff } else { 0 };
-    // More bytes than the number needs are allowed.
-    let redundant = bytes.len().saturating_sub(16);
-    let (extra, rest) = bytes.split_at(redundant);
-    if extra.iter().any(|b| *b != fill) || rest.first().is_some_and(|b| redundant > 0 && (b & 0x80 != 0) != negative) {
-        return Err("too many digits");
-    }
-    let unscaled = rest.iter().fold(if negative { -1i128 } else { 0 }, |n, b| (n << 8) | i128::from(*b));
-    let shift = u32::from(scale.abs_diff(from_scale)).min(PRECISION_MAX);
-    let power = 10i128.pow(shift);
-    let rescaled = if scale >= from_scale {
-        unscaled.checked_mul(power).ok_or("too many digits")?
-    } else if unscaled % power == 0 {
-        unscaled / power
-    } else {
-        return Err("too many digits after the point");
-    };
-    if number::fits(rescaled, precision) { Ok(rescaled) } else { Err("too many digits") }
-}
-
 /// Step over a value.
 fn skip(input: &mut Input<'_>, schema: &Schema, id: NodeId, depth: usize) -> Result<(), Fault> {
     if depth > SKIP_DEPTH_MAX {
         return Err(Fault::new(input.at, format!("more than {SKIP_DEPTH_MAX} levels of nesting")));
+    }
+    input.skipped += 1;
+    if input.skipped > CELLS_MAX {
+        return Err(Fault::new(input.at, format!("more than {CELLS_MAX} values")));
     }
     match &schema.node(id).kind {
         Kind::Null => {}
@@ -399,18 +400,12 @@ fn skip(input: &mut Input<'_>, schema: &Schema, id: NodeId, depth: usize) -> Res
         Kind::Record(fields) => fields.iter().try_for_each(|f| skip(input, schema, f.node, depth + 1))?,
         Kind::Array(inner) | Kind::Map(inner) => {
             let keyed = matches!(schema.node(id).kind, Kind::Map(_));
-            let mut skipped = 0usize;
             loop {
                 let count = input.block()?;
                 if count == 0 {
                     return Ok(());
                 }
                 for _ in 0..count {
-                    // Elements may have no bytes, so the count alone must have a bound.
-                    skipped += 1;
-                    if skipped > CELLS_MAX {
-                        return Err(Fault::new(input.at, format!("more than {CELLS_MAX} elements")));
-                    }
                     if keyed {
                         input.prefixed()?;
                     }

@@ -51,7 +51,10 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Logical {
     None,
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     Date,
     TimeMillis,
     TimeMicros,
@@ -122,15 +125,23 @@ impl Schema {
 
     /// The SQL type that values have; `None` where there is none. Fields' names pass through `rename`.
     pub fn sql_type(&self, id: NodeId, rename: fn(&str) -> String) -> Option<SqlType> {
-        self.sql_type_at(id, rename, 0)
+        // Named types may be used again and again within each other, so the depth alone bounds nothing.
+        self.sql_type_at(id, rename, 0, &mut 0)
     }
 
-    fn sql_type_at(&self, id: NodeId, rename: fn(&str) -> String, depth: usize) -> Option<SqlType> {
-        if depth > DEPTH_MAX {
+    fn sql_type_at(
+        &self,
+        id: NodeId,
+        rename: fn(&str) -> String,
+        depth: usize,
+        visited: &mut usize,
+    ) -> Option<SqlType> {
+        *visited += 1;
+        if depth > DEPTH_MAX || *visited > NODES_MAX {
             return None;
         }
         let node = self.node(id);
-        let inner = |id: NodeId| self.sql_type_at(id, rename, depth + 1);
+        let mut inner = |id: NodeId| self.sql_type_at(id, rename, depth + 1, visited);
         Some(match (&node.kind, node.logical) {
             (Kind::Null, _) => return None,
             (Kind::Boolean, _) => SqlType::Boolean,
@@ -154,8 +165,9 @@ impl Schema {
             },
             (Kind::Union(_), _) => inner(self.without_null(id)?)?,
             (Kind::Record(fields), _) => {
-                let field = |f: &Field| Some(types::StructField { name: rename(&f.name), ty: inner(f.node)? });
-                SqlType::Struct(fields.iter().filter_map(field).collect())
+                let mut field = |f: &Field| Some(types::StructField { name: rename(&f.name), ty: inner(f.node)? });
+                let fields: Vec<_> = fields.iter().filter_map(&mut field).collect();
+                return (!fields.is_empty()).then_some(SqlType::Struct(fields));
             }
         })
     }
@@ -205,7 +217,8 @@ impl Parser {
         let Value::String(name) = ty else { return self.node(ty, namespace, depth + 1) };
         match name.as_str() {
             "array" => {
-                let items = self.node(object.get("items").ok_or("an Avro array without \"items\"")?, namespace, depth + 1)?;
+                let items =
+                    self.node(object.get("items").ok_or("an Avro array without \"items\"")?, namespace, depth + 1)?;
                 self.push(Kind::Array(items), Logical::None)
             }
             "map" => {
@@ -214,7 +227,8 @@ impl Parser {
                 self.push(Kind::Map(values), Logical::None)
             }
             "enum" => {
-                let symbols = object.get("symbols").and_then(Value::as_array).ok_or("an Avro enum without \"symbols\"")?;
+                let symbols =
+                    object.get("symbols").and_then(Value::as_array).ok_or("an Avro enum without \"symbols\"")?;
                 let symbols = symbols.iter().filter_map(Value::as_str).map(str::to_owned).collect();
                 let id = self.push(Kind::Enum(symbols), Logical::None)?;
                 self.name(object, namespace, id)
@@ -236,7 +250,8 @@ impl Parser {
         // The name comes first: fields may be of the record's own type.
         let id = self.push(Kind::Record(Vec::new()), logical(object))?;
         self.name(object, namespace, id)?;
-        let own = full_name(object.get("name").and_then(Value::as_str).unwrap_or_default(), &own_space(object, namespace));
+        let own =
+            full_name(object.get("name").and_then(Value::as_str).unwrap_or_default(), &own_space(object, namespace));
         let inside = own.rsplit_once('.').map_or("", |(space, _)| space).to_owned();
         let declared = object.get("fields").and_then(Value::as_array).ok_or("an Avro record without \"fields\"")?;
         let mut fields = Vec::with_capacity(declared.len());

@@ -32,6 +32,8 @@ use crate::{
 /// Reads records of one shape.
 pub(crate) struct Reader {
     root: Root,
+    /// Bytes before the JSON.
+    header_bytes: usize,
 }
 
 enum Root {
@@ -44,10 +46,18 @@ enum Root {
 impl Reader {
     /// A reader of the wanted columns.
     pub fn new(wanted: &[&Column], wrapped: bool) -> Reader {
-        if wrapped {
-            return Reader { root: Root::Wrapped(Object::of_columns(wanted)) };
-        }
-        Reader { root: Root::Bare(wanted.first().map(|c| (c.name.clone(), Shape::new(&c.ty)))) }
+        let root = if wrapped {
+            Root::Wrapped(Object::of_columns(wanted))
+        } else {
+            Root::Bare(wanted.first().map(|c| (c.name.clone(), Shape::new(&c.ty))))
+        };
+        Reader { root, header_bytes: 0 }
+    }
+
+    /// The same reader for JSON after a header, which the caller has checked.
+    pub fn after(mut self, header_bytes: usize) -> Reader {
+        self.header_bytes = header_bytes;
+        self
     }
 
     fn record(&mut self, scanner: &mut Scanner<'_>, tape: &mut Tape) -> Result<(), Fault> {
@@ -74,15 +84,16 @@ impl Reader {
 
 impl ReadRecord for Reader {
     fn read<'a>(&mut self, record: &'a [u8], tape: &mut Tape) -> Result<Source<'a>, String> {
-        let text = match std::str::from_utf8(record) {
+        let json = record.get(self.header_bytes..).unwrap_or_default();
+        let text = match std::str::from_utf8(json) {
             Ok(text) => text,
-            Err(e) if record.first() == Some(&0) => return Err(schema_registry(e.valid_up_to())),
-            Err(e) => return Err(format!("not JSON: not UTF-8 (byte {})", e.valid_up_to())),
+            Err(e) if json.first() == Some(&0) => return Err(schema_registry(e.valid_up_to())),
+            Err(e) => return Err(format!("not JSON: not UTF-8 (byte {})", e.valid_up_to() + self.header_bytes)),
         };
         match self.record(&mut Scanner::new(text), tape) {
             Ok(()) => Ok(Source::Text(text)),
-            Err(_) if record.first() == Some(&0) => Err(schema_registry(0)),
-            Err(fault) => Err(fault.render()),
+            Err(_) if json.first() == Some(&0) => Err(schema_registry(0)),
+            Err(fault) => Err(fault.shifted(self.header_bytes).render()),
         }
     }
 }

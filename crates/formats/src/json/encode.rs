@@ -43,6 +43,8 @@ impl Names {
 pub(crate) struct Writer {
     names: Names,
     wrapped: bool,
+    /// Fields that no column fills, and the closing brace.
+    end: Vec<u8>,
     /// A key whose columns are all NULL is no key.
     null_is_no_key: bool,
 }
@@ -54,7 +56,20 @@ impl Writer {
             (false, Some(column)) => Names::new(&column.ty),
             _ => Names::of_fields(columns.iter().map(|c| (c.name.as_str(), &c.ty))),
         };
-        Writer { names, wrapped, null_is_no_key: key }
+        Writer { names, wrapped, end: b"}".to_vec(), null_is_no_key: key }
+    }
+
+    /// The same writer with more fields in every object, which no column fills: name and JSON.
+    pub fn with_constants(mut self, fields: &[(String, String)]) -> Writer {
+        self.end.clear();
+        for (name, json) in fields {
+            self.end.push(b',');
+            write_string(name, &mut self.end);
+            self.end.push(b':');
+            self.end.extend_from_slice(json.as_bytes());
+        }
+        self.end.push(b'}');
+        self
     }
 }
 
@@ -70,13 +85,13 @@ impl WriteRow for Writer {
                 }
                 value(column, &self.names, row, out);
             }
-            _ => object(columns, &self.names, row, out),
+            _ => object(columns, &self.names, &self.end, row, out),
         }
         Ok(true)
     }
 }
 
-fn object(columns: &[View<'_>], names: &Names, row: usize, out: &mut Vec<u8>) {
+fn object(columns: &[View<'_>], names: &Names, end: &[u8], row: usize, out: &mut Vec<u8>) {
     let Names::Object(fields) = names else { return out.extend_from_slice(b"null") };
     if fields.is_empty() {
         out.push(b'{');
@@ -85,7 +100,7 @@ fn object(columns: &[View<'_>], names: &Names, row: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(prefix);
         value(column, names, row, out);
     }
-    out.push(b'}');
+    out.extend_from_slice(end);
 }
 
 #[inline]
@@ -152,7 +167,7 @@ fn nested(column: &View<'_>, names: &Names, row: usize, out: &mut Vec<u8>) {
             }
             out.push(b'}');
         }
-        (View::Struct(_, fields), names) => object(fields, names, row, out),
+        (View::Struct(_, fields), names) => object(fields, names, b"}", row, out),
         _ => out.extend_from_slice(b"null"),
     }
 }

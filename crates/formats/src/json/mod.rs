@@ -10,7 +10,7 @@ pub(crate) mod scan;
 pub(crate) mod shape;
 mod stringify;
 
-use types::{Column, Error, Result, SqlType};
+use types::{Column, Error, Result};
 
 use crate::{
     Decoder, Encoder, Format, FormatSpec, Part,
@@ -66,20 +66,11 @@ pub(crate) fn wraps(part: Part, columns: &[Column], spec: &FormatSpec) -> bool {
 
 /// JSON's objects have text for keys, so MAPs must have.
 pub(crate) fn text_keys(columns: &[Column]) -> Result<()> {
-    match columns.iter().find(|c| has_other_keys(&c.ty)) {
+    match columns.iter().find(|c| check::has_other_keys(&c.ty)) {
         None => Ok(()),
         Some(column) => Err(Error::unsupported(format!(
             "JSON only supports MAP types with STRING keys, and column `{}` is {}",
             column.name, column.ty
         ))),
-    }
-}
-
-fn has_other_keys(ty: &SqlType) -> bool {
-    match ty {
-        SqlType::Map(key, value) => **key != SqlType::String || has_other_keys(value),
-        SqlType::Array(element) => has_other_keys(element),
-        SqlType::Struct(fields) => fields.iter().any(|f| has_other_keys(&f.ty)),
-        _ => false,
     }
 }

@@ -61,6 +61,7 @@ fn parse(text: &str) -> SqlType {
 }
 
 /// Encode `rows` rows.
+#[allow(dead_code, reason = "not every test needs it")]
 pub fn encode(
     name: &str,
     part: Part,
