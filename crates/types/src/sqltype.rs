@@ -58,7 +58,7 @@ pub struct StructField {
 /// A DECIMAL type, checked.
 pub fn decimal(precision: u32, scale: u32) -> Result<SqlType> {
     match (u8::try_from(precision), u8::try_from(scale)) {
-        (Ok(precision), Ok(scale)) if precision >= 1 && precision <= DECIMAL_PRECISION_MAX && scale <= precision => {
+        (Ok(precision), Ok(scale)) if (1..=DECIMAL_PRECISION_MAX).contains(&precision) && scale <= precision => {
             Ok(SqlType::Decimal { precision, scale })
         }
         _ if precision < 1 => Err(Error::type_mismatch(format!("DECIMAL precision must be >= 1: DECIMAL({precision},{scale})"))),
