@@ -21,7 +21,8 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &[],
     category: "AGGREGATE",
     signatures: &["ATTR(value)"],
-    description: "The value, if all rows have the same one; NULL once there are different ones (NULL is one of them).",
+    description: "The value, if all rows have the same one; NULL once there are different ones (NULL is one of \
+                  them).",
     examples: &[("ATTR(value) of 'a', 'a'", "a"), ("ATTR(value) of 'a', 'b'", "NULL")],
 };
 
@@ -39,7 +40,7 @@ impl AggregateFunction for Attr {
         let tables = make(RetractableAttrFold { ty: arrow.clone(), scratch: Vec::new() });
         Ok(BoundAggregate::of_streams(types.clone(), ty.clone(), make(AttrFold { ty: arrow, scratch: Vec::new() }))
             .with_tables(tables)
-            .as_dialect_has_it())
+            .like_the_dialect())
     }
 }
 

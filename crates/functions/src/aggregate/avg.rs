@@ -46,7 +46,7 @@ impl AggregateFunction for Avg {
             SqlType::BigInt => bound(make(WholeMean::<Int64Type>(Of::new()))).with_same_for_tables(),
             _ => bound(make(DoubleMean)).with_tables(make(RetractableMean)),
         };
-        Ok(bound.as_dialect_has_it())
+        Ok(bound.like_the_dialect())
     }
 }
 

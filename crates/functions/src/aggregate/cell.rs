@@ -142,14 +142,6 @@ pub(crate) struct CellList {
 }
 
 impl CellList {
-    pub(crate) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    pub(crate) fn bytes_len(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// Append a value unless that exceeds `entries_max` or [`COLLECT_BYTES_MAX`].
     pub(crate) fn push(&mut self, value: &[u8], entries_max: usize) {
         if self.ends.len() < entries_max && self.bytes.len() + value.len() < COLLECT_BYTES_MAX {

@@ -21,8 +21,8 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &["ARRAY_AGG"],
     category: "AGGREGATE",
     signatures: &["COLLECT_LIST(value)"],
-    description: "The values, NULLs included, as an ARRAY in the order in which their rows were processed; of tables, a \
-                  row that goes takes the first equal value with it. Keeps the first 1000 values \
+    description: "The values, NULLs included, as an ARRAY in the order in which their rows were processed; of \
+                  tables, a row that goes takes the first equal value with it. Keeps the first 1000 values \
                   (ksql.functions.collect_list.limit), at most 16 MiB of them; further ones are left out.",
     examples: &[("COLLECT_LIST(value) of 1, NULL, 1", "[1, NULL, 1]")],
 };
@@ -49,7 +49,7 @@ impl AggregateFunction for CollectList {
         let states = make(ListFold::new(element, limits.collect_list_entries));
         Ok(BoundAggregate::of_streams(types.clone(), SqlType::Array(Box::new(element.clone())), states)
             .with_same_for_tables()
-            .as_dialect_has_it())
+            .like_the_dialect())
     }
 }
 

@@ -21,8 +21,8 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &[],
     category: "AGGREGATE",
     signatures: &["COLLECT_SET(value)"],
-    description: "The different values, NULL included, as an ARRAY in the order in which each first came. Keeps the first \
-                  1000 (ksql.functions.collect_set.limit), at most 16 MiB of them; further ones are left out.",
+    description: "The different values, NULL included, as an ARRAY in the order in which each first came. Keeps the \
+                  first 1000 (ksql.functions.collect_set.limit), at most 16 MiB of them; further ones are left out.",
     examples: &[("COLLECT_SET(value) of 1, NULL, 1", "[1, NULL]")],
 };
 

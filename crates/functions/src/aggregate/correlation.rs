@@ -27,8 +27,8 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &["CORR"],
     category: "AGGREGATE",
     signatures: &["CORRELATION(x, y)"],
-    description: "Pearson's correlation coefficient of two numbers, from -1 to 1. Rows where either is NULL do not count; \
-                  NaN for less than two rows, and where all x or all y are the same.",
+    description: "Pearson's correlation coefficient of two numbers, from -1 to 1. Rows where either is NULL do not \
+                  count; NaN for less than two rows, and where all x or all y are the same.",
     examples: &[("CORRELATION(x, y) of (1, 2), (2, 4), (3, 6)", "1.0")],
 };
 
@@ -41,7 +41,7 @@ impl AggregateFunction for Correlation {
         let resolved = resolve("CORRELATION", &[Shape::new(&[Param::Double, Param::Double])], args)?;
         Ok(BoundAggregate::of_streams(value_types(&resolved), SqlType::Double, make(CorrelationFold))
             .with_same_for_tables()
-            .as_dialect_has_it())
+            .like_the_dialect())
     }
 }
 

@@ -37,7 +37,7 @@ impl AggregateFunction for Count {
         let types = given_types(args).filter(|t| t.len() <= 1).ok_or_else(|| no_overload("COUNT", SHAPES, args))?;
         Ok(BoundAggregate::of_streams(types, SqlType::BigInt, make(CountFold))
             .with_same_for_tables()
-            .as_dialect_has_it()
+            .like_the_dialect()
             .with_flat_state())
     }
 }
@@ -50,7 +50,7 @@ impl Fold for CountFold {
     type Input<'a> = Option<NullBuffer>;
     type Output = Vec<i64>;
 
-    fn input<'a>(&self, args: &'a [ArrayRef]) -> Option<Option<NullBuffer>> {
+    fn input(&self, args: &[ArrayRef]) -> Option<Option<NullBuffer>> {
         Some(args.first().and_then(|a| a.logical_nulls()).filter(|n| n.null_count() > 0))
     }
 

@@ -14,8 +14,8 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &["FIRST_VALUE"],
     category: "AGGREGATE",
     signatures: &["EARLIEST_BY_OFFSET(value[, ignoreNulls])", "EARLIEST_BY_OFFSET(value, n[, ignoreNulls])"],
-    description: "The value of the first row in order of processing; with n, an ARRAY of the values of the first n rows, the \
-                  earliest first. Rows whose value is NULL are passed over unless ignoreNulls is false.",
+    description: "The value of the first row in order of processing; with n, an ARRAY of the values of the first n \
+                  rows, the earliest first. Rows whose value is NULL are passed over unless ignoreNulls is false.",
     examples: &[("EARLIEST_BY_OFFSET(value) of 1, 2, 3", "1"), ("EARLIEST_BY_OFFSET(value, 2) of 1, 2, 3", "[1, 2]")],
 };
 

@@ -92,24 +92,26 @@ impl<F: Fold> PerGroup<F> {
             errors.push(0, "an aggregate was given columns of other types than it was bound to");
             return;
         };
+        let PerGroup { fold, slots, heap_bytes, next_number } = self;
+        let (mut heap, mut number) = (*heap_bytes, *next_number);
         for (row, group) in groups.iter().enumerate() {
-            let Some(state) = self.slots.get_mut(*group as usize) else {
+            let Some(state) = slots.get_mut(*group as usize) else {
                 errors.push(row, "an aggregate was given a group that it has no slot for");
                 continue;
             };
             let before = F::heap_bytes(state);
-            let taken = if retract.is_some_and(|r| r.get(row) == Some(&true)) {
-                self.fold.take_back(state, &input, row)
-            } else {
-                self.fold.add(state, &input, row, self.next_number)
+            let taken = match retract {
+                Some(retract) if retract.get(row) == Some(&true) => fold.take_back(state, &input, row),
+                _ => fold.add(state, &input, row, number),
             };
-            self.heap_bytes = (self.heap_bytes + F::heap_bytes(state)).saturating_sub(before);
-            self.next_number = self.next_number.saturating_add(1);
+            heap = (heap + F::heap_bytes(state)).saturating_sub(before);
+            number = number.saturating_add(1);
             if let Err(reason) = taken {
                 errors.push(row, reason);
             }
-            after(&self.fold, state);
+            after(fold, state);
         }
+        (*heap_bytes, *next_number) = (heap, number);
     }
 
     fn forget(&mut self, slot: usize) {
@@ -246,7 +248,7 @@ impl BoundAggregate {
     }
 
     /// The same; ksqlDB takes it over tables.
-    pub(crate) fn as_dialect_has_it(mut self) -> BoundAggregate {
+    pub(crate) fn like_the_dialect(mut self) -> BoundAggregate {
         self.dialect_retracts = true;
         self
     }

@@ -21,8 +21,8 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &[],
     category: "AGGREGATE",
     signatures: &["HISTOGRAM(text)"],
-    description: "A MAP of each STRING that came to the number of times that it did; NULLs are not counted. Counts the \
-                  first 1000 different values; further ones are left out.",
+    description: "A MAP of each STRING that came to the number of times that it did; NULLs are not counted. Counts \
+                  the first 1000 different values; further ones are left out.",
     examples: &[("HISTOGRAM(value) of 'a', 'b', 'a'", "{a=2, b=1}")],
 };
 
@@ -35,9 +35,7 @@ impl AggregateFunction for Histogram {
         let resolved = resolve("HISTOGRAM", &[Shape::new(&[Param::String])], args)?;
         let result = SqlType::Map(Box::new(SqlType::String), Box::new(SqlType::BigInt));
         let states = make(TallyFold::new(&SqlType::String, &result, Shown::Histogram, HISTOGRAM_ENTRIES_MAX));
-        Ok(BoundAggregate::of_streams(value_types(&resolved), result, states)
-            .with_same_for_tables()
-            .as_dialect_has_it())
+        Ok(BoundAggregate::of_streams(value_types(&resolved), result, states).with_same_for_tables().like_the_dialect())
     }
 }
 

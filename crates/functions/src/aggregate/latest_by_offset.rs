@@ -14,8 +14,8 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &["LAST_VALUE"],
     category: "AGGREGATE",
     signatures: &["LATEST_BY_OFFSET(value[, ignoreNulls])", "LATEST_BY_OFFSET(value, n[, ignoreNulls])"],
-    description: "The value of the last row in order of processing; with n, an ARRAY of the values of the last n rows, the \
-                  earliest first. Rows whose value is NULL are passed over unless ignoreNulls is false.",
+    description: "The value of the last row in order of processing; with n, an ARRAY of the values of the last n \
+                  rows, the earliest first. Rows whose value is NULL are passed over unless ignoreNulls is false.",
     examples: &[("LATEST_BY_OFFSET(value) of 1, 2, 3", "3"), ("LATEST_BY_OFFSET(value, 2) of 1, 2, 3", "[2, 3]")],
 };
 

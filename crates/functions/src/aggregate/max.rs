@@ -15,7 +15,8 @@ static DOC: FunctionDoc = FunctionDoc {
     category: "AGGREGATE",
     signatures: &["MAX(value)"],
     description: "The largest of the values that are not NULL; NULL if there are none. Takes numbers, times, strings \
-                  (by code point), bytes and booleans (false before true). A DOUBLE that is NaN is larger than all others.",
+                  (by code point), bytes and booleans (false before true). A DOUBLE that is NaN is larger than all \
+                  others.",
     examples: &[("MAX(value) of 1, NULL, 3", "3")],
 };
 

@@ -14,8 +14,9 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &[],
     category: "AGGREGATE",
     signatures: &["MIN(value)"],
-    description: "The smallest of the values that are not NULL; NULL if there are none. Takes numbers, times, strings \
-                  (by code point), bytes and booleans (false before true). A DOUBLE that is NaN is larger than all others.",
+    description: "The smallest of the values that are not NULL; NULL if there are none. Takes numbers, times, \
+                  strings (by code point), bytes and booleans (false before true). A DOUBLE that is NaN is larger \
+                  than all others.",
     examples: &[("MIN(value) of 1, NULL, 3", "1")],
 };
 

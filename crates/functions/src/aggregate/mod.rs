@@ -1,13 +1,16 @@
 //! Aggregate functions, one a file, and the list of them.
 //!
-//! Every function is a fold over rows (`groups`), compiled into its own loop. States order by processing: "earliest" and
-//! "latest" mean the order in which rows come, which the operator keeps the same for any cut into batches.
+//! Every function is a fold over rows (`groups`), compiled into its own loop. States order by processing: "earliest"
+//! and "latest" mean the order in which rows come, which the operator keeps the same for any cut into batches.
 
+mod arg_max;
+mod arg_min;
 mod attr;
 mod avg;
 mod bool_and;
 mod bool_or;
 mod boolean;
+mod by;
 mod cell;
 mod collect;
 mod collect_list;
@@ -27,6 +30,9 @@ mod min;
 mod moments;
 mod number;
 mod offset;
+mod percentile;
+mod percentile_cont;
+mod percentile_disc;
 #[cfg(test)]
 mod properties;
 mod stddev_pop;
@@ -72,6 +78,8 @@ impl Default for Limits {
 
 /// All aggregate functions, by name.
 pub static AGGREGATES: &[&dyn AggregateFunction] = &[
+    &arg_max::ArgMax,
+    &arg_min::ArgMin,
     &attr::Attr,
     &avg::Avg,
     &bool_and::BoolAnd,
@@ -86,6 +94,8 @@ pub static AGGREGATES: &[&dyn AggregateFunction] = &[
     &latest_by_offset::LatestByOffset,
     &max::Max,
     &min::Min,
+    &percentile_cont::PercentileCont,
+    &percentile_disc::PercentileDisc,
     &stddev_pop::StddevPop,
     &stddev_samp::StddevSamp,
     &stddev_sample::StddevSample,

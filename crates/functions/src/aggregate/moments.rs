@@ -41,7 +41,7 @@ pub(crate) fn bind(name: &str, spread: Spread, args: &[ArgType]) -> Result<Bound
     let bound = BoundAggregate::of_streams(value_types(&resolved), SqlType::Double, make(MomentsFold(spread)))
         .with_same_for_tables();
     let dialect = matches!(spread, Spread::DialectVariance | Spread::DialectDeviation);
-    Ok(if dialect { bound.as_dialect_has_it() } else { bound })
+    Ok(if dialect { bound.like_the_dialect() } else { bound })
 }
 
 /// Count, sum, and sum of squares of the values; count of those that are NaN or too large.

@@ -103,17 +103,12 @@ impl<T: Ordered, const LATEST: bool> Clone for PlainFold<T, LATEST> {
 }
 
 /// What a group holds: no row yet, a row with NULL, a row with a value.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 enum Held<K> {
+    #[default]
     Nothing,
     Null(u64),
     Value(u64, K),
-}
-
-impl<K> Default for Held<K> {
-    fn default() -> Self {
-        Held::Nothing
-    }
 }
 
 impl<K> Held<K> {
@@ -456,10 +451,10 @@ impl<const LATEST: bool> Fold for HistoryFold<LATEST> {
     }
 
     fn emit(&self, state: &History, output: &mut Self::Output) {
-        let values = state.iter().map(|(_, value)| value);
+        let mut values = state.iter().map(|(_, value)| value);
         match self.n {
             None => {
-                let chosen = if LATEST { values.rev().next() } else { { values }.next() };
+                let chosen = if LATEST { values.next_back() } else { values.next() };
                 Cells::push(&mut output.0, Some(chosen.unwrap_or(NULL_BYTES)));
             }
             Some(n) if LATEST => {

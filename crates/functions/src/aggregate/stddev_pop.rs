@@ -14,7 +14,8 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &[],
     category: "AGGREGATE",
     signatures: &["STDDEV_POP(number)"],
-    description: "The standard deviation of all the values. Values that are NULL do not count; NULL if there are none.",
+    description: "The standard deviation of all the values. Values that are NULL do not count; NULL if there are \
+                  none.",
     examples: &[("STDDEV_POP(value) of 10, 12, 14", "1.632993161855452")],
 };
 

@@ -14,8 +14,8 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &[],
     category: "AGGREGATE",
     signatures: &["STDDEV_SAMP(number)"],
-    description: "The square of the standard deviation of a sample, as ksqlDB has it: STDDEV_SAMPLE gives the deviation \
-                  itself. Values that are NULL do not count; 0 for less than two values.",
+    description: "The square of the standard deviation of a sample, as ksqlDB has it: STDDEV_SAMPLE gives the \
+                  deviation itself. Values that are NULL do not count; 0 for less than two values.",
     examples: &[("STDDEV_SAMP(value) of 10, 12, 14", "4.0")],
 };
 

@@ -26,8 +26,8 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &["LISTAGG"],
     category: "AGGREGATE",
     signatures: &["STRING_AGG(text, separator)"],
-    description: "The texts that are not NULL in the order in which their rows were processed, with the constant separator \
-                  between; NULL if there are none. Keeps as many as COLLECT_LIST does.",
+    description: "The texts that are not NULL in the order in which their rows were processed, with the constant \
+                  separator between; NULL if there are none. Keeps as many as COLLECT_LIST does.",
     examples: &[("STRING_AGG(value, ', ') of 'a', NULL, 'b'", "a, b")],
 };
 

@@ -28,8 +28,8 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &[],
     category: "AGGREGATE",
     signatures: &["SUM(number)"],
-    description: "The sum of the values that are not NULL, of the argument's own type; 0 if there are none. A sum that \
-                  does not fit the type is NULL and is reported to the processing log.",
+    description: "The sum of the values that are not NULL, of the argument's own type; 0 if there are none. A sum \
+                  that does not fit the type is NULL and is reported to the processing log.",
     examples: &[("SUM(value) of 1, NULL, 3", "4")],
 };
 
@@ -56,7 +56,7 @@ impl AggregateFunction for Sum {
         };
         Ok(BoundAggregate::of_streams(value_types(&resolved), ty, plain)
             .with_tables(retractable)
-            .as_dialect_has_it()
+            .like_the_dialect()
             .with_flat_state())
     }
 }

@@ -27,8 +27,8 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &[],
     category: "AGGREGATE",
     signatures: &["SUM_LIST(array)"],
-    description: "The sum of the elements, those that are NULL aside, of all arrays; of the elements' own type. A sum that \
-                  does not fit the type is NULL and is reported to the processing log.",
+    description: "The sum of the elements, those that are NULL aside, of all arrays; of the elements' own type. A \
+                  sum that does not fit the type is NULL and is reported to the processing log.",
     examples: &[("SUM_LIST(value) of [1, 2], [3, NULL]", "6")],
 };
 
@@ -58,7 +58,7 @@ impl AggregateFunction for SumList {
         };
         Ok(BoundAggregate::of_streams(value_types(&resolved), element, states)
             .with_same_for_tables()
-            .as_dialect_has_it()
+            .like_the_dialect()
             .with_flat_state())
     }
 }

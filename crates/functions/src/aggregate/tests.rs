@@ -19,6 +19,8 @@ pub(crate) fn bind(name: &str, args: &[&str]) -> types::Result<BoundAggregate> {
             let literal = value(text);
             let of = if literal.is_boolean() {
                 "BOOLEAN"
+            } else if literal.is_f64() {
+                "DOUBLE"
             } else if literal.is_number() {
                 "INTEGER"
             } else {

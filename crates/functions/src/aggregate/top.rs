@@ -203,10 +203,13 @@ impl Fold for TopFold {
 #[derive(Clone)]
 pub(crate) struct RetractableTopFold(pub(crate) Ranked);
 
+/// Where a row stands: by rank, then by number.
+type Place = (Reverse<Arc<[u8]>>, u64);
+
 /// All rows, the largest first.
 #[derive(Debug, Default)]
 pub(crate) struct AllRanked {
-    rows: BTreeMap<(Reverse<Arc<[u8]>>, u64), Box<[u8]>>,
+    rows: BTreeMap<Place, Box<[u8]>>,
     bytes: usize,
 }
 

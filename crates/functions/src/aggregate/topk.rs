@@ -21,8 +21,9 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &[],
     category: "AGGREGATE",
     signatures: &["TOPK(value, k)", "TOPK(value, other..., k)"],
-    description: "The k largest values that are not NULL, the largest first, as an ARRAY; of equal values the one that \
-                  came first. With further columns, an ARRAY of STRUCTs: `sort_col`, then `col0`, `col1` and so on.",
+    description: "The k largest values that are not NULL, the largest first, as an ARRAY; of equal values the one \
+                  that came first. With further columns, an ARRAY of STRUCTs: `sort_col`, then `col0`, `col1` and so \
+                  on.",
     examples: &[("TOPK(value, 2) of 1, 3, 2, 3", "[3, 3]")],
 };
 

@@ -22,9 +22,9 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &[],
     category: "TABLE",
     signatures: &["CUBE_EXPLODE(array)"],
-    description: "A row for each combination of the array's elements: an array of the same length where each element is \
-                  there or NULL, from all NULL to all there. An element that is NULL anyway makes no further rows. No \
-                  rows if the array is empty or NULL; fails for more than 16 elements that are not NULL.",
+    description: "A row for each combination of the array's elements: an array of the same length where each element \
+                  is there or NULL, from all NULL to all there. An element that is NULL anyway makes no further \
+                  rows. No rows if the array is empty or NULL; fails for more than 16 elements that are not NULL.",
     examples: &[("CUBE_EXPLODE(ARRAY[1, 2])", "[null, null]; [null, 2]; [1, null]; [1, 2]")],
 };
 

@@ -17,8 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "ARRAY",
         signatures: &["ARRAY_CONCAT(array1, array2)"],
-        description: "The elements of the first array, then those of the second. Where one of them is NULL, the other; \
-                      NULL if both are.",
+        description: "The elements of the first array, then those of the second. Where one of them is NULL, the \
+                      other; NULL if both are.",
         examples: &[("ARRAY_CONCAT(ARRAY[1, 2], ARRAY[2, 3])", "[1, 2, 2, 3]")],
     },
     overloads: &[Overload::new(&[Array(&Var('T')), Array(&Var('T'))], Array(&Var('T')), eval)],

@@ -18,7 +18,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "ARRAY",
         signatures: &["ARRAY_CONTAINS(array, value)"],
-        description: "Whether the value is an element of the array; NULL equals NULL here. False if the array is NULL.",
+        description: "Whether the value is an element of the array; NULL equals NULL here. False if the array is \
+                      NULL.",
         examples: &[("ARRAY_CONTAINS(ARRAY[1, 2, 3], 3)", "true")],
     },
     overloads: &[Overload::new(&[Array(&Var('T')), Var('T')], Param::Boolean, eval)],

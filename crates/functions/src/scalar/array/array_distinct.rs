@@ -20,8 +20,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "ARRAY",
         signatures: &["ARRAY_DISTINCT(array)"],
-        description: "The different elements of the array, NULL included, in the order in which each comes first. NULL if \
-                      the array is.",
+        description: "The different elements of the array, NULL included, in the order in which each comes first. \
+                      NULL if the array is.",
         examples: &[("ARRAY_DISTINCT(ARRAY[1, 1, 2, 3, 1, 2])", "[1, 2, 3]")],
     },
     overloads: &[Overload::new(&[Array(&Var('T'))], Array(&Var('T')), eval)],

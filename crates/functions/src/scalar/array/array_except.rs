@@ -17,8 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "ARRAY",
         signatures: &["ARRAY_EXCEPT(array1, array2)"],
-        description: "The different elements of the first array that are not in the second, in the order in which each \
-                      comes first. NULL if either array is.",
+        description: "The different elements of the first array that are not in the second, in the order in which \
+                      each comes first. NULL if either array is.",
         examples: &[("ARRAY_EXCEPT(ARRAY[1, 2, 3, 1, 2], ARRAY[2, 4])", "[1, 3]")],
     },
     overloads: &[Overload::new(&[Array(&Var('T')), Array(&Var('T'))], Array(&Var('T')), eval)],

@@ -17,7 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "ARRAY",
         signatures: &["ARRAY_INTERSECT(array1, array2)"],
-        description: "The different elements that are in both arrays, in the order of the first. NULL if either array is.",
+        description: "The different elements that are in both arrays, in the order of the first. NULL if either \
+                      array is.",
         examples: &[("ARRAY_INTERSECT(ARRAY[1, 2, 3, 1, 2], ARRAY[2, 4])", "[2]")],
     },
     overloads: &[Overload::new(&[Array(&Var('T')), Array(&Var('T'))], Array(&Var('T')), eval)],

@@ -18,9 +18,9 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "ARRAY",
         signatures: &["ARRAY_JOIN(array[, delimiter])"],
-        description: "The elements as text with the delimiter (`,` if it is not given, nothing if it is NULL) between. \
-                      Takes arrays of numbers, booleans, strings and times; elements that are NULL read `null`. NULL if \
-                      the array is.",
+        description: "The elements as text with the delimiter (`,` if it is not given, nothing if it is NULL) \
+                      between. Takes arrays of numbers, booleans, strings and times; elements that are NULL read \
+                      `null`. NULL if the array is.",
         examples: &[("ARRAY_JOIN(ARRAY[1, 2, 3], '-')", "1-2-3")],
     },
     overloads: &[

@@ -10,8 +10,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "ARRAY",
         signatures: &["ARRAY_MAX(array)"],
-        description: "The largest element that is not NULL. Takes arrays of numbers, booleans, strings, bytes and times. NULL \
-                      if there is no such element, or the array is NULL.",
+        description: "The largest element that is not NULL. Takes arrays of numbers, booleans, strings, bytes and \
+                      times. NULL if there is no such element, or the array is NULL.",
         examples: &[("ARRAY_MAX(ARRAY[1, NULL, 3])", "3")],
     },
     overloads: &overloads(eval::<true>),

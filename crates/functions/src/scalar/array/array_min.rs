@@ -10,8 +10,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "ARRAY",
         signatures: &["ARRAY_MIN(array)"],
-        description: "The smallest element that is not NULL. Takes arrays of numbers, booleans, strings, bytes and times. NULL \
-                      if there is no such element, or the array is NULL.",
+        description: "The smallest element that is not NULL. Takes arrays of numbers, booleans, strings, bytes and \
+                      times. NULL if there is no such element, or the array is NULL.",
         examples: &[("ARRAY_MIN(ARRAY[1, NULL, 3])", "1")],
     },
     overloads: &overloads(eval::<false>),

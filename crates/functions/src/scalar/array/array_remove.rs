@@ -18,7 +18,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "ARRAY",
         signatures: &["ARRAY_REMOVE(array, value)"],
-        description: "The array without the elements that equal the value; NULL equals NULL here. NULL if the array is.",
+        description: "The array without the elements that equal the value; NULL equals NULL here. NULL if the array \
+                      is.",
         examples: &[("ARRAY_REMOVE(ARRAY[1, 2, 3, 2, 1], 2)", "[1, 3, 1]")],
     },
     overloads: &[Overload::new(&[Array(&Var('T')), Var('T')], Array(&Var('T')), eval)],

@@ -21,9 +21,9 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "ARRAY",
         signatures: &["ARRAY_SORT(array[, 'ASC' | 'DESC'])"],
-        description: "The elements in ascending order, or in descending order for 'DESC'; NULLs at the end in either case. \
-                      Takes arrays of numbers, booleans, strings (by code point), bytes and times. NULL if the array is, \
-                      or the direction is another word.",
+        description: "The elements in ascending order, or in descending order for 'DESC'; NULLs at the end in either \
+                      case. Takes arrays of numbers, booleans, strings (by code point), bytes and times. NULL if the \
+                      array is, or the direction is another word.",
         examples: &[("ARRAY_SORT(ARRAY[3, NULL, 1, 2])", "[1, 2, 3, null]")],
     },
     overloads: &[

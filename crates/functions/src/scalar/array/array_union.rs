@@ -17,8 +17,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "ARRAY",
         signatures: &["ARRAY_UNION(array1, array2)"],
-        description: "The different elements that are in either array, in the order in which each comes first. NULL if \
-                      either array is.",
+        description: "The different elements that are in either array, in the order in which each comes first. NULL \
+                      if either array is.",
         examples: &[("ARRAY_UNION(ARRAY[1, 2, 3, 1, 2], ARRAY[2, 4])", "[1, 2, 3, 4]")],
     },
     overloads: &[Overload::new(&[Array(&Var('T')), Array(&Var('T'))], Array(&Var('T')), eval)],

@@ -26,9 +26,9 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "ARRAY",
         signatures: &["GENERATE_SERIES(start, end[, step])"],
-        description: "The numbers from start to end, both included, at a distance of step: 1, or -1 where end is below \
-                      start, if it is not given. Fails for a step of 0, for one that leads away from the end, and for \
-                      more than 1000000 elements. NULL if an argument is.",
+        description: "The numbers from start to end, both included, at a distance of step: 1, or -1 where end is \
+                      below start, if it is not given. Fails for a step of 0, for one that leads away from the end, \
+                      and for more than 1000000 elements. NULL if an argument is.",
         examples: &[("GENERATE_SERIES(1, 4)", "[1, 2, 3, 4]"), ("GENERATE_SERIES(9, 0, -3)", "[9, 6, 3, 0]")],
     },
     overloads: &[

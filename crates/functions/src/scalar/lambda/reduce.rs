@@ -30,9 +30,9 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &[],
     category: "LAMBDA",
     signatures: &["REDUCE(array, state, (s, x) => ...)", "REDUCE(map, state, (s, k, v) => ...)"],
-    description: "What the lambda gives for the last element, or entry, when it is given for each one what it gave for the \
-                  one before; for the first, the initial state. The initial state if the collection is empty or NULL; \
-                  NULL if the initial state is. The lambda gives a value of the state's type.",
+    description: "What the lambda gives for the last element, or entry, when it is given for each one what it gave \
+                  for the one before; for the first, the initial state. The initial state if the collection is empty \
+                  or NULL; NULL if the initial state is. The lambda gives a value of the state's type.",
     examples: &[
         ("REDUCE(ARRAY[3, 6], 2, (s, x) => s + x)", "11"),
         ("REDUCE(MAP('a' := 1, 'b' := 2), 0, (s, k, v) => s + v)", "3"),

@@ -1,6 +1,6 @@
 //! `TRANSFORM`.
 
-use std::{collections::HashSet, sync::Arc};
+use std::collections::HashSet;
 
 use arrow::{
     array::{Array as _, ArrayRef, UInt32Array, new_empty_array},
@@ -30,9 +30,9 @@ static DOC: FunctionDoc = FunctionDoc {
     aliases: &[],
     category: "LAMBDA",
     signatures: &["TRANSFORM(array, x => ...)", "TRANSFORM(map, (k, v) => ..., (k, v) => ...)"],
-    description: "The array of what the lambda gives for each element; of a map, the map of what the first lambda gives as \
-                  key and the second as value for each entry. NULL if the collection is. Fails for a map where two keys \
-                  come out the same, or where a key or value comes out NULL.",
+    description: "The array of what the lambda gives for each element; of a map, the map of what the first lambda \
+                  gives as key and the second as value for each entry. NULL if the collection is. Fails for a map \
+                  where two keys come out the same, or where a key or value comes out NULL.",
     examples: &[
         ("TRANSFORM(ARRAY[1, 2, 3], x => x * 2)", "[2, 4, 6]"),
         ("TRANSFORM(MAP('a' := 1), (k, v) => UCASE(k), (k, v) => v + 1)", "{A=2}"),
@@ -132,6 +132,8 @@ fn map(ty: &DataType, args: &[Arg], rows: usize, errors: &mut RowErrors) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use arrow::array::{AsArray, Int32Array, StringArray};
     use arrow::datatypes::Int32Type;
 

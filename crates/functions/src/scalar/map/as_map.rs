@@ -23,8 +23,9 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "MAP",
         signatures: &["AS_MAP(keys, values)"],
-        description: "The map of the keys to the values at the same places; keys beyond the last value have the value NULL. \
-                      Of equal keys the last one counts; a key that is NULL reads `null`. NULL if either array is.",
+        description: "The map of the keys to the values at the same places; keys beyond the last value have the \
+                      value NULL. Of equal keys the last one counts; a key that is NULL reads `null`. NULL if either \
+                      array is.",
         examples: &[("AS_MAP(ARRAY['a', 'b'], ARRAY[1, 2])", "{a=1, b=2}")],
     },
     overloads: &[Overload::new(&[Array(&String), Array(&Var('V'))], Map(&String, &Var('V')), eval)],

@@ -28,8 +28,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "MAP",
         signatures: &["ENTRIES(map, sorted)"],
-        description: "The entries of the map as an ARRAY of STRUCTs: the key in `K`, the value in `V`; sorted by key if \
-                      `sorted` is true. NULL if the map is.",
+        description: "The entries of the map as an ARRAY of STRUCTs: the key in `K`, the value in `V`; sorted by key \
+                      if `sorted` is true. NULL if the map is.",
         examples: &[("ENTRIES(MAP('b' := 2, 'a' := 1), true)", "[Struct{K=a,V=1}, Struct{K=b,V=2}]")],
     },
     overloads: &[Overload::computed(&[Map(&String, &Var('V')), Boolean], result, eval)],

@@ -22,8 +22,8 @@ pub static FUNCTION: Scalar = Scalar {
         aliases: &[],
         category: "MAP",
         signatures: &["MAP_UNION(map1, map2)"],
-        description: "The entries of both maps; for a key that both have, the value of the second. Where one of them is \
-                      NULL, the other; NULL if both are.",
+        description: "The entries of both maps; for a key that both have, the value of the second. Where one of them \
+                      is NULL, the other; NULL if both are.",
         examples: &[("MAP_UNION(MAP('a' := 1, 'b' := 2), MAP('a' := 5))", "{a=5, b=2}")],
     },
     overloads: &[Overload::new(
