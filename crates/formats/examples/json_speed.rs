@@ -90,7 +90,8 @@ fn bid(i: usize) -> Vec<u8> {
     let extra = "qwertyuiopasdfghjklzxcvbnm".repeat(2);
     let extra = extra.get(..30 + scatter % 20).unwrap_or_default();
     format!(
-        r#"{{"auction":{},"bidder":{},"price":{},"channel":"channel-{}","url":"{url}","dateTime":{},"extra":"{extra}"}}"#,
+        "{{\"auction\":{},\"bidder\":{},\"price\":{},\"channel\":\"channel-{}\",\"url\":\"{url}\",\
+         \"dateTime\":{},\"extra\":\"{extra}\"}}",
         1_000 + scatter,
         scatter % 5_000,
         scatter * 13,

@@ -155,7 +155,7 @@ impl Line<'_> {
         }
         let start = self.at;
         let delimiter = self.delimiter;
-        let end = self.rest().find(|c| c == delimiter || c == '\n' || c == '\r').map_or(self.text.len(), |i| start + i);
+        let end = self.rest().find([delimiter, '\n', '\r']).map_or(self.text.len(), |i| start + i);
         self.at = end;
         self.end_value();
         Ok(Cell::Raw(Range::new(start, end)))

@@ -68,7 +68,8 @@ pub(crate) enum Cell {
         len: u32,
         end: u32,
     },
-    /// As a list, of twice as many cells: key, value, …; a key [`Cell::Null`] marks an entry that a later one replaced.
+    /// As a list, of twice as many cells: key, value, …; a key that is [`Cell::Null`] marks an entry that a later one
+    /// replaced.
     Map {
         at: u32,
         len: u32,
@@ -87,7 +88,6 @@ pub(crate) enum Source<'a> {
     /// A text format: the record was found to be UTF-8.
     Text(&'a str),
     /// A binary format: the reader has validated each text.
-    #[allow(dead_code, reason = "for binary formats")]
     Bytes(&'a [u8]),
 }
 

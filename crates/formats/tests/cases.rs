@@ -142,7 +142,8 @@ fn json_errors_name_the_culprit() {
         (
             "A DECIMAL(3,1)",
             r#"{"A":1.25}"#,
-            "column `A`: expected DECIMAL(3, 1) (the value has too many digits after the point), found number 1.25 (byte 5)",
+            "column `A`: expected DECIMAL(3, 1) (the value has too many digits after the point), \
+             found number 1.25 (byte 5)",
         ),
         ("A BYTES", r#"{"A":"*"}"#, r#"column `A`: expected BYTES (base64 in a string), found string "*" (byte 5)"#),
         ("A INT", "", "not JSON: expected a value, found the end (byte 0)"),

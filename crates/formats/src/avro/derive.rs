@@ -35,12 +35,17 @@ struct Names<'a> {
 
 impl Names<'_> {
     fn record<'a>(&self, fields: impl Iterator<Item = (&'a str, &'a SqlType)>, name: &str, root: bool) -> Value {
-        let field = |(field, ty): (&str, &SqlType)| json!({"name": field, "type": self.nullable(ty, &format!("{name}_{field}")), "default": null});
+        let field = |(field, ty): (&str, &SqlType)| self.field(field, ty, name);
         let fields: Vec<Value> = fields.map(field).collect();
         let mut record = self.begin(name, root);
         record.insert("fields".to_owned(), Value::Array(fields));
         record.insert("connect.name".to_owned(), Value::from(self.full(name)));
         Value::Object(record)
+    }
+
+    /// A field of the record `name`.
+    fn field(&self, field: &str, ty: &SqlType, name: &str) -> Value {
+        json!({"name": field, "type": self.nullable(ty, &format!("{name}_{field}")), "default": null})
     }
 
     fn begin(&self, name: &str, root: bool) -> Map<String, Value> {
@@ -83,9 +88,9 @@ impl Names<'_> {
             }),
             SqlType::Array(element) => json!({"type": "array", "items": self.nullable(element, name)}),
             SqlType::Map(key, value) => {
-                let field = |field: &str, ty: &SqlType| json!({"name": field, "type": self.nullable(ty, &format!("{name}_{field}")), "default": null});
                 let mut entry = self.begin(name, root);
-                entry.insert("fields".to_owned(), json!([field("key", key), field("value", value)]));
+                let fields = json!([self.field("key", key, name), self.field("value", value, name)]);
+                entry.insert("fields".to_owned(), fields);
                 entry.insert("connect.internal.type".to_owned(), Value::from("MapEntry"));
                 json!({"type": "array", "items": entry})
             }

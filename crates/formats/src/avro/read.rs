@@ -5,7 +5,7 @@
 
 use types::SqlType;
 
-use super::schema::{Kind, Logical, NodeId, Schema};
+use super::schema::{Field, Kind, Logical, NodeId, Schema};
 use crate::{
     delimited::DAY_MS,
     fault::{Fault, Step},
@@ -57,13 +57,21 @@ pub(crate) enum Plan {
     /// For each of the record's fields the cells that it goes to; `width` cells in all.
     Record {
         width: usize,
-        fields: Vec<(String, NodeId, Vec<(usize, Plan)>)>,
+        fields: Vec<FieldPlan>,
     },
     Union(Vec<Plan>),
     Wrong {
         node: NodeId,
         message: String,
     },
+}
+
+/// How a record's field becomes cells: the places of the cells, often one, and how each is read.
+#[derive(Debug)]
+pub(crate) struct FieldPlan {
+    name: String,
+    node: NodeId,
+    targets: Vec<(usize, Plan)>,
 }
 
 /// The plan for a node that is to become a value of `ty`.
@@ -120,12 +128,13 @@ pub(crate) fn plan(schema: &Schema, id: NodeId, ty: &SqlType) -> Plan {
 /// The plan for a record whose fields become the cells `wanted`.
 pub(crate) fn record(schema: &Schema, id: NodeId, wanted: &[(&str, &SqlType)]) -> Plan {
     let fields = schema.fields(id);
-    let mut plans: Vec<_> = fields.iter().map(|f| (f.name.clone(), f.node, Vec::new())).collect();
+    let unwanted = |f: &Field| FieldPlan { name: f.name.clone(), node: f.node, targets: Vec::new() };
+    let mut plans: Vec<_> = fields.iter().map(unwanted).collect();
     for (cell, (name, ty)) in wanted.iter().enumerate() {
         let exact = fields.iter().position(|f| f.name == *name);
         let found = exact.or_else(|| fields.iter().position(|f| f.name.to_uppercase() == name.to_uppercase()));
-        if let Some((_, node, targets)) = found.and_then(|at| plans.get_mut(at)) {
-            targets.push((cell, plan(schema, *node, ty)));
+        if let Some(field) = found.and_then(|at| plans.get_mut(at)) {
+            field.targets.push((cell, plan(schema, field.node, ty)));
         }
     }
     Plan::Record { width: wanted.len(), fields: plans }
@@ -283,8 +292,14 @@ pub(crate) fn value(
         }
         Plan::BooleanText => text(tape, if input.boolean()? { "true" } else { "false" }),
         Plan::IntegerText => text(tape, itoa::Buffer::new().format(input.long()?)),
-        Plan::FloatText => float_text(tape, |out| Ok(number::write_float(f32::from_le_bytes(input.array()?), out)))?,
-        Plan::DoubleText => float_text(tape, |out| Ok(number::write_double(f64::from_le_bytes(input.array()?), out)))?,
+        Plan::FloatText => {
+            let n = f32::from_le_bytes(input.array()?);
+            float_text(tape, |out| number::write_float(n, out))
+        }
+        Plan::DoubleText => {
+            let n = f64::from_le_bytes(input.array()?);
+            float_text(tape, |out| number::write_double(n, out))
+        }
         Plan::Union(branches) => {
             let n = input.length()?;
             let none = || Fault::new(start, format!("the union has {} branches, found number {n}", branches.len()));
@@ -296,7 +311,7 @@ pub(crate) fn value(
                 Some(at) => at,
                 None => reserve(tape, *width, input)?,
             };
-            for (name, node, targets) in fields {
+            for FieldPlan { name, node, targets } in fields {
                 let from = input.at;
                 if targets.is_empty() {
                     skip(input, schema, *node, 0).map_err(|f| f.inside(Step::Field(name.clone())))?;
@@ -368,10 +383,10 @@ fn text(tape: &mut Tape, text: &str) -> Cell {
     Cell::Text(Range::new(start, tape.text.len()))
 }
 
-fn float_text(tape: &mut Tape, write: impl FnOnce(&mut Vec<u8>) -> Result<(), Fault>) -> Result<Cell, Fault> {
+fn float_text(tape: &mut Tape, write: impl FnOnce(&mut Vec<u8>)) -> Cell {
     let mut digits = Vec::new();
-    write(&mut digits)?;
-    Ok(text(tape, &String::from_utf8_lossy(&digits)))
+    write(&mut digits);
+    text(tape, &String::from_utf8_lossy(&digits))
 }
 
 /// Step over a value.

@@ -40,7 +40,10 @@ fn nullable(ty: &SqlType) -> Value {
 
 fn of_type(ty: &SqlType) -> Value {
     let connect = |json: &str, ty: &str| json!({"type": json, "connect.type": ty});
-    let logical = |json: &str, ty: &str, name: &str| json!({"type": json, "title": format!("{CONNECT}{name}"), "connect.version": 1, "connect.type": ty});
+    let logical = |json: &str, ty: &str, name: &str| {
+        let title = format!("{CONNECT}{name}");
+        json!({"type": json, "title": title, "connect.version": 1, "connect.type": ty})
+    };
     match ty {
         SqlType::Boolean => json!({"type": "boolean"}),
         SqlType::Int => connect("integer", "int32"),
