@@ -367,17 +367,12 @@ fn obstacle_in(alternative: &BoundExpr, key: &[KeyColumn], ranges_scan: bool) ->
         .then(|| format!("Query requires table scan to be enabled: {}", shown()))
 }
 
-/// Whether nothing is known of the key.
-pub(crate) fn is_all(range: &KeyRange) -> bool {
-    matches!(range, KeyRange::All)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_open_part_says_nothing() {
-        assert!(is_all(&range(&vec![Part::default()])));
+        assert!(matches!(range(&vec![Part::default()]), KeyRange::All));
     }
 }

@@ -1,6 +1,6 @@
 //! CREATE STREAM and CREATE TABLE over a topic.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use catalog::{Catalog, KeyWindow, Source, SourceKind, TimestampColumn};
 use formats::{FormatSpec, Part};
@@ -16,6 +16,9 @@ use crate::{
 
 /// Replicas of a topic for which nothing was asked.
 const REPLICAS_DEFAULT: u16 = 1;
+
+/// Partitions, replicas and settings of a topic to create.
+type NewTopic = (u32, u16, BTreeMap<String, String>);
 
 /// What CREATE STREAM|TABLE … would do.
 pub fn plan_create_source(
@@ -57,7 +60,7 @@ pub fn plan_create_source(
         statement: statement.to_owned(),
     };
     let replaces = replace::check_replaces(create, &source, catalog)?;
-    let topic = topic_to_create(&with, &source, topic, surroundings, create)?;
+    let topic = topic_to_create(&with, &source, topic, surroundings)?;
     let materialize = (create.is_source && kind == SourceKind::Table).then(|| materialized(&source));
     Ok(Planned::CreateSource { source, replaces, topic, materialize })
 }
@@ -353,8 +356,7 @@ fn topic_to_create(
     source: &Source,
     topic: Topic,
     surroundings: &dyn Surroundings,
-    create: &CreateSource,
-) -> Result<Option<(u32, u16, std::collections::BTreeMap<String, String>)>> {
+) -> Result<Option<NewTopic>> {
     if let Some(existing) = surroundings.topic(&source.topic) {
         return match topic.partitions {
             Some(asked) if asked != existing.partitions => Err(Error::exists(format!(
@@ -375,13 +377,14 @@ fn topic_to_create(
     let mut settings = topic.settings;
     if source.kind == SourceKind::Table {
         if source.windowed.is_none() && settings.contains_key("retention.ms") {
-            let message = "Invalid config variable in the WITH clause: RETENTION_MS. Non-windowed tables do not support retention";
-            return Err(Error::invalid(message).at(with.span("RETENTION_MS")));
+            return Err(Error::invalid(
+                "Invalid config variable in the WITH clause: RETENTION_MS. Non-windowed tables do not support retention",
+            )
+            .at(with.span("RETENTION_MS")));
         }
         let policy = if source.windowed.is_some() { "compact,delete" } else { "compact" };
         settings.entry("cleanup.policy".to_owned()).or_insert_with(|| policy.to_owned());
     }
-    let _ = create;
     Ok(Some((partitions, topic.replicas.unwrap_or(REPLICAS_DEFAULT), settings)))
 }
 

@@ -206,7 +206,10 @@ fn negate(bound: Bound, negated: bool) -> Bound {
 
 /// ROWTIME, WINDOWSTART or WINDOWEND.
 fn is_time_column(expr: &Expr) -> bool {
-    matches!(&expr.kind, ExprKind::Column { name, .. } if matches!(name.value.as_str(), "ROWTIME" | "WINDOWSTART" | "WINDOWEND"))
+    match &expr.kind {
+        ExprKind::Column { name, .. } => matches!(name.value.as_str(), "ROWTIME" | "WINDOWSTART" | "WINDOWEND"),
+        _ => false,
+    }
 }
 
 fn time_literal(expr: &Expr) -> Result<Option<Bound>> {

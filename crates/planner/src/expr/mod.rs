@@ -8,8 +8,8 @@
 //! Truth: a comparison with a NULL operand is false (`<>` included, as ksqlDB has it), unless the operand failed; then
 //! it is NULL. AND, OR and NOT know three values.
 //!
-//! A row that fails has NULL where it failed, and a reason in the [`RowErrors`] given to [`evaluate`]. No row ever fails
-//! its batch.
+//! A row that fails has NULL where it failed, and a reason in the [`RowErrors`] given to [`evaluate`]. No row ever
+//! fails its batch.
 
 mod bind;
 mod call;

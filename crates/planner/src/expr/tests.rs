@@ -73,6 +73,13 @@ fn check(sql: &str, shown: &str, ty: &str, values: [&str; 3]) {
         })
         .collect();
     assert_eq!(got, values, "{sql} with {errors:?}");
+    // Batches of one row say the same.
+    for (row, expect) in values.iter().enumerate() {
+        let mut errors = RowErrors::default();
+        let array = evaluate(&bound.expr, &batch().slice(row, 1), &mut errors).expect("no row fails the batch");
+        let failed = if errors.rows.is_empty() { "" } else { "!" };
+        assert_eq!(format!("{}{failed}", text::element(array.as_ref(), 0)), *expect, "{sql}, row {row} alone");
+    }
 }
 
 /// `sql` is refused with this rendering.
@@ -222,10 +229,10 @@ fn in_lists() {
         "ERROR: operator does not exist: INTEGER = BOOLEAN (TRUE)\nLINE 1: id IN (10, true)\n                   \
          ^^^^\nHINT: an explicit CAST may make the types agree",
     );
-    let error = bound("n IN (10, '10 - not a number')").map(|b| expr_text(&b.expr)).unwrap_err();
+    let error = bound("n IN (10, '10 - not a number')").map(|b| expr_text(&b.expr)).expect_err("refused");
     assert_eq!(error.message(), "invalid input syntax for type BIGINT: \"10 - not a number\"");
     assert_eq!(error.span().map(|s| (s.start, s.end)), Some((10, 29)));
-    let error = bound("dec IN (10, s)").map(|b| expr_text(&b.expr)).unwrap_err();
+    let error = bound("dec IN (10, s)").map(|b| expr_text(&b.expr)).expect_err("refused");
     assert_eq!(error.message(), "operator does not exist: DECIMAL(12, 2) = STRING (X.S)");
 }
 
@@ -300,7 +307,7 @@ fn an_ambiguous_name_says_what_it_could_be() {
     let mut both = fields();
     both.columns.extend(fields().columns.into_iter().map(|f| FieldDef { qualifier: Some("Y".into()), ..f }));
     let error = bind(&syntax::parse_expression("n").expect("a name"), &Scope::of_fields(&both), &Context::default());
-    let error = error.map(|b| expr_text(&b.expr)).unwrap_err();
+    let error = error.map(|b| expr_text(&b.expr)).expect_err("refused");
     assert_eq!(error.message(), "Column 'N' is ambiguous. Could be X.N or Y.N");
     assert_eq!(error.sqlstate(), "42702");
 }
@@ -381,7 +388,7 @@ fn parameters_get_types_and_values() {
     assert!(!has_parameters(&ready));
     let array = evaluate(&ready, &batch(), &mut RowErrors::default()).expect("a result");
     assert_eq!(text::element(array.as_ref(), 0), "TRUE");
-    let missing = bind_values(&bound.expr, &[]).map(|b| expr_text(&b)).unwrap_err();
+    let missing = bind_values(&bound.expr, &[]).map(|b| expr_text(&b)).expect_err("refused");
     assert_eq!(missing.message(), "parameter $1 has no value: 0 were given");
 }
 

@@ -58,7 +58,8 @@ impl Adapter {
         }
     }
 
-    /// Bind to Arrow types. Where the values of constants are not known yet, types are asked for with a 1 in their place.
+    /// Bind to Arrow types. Where the values of constants are not known yet, a 1 stands for them: only types are asked
+    /// for then.
     fn bind(&self, types: &[DataType], literals: Option<Vec<Option<ArrayRef>>>) -> DfResult<BoundAggregate> {
         let mut args = Vec::with_capacity(types.len());
         for ty in types {
