@@ -13,7 +13,7 @@ const MESSAGE: &str = "--@expected.message:";
 /// The cases of a file; `directory` is where RUN SCRIPT looks for files.
 ///
 /// # Errors
-/// Statements before the first case, a case without a name, two of the same name.
+/// Statements before the first case, a case without a name.
 pub fn load(file: &str, text: &str, directory: &Path) -> Result<Vec<Case>, String> {
     let mut cases: Vec<(String, ScriptCase)> = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
@@ -23,16 +23,15 @@ pub fn load(file: &str, text: &str, directory: &Path) -> Result<Vec<Case>, Strin
             if name.is_empty() {
                 return Err(format!("{file}:{number}: {TEST} without a name"));
             }
-            if cases.iter().any(|(known, _)| known == name) {
-                return Err(format!("{file}:{number}: a second case is named {name:?}"));
-            }
+            let same = cases.iter().filter(|(known, _)| known.split(" #").next() == Some(name)).count();
+            let name = if same == 0 { name.to_owned() } else { format!("{name} #{}", same + 1) };
             let body = ScriptCase {
                 text: String::new(),
                 first_line: number + 1,
                 directory: directory.to_owned(),
                 expected_error: None,
             };
-            cases.push((name.to_owned(), body));
+            cases.push((name, body));
             continue;
         }
         let Some((_, case)) = cases.last_mut() else {

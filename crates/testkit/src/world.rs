@@ -9,6 +9,7 @@ use catalog::Source;
 use engine::{Cut, Engine, EngineConfig, Outcome, Session};
 use formats::SchemaRegistry;
 use futures::StreamExt;
+use syntax::ast::{Literal, Statement, StatementKind};
 use types::{Error, Result};
 
 use crate::{case::TopicSpec, record::Shape};
@@ -27,6 +28,8 @@ pub struct World {
     /// Sources by topic, as they were when they were last seen: what is dropped can still be read.
     sources: HashMap<String, Vec<Arc<Source>>>,
     topics: HashMap<String, TopicSpec>,
+    /// Partitions of topics that nobody describes.
+    partitions: u32,
 }
 
 impl World {
@@ -44,7 +47,7 @@ impl World {
         };
         let engine = Engine::open(config).await?;
         let session = engine.session();
-        Ok(World { engine, session, cut, sources: HashMap::new(), topics: HashMap::new() })
+        Ok(World { engine, session, cut, sources: HashMap::new(), topics: HashMap::new(), partitions })
     }
 
     /// The schema registry of the engine, if it has one.
@@ -63,6 +66,7 @@ impl World {
     /// The first statement that fails.
     pub async fn run(&mut self, text: &str) -> Result<()> {
         for statement in self.session.parse(text)? {
+            self.provide_topic(&statement).await?;
             let prepared = self.session.prepare(&statement).await?;
             match self.session.execute(&prepared, &[]).await? {
                 Outcome::Done { .. } => {}
@@ -75,6 +79,18 @@ impl World {
             self.look();
         }
         Ok(())
+    }
+
+    /// Cases take for granted that the topic of a source is there, unless the statement says how to create it.
+    async fn provide_topic(&self, statement: &Statement) -> Result<()> {
+        let StatementKind::CreateSource(create) = &statement.kind else { return Ok(()) };
+        let properties = &create.properties.entries;
+        let Some(Literal::String(name)) = properties.get("KAFKA_TOPIC").map(|p| &p.value) else { return Ok(()) };
+        if properties.contains_key("PARTITIONS") {
+            return Ok(());
+        }
+        let created = crate::topics::create(&*self.engine.log(), name, self.partitions, 1).await;
+        created.map_err(|e| Error::invalid(e.reason))
     }
 
     /// Run one query.
