@@ -13,11 +13,11 @@ use types::{Error, Result};
 pub enum Change {
     /// A stream's fact, or a table's row whose key had none before.
     Insert = 0,
-    /// A table's row as it was; the row after it is its `UpdateAfter`.
+    /// A table's row as it was; the row after it is its `UpdateAfter`. Its event time is that of the change.
     UpdateBefore = 1,
     /// A table's row as it is now.
     UpdateAfter = 2,
-    /// A table's row that is gone; its columns hold what it was.
+    /// A table's row that is gone; its columns hold what it was, its event time is that of the deletion.
     Delete = 3,
     /// A record without a value: a table's row that is gone, of which nothing but the key is known; in a stream, a
     /// row of which nothing but the key is there.
@@ -146,6 +146,11 @@ pub fn take_rows(values: &ArrayRef, rows: &UInt32Array) -> Result<ArrayRef> {
     take(values, rows, None).map_err(|e| Error::internal(format!("take: {e}")))
 }
 
+/// Whether `rows` are all of `length` rows in order.
+pub(crate) fn is_identity(rows: &[u32], length: usize) -> bool {
+    rows.len() == length && rows.iter().copied().eq(0..u32::try_from(length).unwrap_or(u32::MAX))
+}
+
 /// The elements of `values` at `rows`; `values` has no NULLs.
 pub fn take_i64(values: &Int64Array, rows: &UInt32Array) -> Int64Array {
     Int64Array::from_iter_values(rows.values().iter().map(|r| values.values().get(*r as usize).copied().unwrap_or(0)))
@@ -169,6 +174,15 @@ pub struct ChangeBuilder {
 }
 
 impl ChangeBuilder {
+    /// Room for so many rows.
+    pub fn with_capacity(rows: usize) -> ChangeBuilder {
+        ChangeBuilder {
+            rowtime: Vec::with_capacity(rows),
+            seq: Vec::with_capacity(rows),
+            ops: Vec::with_capacity(rows),
+        }
+    }
+
     /// One more row.
     pub fn push(&mut self, seq: u64, rowtime: i64, op: Change) {
         self.seq.push(seq);

@@ -2,7 +2,7 @@
 //! with rows from state.
 
 use arrow::{
-    array::{Array, ArrayRef},
+    array::{Array, ArrayRef, UInt32Array, new_null_array},
     compute::interleave,
     datatypes::{DataType, SchemaRef},
 };
@@ -11,7 +11,11 @@ use planner::{expr::evaluate, plan::BoundExpr};
 use statestore::{Mode, RowDecoder, RowEncoder};
 use types::{Error, Result};
 
-use crate::{ChangeBatch, ReportKind, StepContext, corrupt};
+use crate::{
+    ChangeBatch, ReportKind, StepContext,
+    change::{is_identity, take_rows},
+    corrupt,
+};
 
 /// Types of a schema's columns.
 pub(crate) fn column_types(schema: &SchemaRef) -> Vec<DataType> {
@@ -50,34 +54,42 @@ pub(crate) fn key_columns(
     Ok(keys)
 }
 
-/// One side of joined rows: each row comes from the side's batch, from its state, or is all NULL.
+/// Columns of rows that come from a batch, from state, or are all NULL.
 pub(crate) struct Side {
     decoder: RowDecoder,
     /// (0, row of the batch) or (1, row of the decoder).
     picks: Vec<(usize, usize)>,
+    from_batch: usize,
     null_row: Option<usize>,
+    /// Whether the decoder's rows, one after the other, are all there is.
+    is_decoder: bool,
 }
 
 impl Side {
+    /// Of rows of `schema`.
     pub fn new(schema: &SchemaRef) -> Result<Side> {
-        let decoder = RowDecoder::new(&column_types(schema), Mode::Compact).map_err(|e| corrupt("a join", e))?;
-        Ok(Side { decoder, picks: vec![], null_row: None })
+        let decoder = RowDecoder::new(&column_types(schema), Mode::Compact).map_err(|e| corrupt("a row", e))?;
+        Ok(Side { decoder, picks: vec![], from_batch: 0, null_row: None, is_decoder: true })
     }
 
+    /// Row `row` of the batch.
     pub fn from_batch(&mut self, row: usize) {
+        self.is_decoder = false;
+        self.from_batch += 1;
         self.picks.push((0, row));
     }
 
     /// `columns` as [`split_row`] gives them.
     pub fn from_state(&mut self, columns: &[u8]) -> Result<()> {
         let at = self.decoder.len();
-        self.decoder.push(columns).map_err(|e| corrupt("a join", e))?;
+        self.decoder.push(columns).map_err(|e| corrupt("a row", e))?;
         self.picks.push((1, at));
         Ok(())
     }
 
+    /// NULL.
     pub fn null(&mut self) {
-        let at = match self.null_row {
+        let at = match self.null_row.filter(|_| !self.is_decoder) {
             Some(at) => at,
             None => {
                 let at = self.decoder.len();
@@ -89,20 +101,28 @@ impl Side {
         self.picks.push((1, at));
     }
 
-    /// The side's columns, one row a pick.
+    /// The columns, one row a pick.
     pub fn finish(mut self, batch: &ChangeBatch) -> Result<Vec<ArrayRef>> {
-        let stored = self.decoder.finish().map_err(|e| corrupt("a join", e))?;
-        batch
-            .columns
-            .iter()
-            .zip(&stored)
-            .map(|(own, stored)| {
-                if own.null_count() == own.len() && stored.null_count() == stored.len() {
-                    return Ok(arrow::array::new_null_array(own.data_type(), self.picks.len()));
-                }
-                let sources: [&dyn Array; 2] = [own, stored];
-                interleave(&sources, &self.picks).map_err(|e| Error::internal(format!("join: {e}")))
-            })
-            .collect()
+        let stored = self.decoder.finish().map_err(|e| corrupt("a row", e))?;
+        if self.is_decoder {
+            return Ok(stored);
+        }
+        if self.from_batch == self.picks.len() {
+            let rows: Vec<u32> = self.picks.iter().map(|(_, row)| u32::try_from(*row).unwrap_or(u32::MAX)).collect();
+            if is_identity(&rows, batch.len()) {
+                return Ok(batch.columns.clone());
+            }
+            let rows = UInt32Array::from(rows);
+            return batch.columns.iter().map(|c| take_rows(c, &rows)).collect();
+        }
+        let columns = batch.columns.iter().zip(&stored);
+        let columns = columns.map(|(own, stored)| {
+            if own.null_count() == own.len() && stored.null_count() == stored.len() {
+                return Ok(new_null_array(own.data_type(), self.picks.len()));
+            }
+            let sources: [&dyn Array; 2] = [own, stored];
+            interleave(&sources, &self.picks).map_err(|e| Error::internal(format!("join: {e}")))
+        });
+        columns.collect()
     }
 }

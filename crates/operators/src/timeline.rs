@@ -14,12 +14,14 @@ pub struct TimeLine {
     seqs: Vec<u64>,
     /// … and to what.
     times: Vec<i64>,
+    /// The epoch's rows of each input alone, where there are several.
+    inputs: Vec<TimeLine>,
 }
 
 impl TimeLine {
     /// The time line of an epoch whose rows, by partition (and input), are these. `before` is where the last one ended.
     pub fn new(before: Option<i64>, rows: &[(&UInt64Array, &Int64Array)]) -> TimeLine {
-        let mut line = TimeLine { before, seqs: vec![], times: vec![] };
+        let mut line = TimeLine { before, ..TimeLine::default() };
         let mut now = before.unwrap_or(i64::MIN);
         let mut advances: Vec<(u64, i64)> = vec![];
         for (seqs, times) in rows {
@@ -51,6 +53,21 @@ impl TimeLine {
         line
     }
 
+    /// The time line of an epoch of an operator with several inputs, of which the rows, by partition, are these.
+    pub fn of_inputs(before: Option<i64>, inputs: &[Vec<(&UInt64Array, &Int64Array)>]) -> TimeLine {
+        let mut line = TimeLine::new(before, &inputs.concat());
+        if inputs.len() > 1 {
+            line.inputs = inputs.iter().map(|rows| TimeLine::new(None, rows)).collect();
+        }
+        line
+    }
+
+    /// How the time of one input advances. It begins with the epoch: an operator that goes by it keeps what it was
+    /// before.
+    pub fn input(&self, at: usize) -> &TimeLine {
+        self.inputs.get(at).unwrap_or(self)
+    }
+
     /// Stream time after the epoch; `None` when nothing was ever seen.
     pub fn end(&self) -> Option<i64> {
         self.times.last().copied().or(self.before)
@@ -63,15 +80,21 @@ impl TimeLine {
 
     /// A cursor to ask in order.
     pub fn cursor(&self) -> TimeCursor<'_> {
-        TimeCursor { line: self, next: 0, now: self.before.unwrap_or(i64::MIN) }
+        self.cursor_from(i64::MIN)
     }
 
-    /// The order at which stream time first was at least `time`, if that was within the epoch.
-    pub fn when(&self, time: i64) -> Option<u64> {
+    /// A cursor to ask in order, where time was at least `now` before the epoch.
+    pub fn cursor_from(&self, now: i64) -> TimeCursor<'_> {
+        TimeCursor { line: self, next: 0, now: now.max(self.before.unwrap_or(i64::MIN)) }
+    }
+
+    /// The order at which stream time first was at least `time`, and what it was then, if that was within the epoch.
+    pub fn when(&self, time: i64) -> Option<(u64, i64)> {
         if self.before.is_some_and(|b| b >= time) {
             return None;
         }
-        self.seqs.get(self.times.partition_point(|t| *t < time)).copied()
+        let at = self.times.partition_point(|t| *t < time);
+        self.seqs.get(at).copied().zip(self.times.get(at).copied())
     }
 }
 
@@ -86,7 +109,7 @@ impl TimeCursor<'_> {
     /// Stream time once the row at `seq` was seen (it included). Orders are asked in ascending order.
     pub fn at(&mut self, seq: u64) -> i64 {
         while self.line.seqs.get(self.next).is_some_and(|s| *s <= seq) {
-            self.now = self.line.times.get(self.next).copied().unwrap_or(self.now);
+            self.now = self.now.max(self.line.times.get(self.next).copied().unwrap_or(self.now));
             self.next += 1;
         }
         self.now
@@ -101,9 +124,12 @@ mod tests {
     fn advances_over_partitions_in_order_of_arrival() {
         let (a, at) = (UInt64Array::from(vec![1, 4, 6]), Int64Array::from(vec![10, 5, 40]));
         let (b, bt) = (UInt64Array::from(vec![2, 3, 5]), Int64Array::from(vec![7, 30, 20]));
-        let line = TimeLine::new(Some(8), &[(&a, &at), (&b, &bt)]);
+        let line = TimeLine::of_inputs(Some(8), &[vec![(&a, &at)], vec![(&b, &bt)]]);
         let mut cursor = line.cursor();
         assert_eq!([1, 2, 3, 4, 5, 6].map(|s| cursor.at(s)), [10, 10, 30, 30, 30, 40]);
-        assert_eq!((line.end(), line.when(8), line.when(9), line.when(31), line.when(41)), (Some(40), None, Some(1), Some(6), None));
+        assert_eq!([8, 9, 31, 41].map(|t| line.when(t)), [None, Some((1, 10)), Some((6, 40)), None]);
+        assert_eq!((line.end(), line.input(0).end(), line.input(1).end()), (Some(40), Some(40), Some(30)));
+        let mut right = line.input(1).cursor_from(25);
+        assert_eq!([1, 2, 3, 6].map(|s| right.at(s)), [25, 25, 30, 30]);
     }
 }

@@ -9,8 +9,8 @@ use arrow::datatypes::{DataType, SchemaRef};
 use catalog::{KeyWindow, Source, SourceKind};
 use formats::FormatSpec;
 use operators::{
-    Aggregate, AggregateSpec, Expiry, Filter, FlatMap, Materialize, Operator, Project, SessionAggregate,
-    StreamStreamJoin, StreamStreamSpec, StreamTableJoin, TableTableJoin,
+    Aggregate, AggregateSpec, Expiry, Filter, FlatMap, ForeignKeyJoin, ForeignKeySpec, Operator, Project,
+    SessionAggregate, StreamStreamJoin, StreamStreamSpec, StreamTableJoin, TableTableJoin,
 };
 use planner::{
     expr::columns_used,
@@ -131,6 +131,15 @@ fn retention(plan: &Plan) -> Option<i64> {
             Some(window.retention_ms.max(size.saturating_add(window.grace_ms)))
         }
         PlanNode::Filter { input, .. } | PlanNode::Project { input, .. } => retention(input),
+        _ => None,
+    }
+}
+
+/// The source whose rows, keyed as they are, the plan's rows come from.
+fn source_of(plan: &Plan) -> Option<&Source> {
+    match &plan.node {
+        PlanNode::Source { source, .. } => Some(source),
+        PlanNode::Filter { input, .. } | PlanNode::Project { input, .. } => source_of(input),
         _ => None,
     }
 }
@@ -425,9 +434,56 @@ impl Builder<'_> {
                 };
                 Ok(self.operator(Arc::new(make), inputs, plan, false, label))
             }
-            PlanNode::ForeignKeyJoin { .. } => Err(Error::unsupported("foreign-key joins are not supported yet")),
+            PlanNode::ForeignKeyJoin { .. } => self.foreign_key_join(plan, old, needed, depth),
             _ => Err(Error::internal("not a join")),
         }
+    }
+
+    /// The left rows move to the partitions of what they point to, meet it there, and the results move back.
+    fn foreign_key_join(&mut self, plan: &Plan, old: bool, needed: &BTreeSet<usize>, depth: u32) -> Result<NodeId> {
+        let PlanNode::ForeignKeyJoin { left, right, kind, left_key, foreign_key, right_key, right_key_format, .. } =
+            &plan.node
+        else {
+            return Err(Error::internal("not a foreign-key join"));
+        };
+        if left.windowed.is_some() || right.windowed.is_some() {
+            return Err(Error::unsupported("a foreign-key join of windowed tables"));
+        }
+        let (pointer, target) = (std::slice::from_ref(foreign_key), std::slice::from_ref(right_key));
+        let [mut l, mut r] = split(needed, left.fields.columns.len(), right.fields.columns.len());
+        l.extend(used(left_key));
+        l.extend(used(pointer));
+        r.extend(used(target));
+        let left_at = self.node(left, true, &l, depth + 2)?;
+        let mut right_at = self.node(right, false, &r, depth + 1)?;
+        let partitions = |builder: &Self, at: NodeId| builder.nodes.get(at).map_or(1, |n| n.partitions);
+        let (home, place) = (partitions(self, left_at), partitions(self, right_at));
+        if formats::format(&right_key_format.name)?.uses_registry() {
+            // Equal keys differ by the id of their schema: both sides move, written alike.
+            right_at =
+                self.exchange(right, right_at, target, right_key_format, NullKeys::Keep, place, depth + 1)?;
+        }
+        let nulls = NullKeys::KeepUnmatched;
+        let left_at = self.exchange(left, left_at, pointer, right_key_format, nulls, place, depth + 1)?;
+        let spec = ForeignKeySpec {
+            left: left.fields.to_arrow(),
+            right: right.fields.to_arrow(),
+            left_key: left_key.clone(),
+            foreign_key: foreign_key.clone(),
+            right_key: right_key.clone(),
+            kind: *kind,
+        };
+        let label = format!("ForeignKeyJoin {kind:?} on {foreign_key} = {right_key}");
+        let make = move || Box::new(ForeignKeyJoin::new(spec.clone())) as Box<dyn Operator>;
+        let at = self.operator(Arc::new(make), vec![left_at, right_at], plan, false, label);
+        let home_format = source_of(left).map_or(right_key_format, |s| &s.key_format);
+        let at = self.exchange(plan, at, left_key, home_format, NullKeys::Keep, home, depth)?;
+        if !old {
+            return Ok(at);
+        }
+        // What a result was before may have been made in another partition: it is remembered where results live.
+        let position = |expr: &BoundExpr| columns_used(expr).into_iter().next();
+        Ok(self.keep(at, left_key.iter().filter_map(position).collect(), true, None))
     }
 
     fn finish(mut self, root: NodeId) -> Graph {

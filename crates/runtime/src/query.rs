@@ -335,6 +335,10 @@ impl Query {
             self.drain_state(&mut appends)?;
             let time_ms = self.host.clock.now_ms();
             appends.push(progress_append(&self.options.id, &self.progress(), time_ms)?);
+        } else {
+            // Nobody takes what changed: it need not be remembered.
+            let operators = self.tasks.iter_mut().flatten().flat_map(|t| t.operators.values_mut());
+            operators.for_each(|o| o.drain(&mut |_, _| {}));
         }
         self.stats.records_in.fetch_add(records, Ordering::Relaxed);
         self.stats.epochs.fetch_add(1, Ordering::Relaxed);
@@ -366,9 +370,9 @@ impl Query {
         let Some(segment) = self.graph.segments.get(at) else { return Ok(()) };
         for node in segment.nodes.iter().filter(|n| self.graph.nodes.get(**n).is_some_and(|n| n.timed)) {
             let inputs = self.graph.nodes.get(*node).map(|n| n.inputs.as_slice()).unwrap_or_default();
-            let batches = inputs.iter().filter_map(|i| outputs.rows.get(i)).flatten();
-            let rows: Vec<_> = batches.map(|b| (&b.seq, &b.rowtime)).collect();
-            outputs.times.insert(*node, TimeLine::new(self.times.get(node).copied(), &rows));
+            let batches = |input| outputs.rows.get(input).into_iter().flatten().map(|b| (&b.seq, &b.rowtime)).collect();
+            let rows: Vec<Vec<_>> = inputs.iter().map(batches).collect();
+            outputs.times.insert(*node, TimeLine::of_inputs(self.times.get(node).copied(), &rows));
         }
         let run = Run {
             graph: &self.graph,

@@ -5,6 +5,8 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::{HashTable, hash_table::Entry};
 
+use crate::key_bytes::KeyBytes;
+
 /// Groups by key bytes, in numbered slots.
 #[derive(Default)]
 pub(crate) struct Groups {
@@ -12,28 +14,37 @@ pub(crate) struct Groups {
     slots: Vec<Group>,
     free: Vec<u32>,
     dirty: Vec<u32>,
-    removed: Vec<Box<[u8]>>,
+    removed: Vec<KeyBytes>,
     hasher: RandomState,
     key_bytes: usize,
 }
 
 /// One group.
-#[derive(Default, Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Group {
     /// Group columns in ordered encoding, then the window.
-    pub key: Box<[u8]>,
+    pub key: KeyBytes,
     /// The latest event time folded in, ms.
     pub rowtime: i64,
-    /// Whether a row was ever folded in.
-    pub seen: bool,
+    /// Place among the groups that the step touched, plus one; 0: not touched.
+    pub mark: u32,
+    /// EMIT FINAL: the window was not emitted yet.
+    pub pending: bool,
     dirty: bool,
     live: bool,
+    /// Whether the changelog knows the key.
+    stored: bool,
 }
 
 impl Groups {
     /// Groups that are there.
     pub fn len(&self) -> usize {
         self.index.len()
+    }
+
+    /// Slots that were ever handed out.
+    pub fn slots(&self) -> usize {
+        self.slots.len()
     }
 
     /// Memory, about.
@@ -50,23 +61,23 @@ impl Groups {
             |i| slots.get(*i as usize).is_some_and(|g| *g.key == *key),
             |i| hasher.hash_one(slots.get(*i as usize).map_or(&[][..], |g| &g.key)),
         );
-        match entry {
-            Entry::Occupied(found) => (*found.get(), false),
-            Entry::Vacant(place) => {
-                let group = Group { key: key.into(), rowtime: i64::MIN, seen: false, dirty: false, live: true };
-                self.key_bytes += key.len();
-                let slot = match self.free.pop() {
-                    Some(slot) => slot,
-                    None => u32::try_from(self.slots.len()).unwrap_or(u32::MAX),
-                };
-                place.insert(slot);
-                match self.slots.get_mut(slot as usize) {
-                    Some(old) => *old = group,
-                    None => self.slots.push(group),
-                }
-                (slot, true)
+        let place = match entry {
+            Entry::Occupied(found) => return (*found.get(), false),
+            Entry::Vacant(place) => place,
+        };
+        let mut group = Group { key: key.into(), rowtime: i64::MIN, live: true, ..Group::default() };
+        self.key_bytes += group.key.heap_bytes();
+        let slot = self.free.pop().unwrap_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
+        place.insert(slot);
+        match self.slots.get_mut(slot as usize) {
+            Some(old) => {
+                // A slot is in the list of changed ones at most once.
+                group.dirty = old.dirty;
+                *old = group;
             }
+            None => self.slots.push(group),
         }
+        (slot, true)
     }
 
     /// The group in a slot.
@@ -84,9 +95,18 @@ impl Groups {
         Some(group)
     }
 
-    /// The group in a slot, changed without being marked (restoring).
-    pub fn get_mut(&mut self, slot: u32) -> Option<&mut Group> {
-        self.slots.get_mut(slot as usize).filter(|g| g.live)
+    /// The group in a slot as a changelog has it.
+    pub fn restored(&mut self, slot: u32) -> Option<&mut Group> {
+        let group = self.slots.get_mut(slot as usize).filter(|g| g.live)?;
+        group.stored = true;
+        Some(group)
+    }
+
+    /// The slot is not among those that the step touched any more.
+    pub fn unmark(&mut self, slot: u32) {
+        if let Some(group) = self.slots.get_mut(slot as usize) {
+            group.mark = 0;
+        }
     }
 
     /// The slot of `key`, if it is there.
@@ -95,31 +115,64 @@ impl Groups {
         self.index.find(hash, |i| self.slots.get(*i as usize).is_some_and(|g| *g.key == *key)).copied()
     }
 
-    /// Forget the group in a slot; `mark`: tell the changelog. The slot may be handed out again at once.
-    pub fn remove(&mut self, slot: u32, mark: bool) {
-        let Some(group) = self.slots.get_mut(slot as usize).filter(|g| g.live) else { return };
-        let group = std::mem::take(group);
-        let hash = self.hasher.hash_one(&*group.key);
-        if let Ok(entry) = self.index.find_entry(hash, |i| *i == slot) {
+    fn unlink(&mut self, slot: u32) -> Option<KeyBytes> {
+        let group = self.slots.get_mut(slot as usize).filter(|g| g.live)?;
+        let key = std::mem::take(&mut group.key);
+        if let Ok(entry) = self.index.find_entry(self.hasher.hash_one(&*key), |i| *i == slot) {
             entry.remove();
         }
-        self.key_bytes -= group.key.len();
-        self.free.push(slot);
-        if mark {
-            self.removed.push(group.key);
+        self.key_bytes -= key.heap_bytes();
+        Some(key)
+    }
+
+    /// Forget the group in a slot. The slot may be handed out again at once.
+    pub fn remove(&mut self, slot: u32) {
+        let Some(key) = self.unlink(slot) else { return };
+        let Some(group) = self.slots.get_mut(slot as usize) else { return };
+        if group.stored {
+            self.removed.push(key);
         }
+        *group = Group { dirty: group.dirty, ..Group::default() };
+        self.free.push(slot);
+    }
+
+    /// Forget the group of `key`, as a changelog says; gives the slot that it had.
+    pub fn remove_restored(&mut self, key: &[u8]) -> Option<u32> {
+        let slot = self.find(key)?;
+        if let Some(group) = self.slots.get_mut(slot as usize) {
+            group.stored = false;
+        }
+        self.remove(slot);
+        Some(slot)
+    }
+
+    /// Give the group in a slot another key, which no group has.
+    pub fn rename(&mut self, slot: u32, key: &[u8]) {
+        let Some(old) = self.unlink(slot) else { return };
+        let Some(group) = self.slots.get_mut(slot as usize) else { return };
+        if std::mem::take(&mut group.stored) {
+            self.removed.push(old);
+        }
+        group.key = key.into();
+        self.key_bytes += group.key.heap_bytes();
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        self.index.insert_unique(hasher.hash_one(key), slot, |i| {
+            hasher.hash_one(slots.get(*i as usize).map_or(&[][..], |g| &g.key))
+        });
+        self.touch(slot);
     }
 
     /// Slots changed, and keys removed, since the last drain. A key that was removed and came again is only in the
     /// first list.
-    pub fn drain(&mut self) -> (Vec<u32>, Vec<Box<[u8]>>) {
+    pub fn drain(&mut self) -> (Vec<u32>, Vec<KeyBytes>) {
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.retain(|slot| match self.slots.get_mut(*slot as usize) {
-            Some(group) if group.live && group.dirty => {
-                group.dirty = false;
-                true
+            Some(group) => {
+                let changed = std::mem::take(&mut group.dirty) && group.live;
+                group.stored |= changed;
+                changed
             }
-            _ => false,
+            None => false,
         });
         let mut removed = std::mem::take(&mut self.removed);
         removed.retain(|key| self.find(key).is_none());
@@ -129,5 +182,58 @@ impl Groups {
     /// All groups with their slots.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Group)> {
         (0..).zip(&self.slots).filter(|(_, g)| g.live)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn drains_what_a_reader_needs(
+            steps in prop::collection::vec((0u8..6, 0u8..6, 0u8..4, any::<bool>()), 0..120)
+        ) {
+            let (mut groups, mut copy) = (Groups::default(), BTreeSet::new());
+            let mut model: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
+            for (key, other, what, drain) in steps {
+                // Short keys and long ones.
+                let [key, other] = [key, other].map(|k| vec![k; if k % 2 == 0 { 3 } else { 40 }]);
+                match what {
+                    0 => if let Some(slot) = model.remove(&key) {
+                        groups.remove(slot);
+                    },
+                    1 => if key != other && !model.contains_key(&other) && let Some(slot) = model.remove(&key) {
+                        groups.rename(slot, &other);
+                        model.insert(other, slot);
+                    },
+                    _ => {
+                        let (slot, new) = groups.intern(&key);
+                        prop_assert_eq!(new, !model.contains_key(&key));
+                        prop_assert!(!new || !model.values().any(|s| *s == slot));
+                        model.insert(key, slot);
+                        groups.touch(slot);
+                    }
+                }
+                if drain {
+                    let (dirty, removed) = groups.drain();
+                    for key in removed {
+                        prop_assert!(copy.remove(&*key), "a key that was never told of is told to be gone");
+                    }
+                    for slot in dirty {
+                        copy.insert(groups.get(slot).unwrap().key.to_vec());
+                    }
+                    prop_assert!(copy.iter().eq(model.keys()));
+                }
+                prop_assert_eq!(groups.len(), model.len());
+                for (key, slot) in &model {
+                    prop_assert_eq!(groups.find(key), Some(*slot));
+                }
+            }
+        }
     }
 }

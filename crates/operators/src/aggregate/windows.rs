@@ -42,9 +42,11 @@ impl TimeWindows {
         start_ms.saturating_add(self.size_ms).saturating_add(self.grace_ms)
     }
 
-    /// Whether the window's state is to be forgotten at that stream time.
+    /// Whether the window's state is to be forgotten at that stream time. As in ksqlDB it is the start of the newest
+    /// window that retention is measured by.
     pub fn is_expired(&self, start_ms: i64, stream_time_ms: i64) -> bool {
-        self.is_closed(start_ms, stream_time_ms) && start_ms.saturating_add(self.retention_ms) < stream_time_ms
+        let newest = stream_time_ms.div_euclid(self.advance_ms).saturating_mul(self.advance_ms);
+        self.is_closed(start_ms, stream_time_ms) && start_ms.saturating_add(self.retention_ms) < newest
     }
 }
 
@@ -71,6 +73,7 @@ mod tests {
         check(w(10, 4), 11, &[4, 8]);
         check(w(10, 4), 3, &[0]);
         assert!(!w(10, 10).is_closed(20, 34) && w(10, 10).is_closed(20, 35));
+        assert!(!w(10, 10).is_expired(20, 129) && w(10, 10).is_expired(20, 130));
         assert_eq!(bytes_time(time_bytes(-3)), -3);
     }
 }
