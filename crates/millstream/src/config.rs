@@ -3,15 +3,12 @@
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use serde::Deserialize;
 
-use crate::{
-    cli::{LogFormat, Logging, Start},
-    failure::Failure,
-};
+use crate::CommandResult;
 
 /// Where PostgreSQL clients connect unless told otherwise: one above PostgreSQL's own port.
 const PG_PORT: u16 = 5433;
@@ -19,54 +16,77 @@ const PG_PORT: u16 = 5433;
 /// Where HTTP is served unless told otherwise.
 const HTTP_PORT: u16 = 8088;
 
-/// Connections at once unless told otherwise.
-const CONNECTIONS_MAX: usize = 1000;
+/// Options of `start`.
+#[derive(Default, clap::Args)]
+#[command(after_help = "Examples:
+  millstream start
+  millstream start --data /var/lib/millstream --pg 127.0.0.1:5433
+  millstream start --config millstream.toml --property auto.offset.reset=earliest
+
+The configuration file is TOML with the names of the options:
+  data = \"/var/lib/millstream\"
+  pg = \"127.0.0.1:5433\"
+  [properties]
+  \"auto.offset.reset\" = \"earliest\"
+An option on the command line counts before the file.
+
+SIGINT and SIGTERM end the server: running work is finished and written first.")]
+pub struct StartArgs {
+    /// Where data lives; made if it is not there [default: ./millstream-data].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where PostgreSQL clients connect [default: 127.0.0.1:5433].
+    #[arg(long, value_name = "ADDR")]
+    pg: Option<SocketAddr>,
+    /// Where health and metrics are served [default: 127.0.0.1:8088].
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+    /// Listen also on addresses that other machines reach. There is no authentication!
+    #[arg(long)]
+    allow_remote: bool,
+    /// Threads that compute [default: one a core].
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// A property that sessions start with, as SET would set it; may be repeated.
+    #[arg(long = "property", value_name = "NAME=VALUE")]
+    properties: Vec<String>,
+    /// A file with these options.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
 
 /// What a server is started with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Config {
-    /// Where data lives; `None`: in memory.
-    pub(crate) data: Option<PathBuf>,
+pub struct Config {
+    /// Where data lives.
+    pub data: PathBuf,
     /// Where PostgreSQL clients connect.
-    pub(crate) pg: SocketAddr,
+    pub pg: SocketAddr,
     /// Where HTTP is served.
-    pub(crate) http: SocketAddr,
+    pub http: SocketAddr,
     /// Listen on addresses that other machines reach.
-    pub(crate) allow_remote: bool,
-    /// PostgreSQL connections at once.
-    pub(crate) connections_max: usize,
-    /// Threads that compute.
-    pub(crate) threads: usize,
-    /// Partitions of new topics.
-    pub(crate) partitions: u32,
+    pub allow_remote: bool,
+    /// Threads that compute; `None`: one a core.
+    pub threads: Option<usize>,
     /// What sessions start with.
-    pub(crate) properties: BTreeMap<String, String>,
-    /// Which log lines.
-    pub(crate) log: String,
-    /// How they look.
-    pub(crate) log_format: LogFormat,
+    pub properties: BTreeMap<String, String>,
 }
 
 /// The configuration file.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct ConfigFile {
     data: Option<PathBuf>,
-    in_memory: Option<bool>,
     pg: Option<SocketAddr>,
     http: Option<SocketAddr>,
     allow_remote: Option<bool>,
-    connections_max: Option<usize>,
     threads: Option<usize>,
-    partitions: Option<u32>,
-    log: Option<String>,
-    log_format: Option<LogFormat>,
     #[serde(default)]
     properties: BTreeMap<String, Scalar>,
 }
 
 /// A property's value as TOML has it.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum Scalar {
     Text(String),
@@ -86,79 +106,68 @@ impl Scalar {
     }
 }
 
-impl Config {
-    /// From the command line and the file that it names.
-    pub(crate) fn new(args: Start) -> Result<Config, Failure> {
-        let file = match &args.config {
-            Some(path) => read(path)?,
-            None => File::default(),
+impl StartArgs {
+    /// With what the file says and the defaults.
+    pub fn resolve(self) -> CommandResult<Config> {
+        let file = match &self.config {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+                // The error shows the line and names the key.
+                toml::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?
+            }
+            None => ConfigFile::default(),
         };
-        Ok(Config::merge(args, file))
+        self.over(file)
     }
 
-    fn merge(args: Start, file: File) -> Config {
+    fn over(self, file: ConfigFile) -> CommandResult<Config> {
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let in_memory = args.in_memory || (args.data.is_none() && file.in_memory == Some(true));
-        let data = args.data.or(file.data).unwrap_or_else(|| PathBuf::from("millstream-data"));
         let mut properties: BTreeMap<String, String> =
             file.properties.into_iter().map(|(name, value)| (name, value.text())).collect();
-        properties.extend(args.properties);
-        let Logging { log, log_format } = args.logging;
-        Config {
-            data: (!in_memory).then_some(data),
-            pg: args.pg.or(file.pg).unwrap_or_else(|| local(PG_PORT)),
-            http: args.http.or(file.http).unwrap_or_else(|| local(HTTP_PORT)),
-            allow_remote: args.allow_remote || file.allow_remote == Some(true),
-            connections_max: args.connections_max.or(file.connections_max).unwrap_or(CONNECTIONS_MAX),
-            threads: args.threads.or(file.threads).unwrap_or_else(cores),
-            partitions: args.partitions.or(file.partitions).unwrap_or(1),
-            properties,
-            log: log.or(file.log).unwrap_or_else(|| "info".to_owned()),
-            log_format: log_format.or(file.log_format).unwrap_or_default(),
+        for property in &self.properties {
+            let pair = property.split_once('=').filter(|(name, _)| !name.is_empty());
+            let (name, value) = pair.ok_or_else(|| format!("--property {property}: expected NAME=VALUE"))?;
+            properties.insert(name.to_string(), value.to_string());
         }
+        Ok(Config {
+            data: self.data.or(file.data).unwrap_or_else(|| PathBuf::from("millstream-data")),
+            pg: self.pg.or(file.pg).unwrap_or_else(|| local(PG_PORT)),
+            http: self.http.or(file.http).unwrap_or_else(|| local(HTTP_PORT)),
+            allow_remote: self.allow_remote || file.allow_remote == Some(true),
+            threads: self.threads.or(file.threads),
+            properties,
+        })
     }
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn read(path: &Path) -> Result<File, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|e| Failure::from(e).context(path.display()))?;
-    // The error shows the line and names the key.
-    toml::from_str(&text).map_err(|e| Failure::new(e).context(path.display()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(file: &str, args: Start, want: impl FnOnce(&mut Config)) {
-        let file: File = toml::from_str(file).unwrap_or_else(|e| panic!("{e}"));
-        let mut expected = Config::merge(Start::default(), File::default());
+    fn check(file: &str, args: StartArgs, want: impl FnOnce(&mut Config)) {
+        let file: ConfigFile = toml::from_str(file).expect("reads");
+        let mut expected = StartArgs::default().over(ConfigFile::default()).expect("has defaults");
         want(&mut expected);
-        assert_eq!(Config::merge(args, file), expected);
+        assert_eq!(args.over(file), Ok(expected));
     }
 
     #[test]
     fn the_command_line_counts_before_the_file() {
-        check("", Start::default(), |_| {});
-        check("pg = '127.0.0.1:1'\nhttp = '[::1]:2'\n[properties]\na = 1\n\"b.c\" = 'x'", Start::default(), |c| {
+        check("", StartArgs::default(), |_| {});
+        check("pg = '127.0.0.1:1'\n[properties]\na = 1\n\"b.c\" = 'x'", StartArgs::default(), |c| {
             c.pg = SocketAddr::from(([127, 0, 0, 1], 1));
-            c.http = "[::1]:2".parse().unwrap_or(c.http);
-            c.properties = [("a", "1"), ("b.c", "x")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+            c.properties = [("a", "1"), ("b.c", "x")].map(|(k, v)| (k.to_string(), v.to_string())).into();
         });
-        let args = Start { data: Some("d".into()), properties: vec![("a".into(), "2".into())], ..Start::default() };
-        check("in_memory = true\ndata = 'e'\n[properties]\na = 1", args, |c| {
-            c.data = Some("d".into());
-            c.properties = [("a".to_owned(), "2".to_owned())].into();
+        let args = StartArgs { data: Some("d".into()), properties: vec!["a=2".into()], ..StartArgs::default() };
+        check("data = 'e'\n[properties]\na = 1", args, |c| {
+            c.data = "d".into();
+            c.properties = [("a".to_string(), "2".to_string())].into();
         });
-        check("in_memory = true", Start::default(), |c| c.data = None);
     }
 
     #[test]
     fn unknown_names_are_errors_that_name_name_and_line() {
-        let error = toml::from_str::<File>("pg = '127.0.0.1:1'\nprot = 3\n").map(|_| ()).unwrap_err().to_string();
+        let error = toml::from_str::<ConfigFile>("pg = '127.0.0.1:1'\nprot = 3\n").map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("line 2") && error.contains("prot"), "{error}");
     }
 }

@@ -1,54 +1,130 @@
 //! The `millstream` binary: configuration and wiring. What it starts is in other crates; what it shows is here.
 
-mod cli;
 mod client;
 mod config;
-mod consume;
-mod failure;
-mod logging;
-mod produce;
+mod machine;
 mod quickstart;
-mod sql;
-mod start;
+mod server;
+mod shell;
 mod table;
 mod topics;
 
-use std::process::ExitCode;
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use clap::Parser;
-
-use cli::{Cli, Command};
-use failure::Failure;
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
 
 /// Most of what a streaming database does between two system calls is to allocate and free small buffers.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What a command ends with: on failure the sentence for standard error.
+pub type CommandResult<T = ()> = Result<T, String>;
+
+/// A streaming database: SQL over topics, in one process.
+#[derive(Parser)]
+#[command(version, disable_help_subcommand = true, after_help = "A first tour:
+  millstream quickstart                          a server, fed with what this machine does
+  psql -h localhost -p 5433                      ask it, with psql or any PostgreSQL driver
+  millstream sql                                 the same with our own shell
+
+A server of your own:
+  millstream start --data /var/lib/millstream
+  millstream topics --create orders --partitions 4
+  echo 'k1:{\"amount\": 5}' | millstream produce orders --key-separator :
+  millstream consume orders --from-beginning
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments.")]
+struct Cli {
+    /// Which log lines: error, warn, info, debug, trace; or by module: pgserver=debug,info.
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
+    log: String,
+    /// How log lines look.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a server.
+    Start(config::StartArgs),
+    /// Run SQL on a server: a shell, statements, or a file.
+    Sql(shell::SqlArgs),
+    /// List, create, delete or describe topics.
+    Topics(topics::TopicsArgs),
+    /// Write lines of standard input to a topic.
+    Produce(topics::ProduceArgs),
+    /// Print a topic's records as they come.
+    Consume(topics::ConsumeArgs),
+    /// Run a server that watches this machine: something to look at from the first minute.
+    Quickstart {
+        /// Where data lives.
+        #[arg(long, value_name = "DIR", default_value = "millstream-data")]
+        data: PathBuf,
+        /// Where PostgreSQL clients connect.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5433")]
+        pg: SocketAddr,
+    },
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(cli) {
+    let result = log(&cli.log, cli.log_format).and_then(|()| match cli.command {
+        Command::Start(args) => server::start(args),
+        Command::Sql(args) => shell::run(args),
+        Command::Topics(args) => topics::topics(args),
+        Command::Produce(args) => topics::produce(args),
+        Command::Consume(args) => topics::consume(args),
+        Command::Quickstart { data, pg } => quickstart::run(data, pg),
+    });
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if let Some(message) = failure.message() {
-                eprintln!("millstream: {message}");
-            }
-            failure.code()
+        Err(message) => {
+            eprintln!("millstream: {message}");
+            ExitCode::FAILURE
         }
     }
 }
 
-fn run(cli: Cli) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| Failure::from(e).context("starting"))?;
-    let result = match cli.command {
-        Command::Start(args) => runtime.block_on(start::run(args)),
-        Command::Sql(args) => sql::run(&runtime, args),
-        Command::Topics(args) => runtime.block_on(topics::run(args)),
-        Command::Produce(args) => runtime.block_on(produce::run(args)),
-        Command::Consume(args) => runtime.block_on(consume::run(args)),
-        Command::Quickstart(args) => runtime.block_on(quickstart::run(args)),
+/// Log lines on standard error: those that `filter` lets through.
+fn log(filter: &str, format: LogFormat) -> CommandResult {
+    let filter = EnvFilter::builder().parse(filter).map_err(|e| format!("--log {filter}: {e}"))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let result = match format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Json => lines.json().try_init(),
     };
+    result.map_err(|e| format!("logging: {e}"))
+}
+
+/// Runs a command on a runtime with a thread a core.
+pub fn block_on<T>(command: impl Future<Output = CommandResult<T>>) -> CommandResult<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| format!("starting: {e}"))?;
+    let result = runtime.block_on(command);
     // A thread that still waits for standard input must not keep the process.
     runtime.shutdown_background();
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use engine::{Engine, EngineConfig, Outcome, Session};
 use futures::StreamExt;
 use recordlog::{
-    Append, Commit, RecordLog, TopicPartition,
+    Append, Commit, TopicPartition,
     batch::{BatchBuilder, Compression},
     partitioner::partition_for_key,
 };
