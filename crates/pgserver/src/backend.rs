@@ -48,7 +48,7 @@ pub trait Session: Send + Sync + 'static {
 pub trait CopyRows: Send + 'static {
     /// Fields of a row.
     fn width(&self) -> usize;
-    /// Write a batch of rows, all or none.
+    /// Write a batch of rows, all or none. An error about a row begins with `row n`, counted from 1.
     fn write(&mut self, rows: Vec<Vec<Option<String>>>) -> impl Future<Output = Result<u64>> + Send;
 }
 

@@ -227,14 +227,14 @@ async fn session_variables() {
     let server = Server::start().await;
     let client = server.client().await;
     let run = async |text: &str| simple(&client, text).await;
-    assert_eq!(run("SHOW server_version").await, "16.0 (Millstream 0.1)\n[1]");
+    assert_eq!(run("SHOW server_version").await, "16.0 (Millstream 0.1)\n[0]");
     run("SET application_name TO 'x'; SET extra_float_digits = 3; SET search_path = a").await;
-    assert_eq!(run("SHOW application_name").await, "x\n[1]");
-    assert_eq!(run("RESET application_name; SHOW application_name").await, "[0]\n\n[1]");
+    assert_eq!(run("SHOW application_name").await, "x\n[0]");
+    assert_eq!(run("RESET application_name; SHOW application_name").await, "[0]\n\n[0]");
     assert_eq!(run("SET client_encoding = 'LATIN1'").await, "22023: invalid value for parameter \"client_encoding\": \"LATIN1\" (only UTF8 is supported)");
     assert_eq!(run("SELECT set_config('search_path', 'b', false)").await, "b\n[1]");
     assert_eq!(run("SELECT current_setting('search_path')").await, "b\n[1]");
-    assert_eq!(run("DISCARD ALL; SHOW search_path").await, "[0]\npublic\n[1]");
+    assert_eq!(run("DISCARD ALL; SHOW search_path").await, "[0]\npublic\n[0]");
 }
 
 #[tokio::test]

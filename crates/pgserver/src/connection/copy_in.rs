@@ -93,12 +93,13 @@ impl<C: CopyRows> Batches<C> {
     }
 }
 
-/// The error with the line of the input instead of the row of the batch; with the batch's lines if it names no row.
+/// The error with the line of the input instead of the row of the batch (which counts from 1); with the batch's lines
+/// if it names no row.
 fn at_line(error: Error, lines: &[u64]) -> Error {
     let row = error.message().strip_prefix("row ").and_then(|rest| {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         let (row, rest) = rest.split_at_checked(digits)?;
-        Some((lines.get(row.parse::<usize>().ok()?)?, rest))
+        Some((lines.get(row.parse::<usize>().ok()?.checked_sub(1)?)?, rest))
     });
     match (row, lines.first(), lines.last()) {
         (Some((line, rest)), ..) => {
@@ -125,7 +126,7 @@ mod tests {
         let check = |message: &str, want: &str| {
             assert_eq!(at_line(Error::bad_value(message), &[2, 3, 7]).message(), want);
         };
-        check("row 2, column A: no number", "line 7, column A: no number");
+        check("row 3, column A: no number", "line 7, column A: no number");
         check("row 9: x", "lines 2 to 7: row 9: x");
         check("disk full", "lines 2 to 7: disk full");
     }

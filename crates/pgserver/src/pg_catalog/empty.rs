@@ -13,7 +13,7 @@ use sqlparser::ast::{
 
 use super::{
     recognize::{parts, system_table},
-    rewrite::{boolean, null_text},
+    rewrite::{NUMBER_MARK, boolean, null_text},
     tables::find,
 };
 
@@ -168,7 +168,7 @@ fn factor_is_empty(factor: &TableFactor) -> bool {
 fn hollow_out(body: &mut SetExpr) -> bool {
     match body {
         SetExpr::Select(select) => {
-            let Some(projection) = select.projection.iter().map(nothing).collect() else { return false };
+            let Some(projection) = select.projection.iter().enumerate().map(nothing).collect() else { return false };
             select.projection = projection;
             select.from.clear();
             select.selection = Some(boolean(false));
@@ -197,12 +197,12 @@ fn hollow_out_branches(body: &mut SetExpr) {
 }
 
 /// The item with its name and no value.
-fn nothing(item: &SelectItem) -> Option<SelectItem> {
+fn nothing((at, item): (usize, &SelectItem)) -> Option<SelectItem> {
     let alias = match item {
         SelectItem::ExprWithAlias { alias, .. } => alias.clone(),
         SelectItem::UnnamedExpr(Expr::Identifier(ident)) => lower(ident),
         SelectItem::UnnamedExpr(Expr::CompoundIdentifier(idents)) => lower(idents.last()?),
-        SelectItem::UnnamedExpr(_) => Ident::with_quote('"', "?column?"),
+        SelectItem::UnnamedExpr(_) => Ident::with_quote('"', format!("?column?{NUMBER_MARK}{at}")),
         _ => return None,
     };
     Some(SelectItem::ExprWithAlias { expr: null_text(), alias })

@@ -228,7 +228,10 @@ fn name_columns(body: &mut SetExpr) {
     match body {
         SetExpr::Select(select) => name_selected(select),
         SetExpr::Query(query) => name_columns(&mut query.body),
-        SetExpr::SetOperation { left, .. } => name_columns(left),
+        SetExpr::SetOperation { left, right, .. } => {
+            name_columns(left);
+            name_columns(right);
+        }
         _ => {}
     }
 }

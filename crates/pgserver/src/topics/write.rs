@@ -91,7 +91,7 @@ impl TopicWriter {
             appends.push(Append { partition: TopicPartition::new(Arc::clone(&self.topic), partition), batches });
             Ok(())
         };
-        for (at, row) in rows.iter().enumerate() {
+        for (at, row) in (1_usize..).zip(rows) {
             let fields = self.fields(row).map_err(|e| e.context(format!("row {at}")))?;
             let partition = self.partition_of(&fields);
             let builder = builders.entry(partition).or_default();

@@ -222,7 +222,7 @@ impl CopyRows for FakeCopy {
 
     async fn write(&mut self, rows: Vec<Vec<Option<String>>>) -> Result<u64> {
         if let Some(bad) = rows.iter().position(|row| row.iter().flatten().any(|f| f == "bad")) {
-            return Err(Error::bad_value(format!("row {bad}, column B: bad is bad")));
+            return Err(Error::bad_value(format!("row {}, column B: bad is bad", bad + 1)));
         }
         let count = rows.len();
         self.0.copied.lock().unwrap().extend(rows);
