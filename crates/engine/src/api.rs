@@ -83,7 +83,6 @@ pub enum Cut {
     All,
 }
 
-
 impl Default for EngineConfig {
     /// In memory, one thread a core, queries run by themselves, topics of four partitions.
     fn default() -> EngineConfig {

@@ -123,7 +123,9 @@ impl Session {
                     if *if_exists {
                         return Ok(done_with("DROP CONNECTOR", format!("connector {} does not exist", name.value)));
                     }
-                    return Err(Error::undefined_source(format!("connector {} does not exist", name.value)).at(name.span));
+                    return Err(
+                        Error::undefined_source(format!("connector {} does not exist", name.value)).at(name.span)
+                    );
                 }
                 self.engine.change_catalog(|c| {
                     c.connectors.shift_remove(&name.value);
@@ -355,9 +357,13 @@ fn object_name(object: ObjectKind) -> &'static str {
 /// Statements that mean something only elsewhere.
 fn refused(kind: &StatementKind) -> Error {
     match kind {
-        StatementKind::RunScript { .. } => Error::unsupported("RUN SCRIPT is a command of the shell: millstream sql -f FILE"),
+        StatementKind::RunScript { .. } => {
+            Error::unsupported("RUN SCRIPT is a command of the shell: millstream sql -f FILE")
+        }
         StatementKind::AssertValues { .. } | StatementKind::AssertTombstone { .. } | StatementKind::AssertSource(_) => {
-            Error::unsupported("ASSERT VALUES, NULL VALUES, STREAM and TABLE are statements of tests: millstream test FILE")
+            Error::unsupported(
+                "ASSERT VALUES, NULL VALUES, STREAM and TABLE are statements of tests: millstream test FILE",
+            )
         }
         StatementKind::AssertSchema { .. } => Error::unsupported("there is no schema registry in this version"),
         StatementKind::DescribeConnector { .. } => Error::unsupported("connectors do not run in this version"),

@@ -84,9 +84,8 @@ pub(crate) fn all(session: &Session, object: ObjectKind, extended: bool) -> Resu
         let rows = sources.flat_map(|s| extended_rows(session, s)).collect();
         return text_rows("DESCRIBE", &["property", "value"], rows);
     }
-    let rows = sources.flat_map(|s| {
-        columns(s).into_iter().map(|(c, t, k)| vec![Some(s.name.clone()), Some(c), Some(t), Some(k)])
-    });
+    let rows = sources
+        .flat_map(|s| columns(s).into_iter().map(|(c, t, k)| vec![Some(s.name.clone()), Some(c), Some(t), Some(k)]));
     text_rows("DESCRIBE", &["name", "column", "type", "key"], rows.collect())
 }
 
@@ -106,9 +105,14 @@ pub(crate) fn function(name: &Ident) -> Result<Outcome> {
             None => error.with_hint("SHOW FUNCTIONS lists them"),
         });
     };
-    let mut rows = vec![("name", doc.name.to_string()), ("type", (*kind).to_string()), ("category", doc.category.to_string())];
+    let mut rows =
+        vec![("name", doc.name.to_string()), ("type", (*kind).to_string()), ("category", doc.category.to_string())];
     rows.extend(doc.signatures.iter().map(|s| ("signature", (*s).to_string())));
     rows.push(("description", doc.description.to_string()));
     rows.extend(doc.examples.iter().map(|(e, r)| ("example", format!("{e} = {r}"))));
-    text_rows("DESCRIBE", &["property", "value"], rows.into_iter().map(|(k, v)| vec![Some(k.into()), Some(v)]).collect())
+    text_rows(
+        "DESCRIBE",
+        &["property", "value"],
+        rows.into_iter().map(|(k, v)| vec![Some(k.into()), Some(v)]).collect(),
+    )
 }

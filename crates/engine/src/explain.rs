@@ -48,7 +48,11 @@ pub(crate) async fn statement(session: &Session, statement: &ast::Statement, ana
         StatementKind::InsertSelect { target, properties, query } => {
             planned(plan_insert_select(target, properties, query, text, &catalog, &session.world(true))?)?
         }
-        _ => return Err(Error::invalid("EXPLAIN takes a query, CREATE … AS SELECT, INSERT INTO … SELECT, or a query's id")),
+        _ => {
+            return Err(Error::invalid(
+                "EXPLAIN takes a query, CREATE … AS SELECT, INSERT INTO … SELECT, or a query's id",
+            ));
+        }
     };
     lines(&planner::query::explain(&plan))
 }
@@ -58,20 +62,24 @@ fn pull_text(session: &Session, plan: &PullPlan) -> String {
     let kept = session.engine.kept_table(&plan.source.name).is_some();
     let how = match &plan.keys {
         _ if !kept => "Scan of the topic".to_string(),
-        KeyRange::Points(keys) => format!("Lookup of {} key(s)", keys.first().map_or(0, |k| arrow::array::Array::len(k))),
+        KeyRange::Points(keys) => {
+            format!("Lookup of {} key(s)", keys.first().map_or(0, |k| arrow::array::Array::len(k)))
+        }
         KeyRange::PointExprs(keys) => format!("Lookup of {} key(s)", keys.len()),
         KeyRange::Range { prefix, .. } => format!("Range scan, {} leading key column(s) fixed", prefix.len()),
         KeyRange::All => "Scan of the table".to_string(),
     };
     let mut out = format!("{how}: {}\n", plan.source.name);
-    let bounds = |b: &planner::plan::Bounds| (b.from.is_some() || b.to.is_some()).then(|| format!("{:?} to {:?}", b.from, b.to));
+    let bounds =
+        |b: &planner::plan::Bounds| (b.from.is_some() || b.to.is_some()).then(|| format!("{:?} to {:?}", b.from, b.to));
     if let Some(b) = bounds(&plan.window_start) {
         out.push_str(&format!("  window start: {b}\n"));
     }
     if let Some(filter) = &plan.filter {
         out.push_str(&format!("  filter: {filter}\n"));
     }
-    let shown: Vec<_> = plan.exprs.iter().zip(&plan.output.columns).map(|(e, c)| format!("{e} AS {}", c.name)).collect();
+    let shown: Vec<_> =
+        plan.exprs.iter().zip(&plan.output.columns).map(|(e, c)| format!("{e} AS {}", c.name)).collect();
     out.push_str(&format!("  columns: {}\n", shown.join(", ")));
     out
 }

@@ -215,4 +215,3 @@ pub(crate) fn df_error(error: DataFusionError) -> Error {
         _ => Error::internal(text),
     }
 }
-

@@ -92,9 +92,8 @@ impl CopyInto {
         if source.read_only || source.windowed.is_some() {
             return Err(Error::invalid(format!("Cannot insert into {}: it is read only", source.name)).at(target.span));
         }
-        let writable = |i: &usize| {
-            source.schema.columns.get(*i).is_some_and(|c| !matches!(c.namespace, Namespace::Headers(_)))
-        };
+        let writable =
+            |i: &usize| source.schema.columns.get(*i).is_some_and(|c| !matches!(c.namespace, Namespace::Headers(_)));
         let mut targets = vec![];
         if columns.is_empty() {
             targets.extend((0..source.schema.columns.len()).filter(writable).map(Some));

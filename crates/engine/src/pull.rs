@@ -112,13 +112,16 @@ fn table_rows(view: &TableView, plan: &PullPlan) -> Result<Vec<RecordBatch>> {
         }
         KeyRange::Range { prefix, from, to } => {
             let mut base = vec![];
-            RowEncoder::new(prefix, Mode::Ordered).map_err(|e| Error::internal(e.to_string()))?.encode_if(prefix, &mut base);
+            RowEncoder::new(prefix, Mode::Ordered)
+                .map_err(|e| Error::internal(e.to_string()))?
+                .encode_if(prefix, &mut base);
             let bound = |bound: &Option<(ArrayRef, bool)>, lower: bool| -> Result<Vec<u8>> {
                 let mut key = base.clone();
                 match bound {
                     Some((value, inclusive)) => {
                         let value = [value.clone()];
-                        let encoder = RowEncoder::new(&value, Mode::Ordered).map_err(|e| Error::internal(e.to_string()))?;
+                        let encoder =
+                            RowEncoder::new(&value, Mode::Ordered).map_err(|e| Error::internal(e.to_string()))?;
                         encoder.encode(0, &mut key);
                         // Behind every key that begins with this value, or before all of them.
                         if lower != *inclusive {
@@ -201,9 +204,10 @@ impl<'a> Reader<'a> {
         let decoder = RowDecoder::new(&types, Mode::Compact).map_err(|e| Error::internal(e.to_string()))?;
         let names: Vec<&str> = view.schema.fields().iter().map(|f| f.name().as_str()).collect();
         let find = |name: &str| {
-            names.iter().position(|n| *n == name).or_else(|| {
-                names.iter().position(|n| n.rsplit_once('.').is_some_and(|(_, last)| last == name))
-            })
+            names
+                .iter()
+                .position(|n| *n == name)
+                .or_else(|| names.iter().position(|n| n.rsplit_once('.').is_some_and(|(_, last)| last == name)))
         };
         let places = plan.fields.columns.iter().map(|f| find(&f.name)).collect();
         let schema = plan.fields.to_arrow();
@@ -245,7 +249,9 @@ impl<'a> Reader<'a> {
         let times: ArrayRef = Arc::new(Int64Array::from(std::mem::take(&mut self.times)));
         let columns = self.places.iter().zip(&self.plan.fields.columns).map(|(place, field)| match place {
             _ if field.hidden && field.name == "ROWTIME" => times.clone(),
-            Some(at) => stored.get(*at).cloned().unwrap_or_else(|| arrow::array::new_null_array(&field.ty.to_arrow(), rows)),
+            Some(at) => {
+                stored.get(*at).cloned().unwrap_or_else(|| arrow::array::new_null_array(&field.ty.to_arrow(), rows))
+            }
             None => arrow::array::new_null_array(&field.ty.to_arrow(), rows),
         });
         let columns = columns.collect();

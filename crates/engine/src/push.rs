@@ -64,7 +64,8 @@ pub(crate) async fn run(session: &Session, query: &ast::Query) -> Result<Outcome
                     query.committed(epoch.number);
                     let Some(rows) = epoch.rows.filter(|r| !r.is_empty()) else { continue };
                     let batch = shown(&rows, &output, &out_schema);
-                    let batch = batch.map(|b| b.slice(0, usize::try_from(left).unwrap_or(usize::MAX).min(b.num_rows())));
+                    let batch =
+                        batch.map(|b| b.slice(0, usize::try_from(left).unwrap_or(usize::MAX).min(b.num_rows())));
                     left -= batch.as_ref().map_or(0, |b| b.num_rows() as u64).min(left);
                     let failed = batch.is_err();
                     if sender.send(batch).await.is_err() || failed {
@@ -101,8 +102,7 @@ fn shown(rows: &ChangeBatch, output: &[usize], schema: &SchemaRef) -> Result<Rec
     let fail = |e: arrow::error::ArrowError| Error::internal(e.to_string());
     let visible;
     let rows = if rows.ops.is_some() {
-        let keep: BooleanArray =
-            (0..rows.len()).map(|r| Some(rows.op(r) != operators::Change::UpdateBefore)).collect();
+        let keep: BooleanArray = (0..rows.len()).map(|r| Some(rows.op(r) != operators::Change::UpdateBefore)).collect();
         visible = rows.filter(&keep)?;
         &visible
     } else {

@@ -25,8 +25,19 @@ pub(crate) fn text_rows(tag: &'static str, names: &[&str], rows: Vec<Vec<Option<
 }
 
 /// Rows that are all there.
-pub(crate) fn batches(tag: &'static str, columns: Vec<OutputColumn>, schema: SchemaRef, all: Vec<RecordBatch>) -> Outcome {
-    Outcome::Rows(Rows { columns, schema, batches: futures::stream::iter(all.into_iter().map(Ok)).boxed(), live: false, tag })
+pub(crate) fn batches(
+    tag: &'static str,
+    columns: Vec<OutputColumn>,
+    schema: SchemaRef,
+    all: Vec<RecordBatch>,
+) -> Outcome {
+    Outcome::Rows(Rows {
+        columns,
+        schema,
+        batches: futures::stream::iter(all.into_iter().map(Ok)).boxed(),
+        live: false,
+        tag,
+    })
 }
 
 /// A schema's fields as result columns.

@@ -212,10 +212,8 @@ impl RunningQuery {
             Some(query) => query.topics(),
             None => return Err(Error::unavailable("the query could not be opened")),
         };
-        let mut watches = topics
-            .iter()
-            .map(|t| self.opener.log.watch(t).map_err(log_error))
-            .collect::<Result<Vec<_>>>()?;
+        let mut watches =
+            topics.iter().map(|t| self.opener.log.watch(t).map_err(log_error)).collect::<Result<Vec<_>>>()?;
         let mut control = self.control.subscribe();
         let mut last: Option<(u64, CommitTicket, Vec<(TopicPartition, Offset)>)> = None;
         loop {

@@ -71,7 +71,11 @@ impl Session {
 
     pub(crate) fn own_properties(&self) -> BTreeMap<String, String> {
         let servers = &self.engine.config.properties;
-        self.properties.iter().filter(|(k, v)| servers.get(*k) != Some(v)).map(|(k, v)| (k.clone(), v.clone())).collect()
+        self.properties
+            .iter()
+            .filter(|(k, v)| servers.get(*k) != Some(v))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
     }
 
     pub(crate) fn world(&self, persistent: bool) -> World<'_> {
@@ -213,7 +217,9 @@ impl Session {
             StatementKind::DescribeAll { object, extended } => describe::all(self, *object, *extended),
             StatementKind::Explain { analyze, statement } => explain::statement(self, statement, *analyze).await,
             StatementKind::ExplainQuery { analyze, id } => explain::running(self, id, *analyze),
-            StatementKind::AssertTopic { exists, topic, properties, .. } => show::assert_topic(self, *exists, topic, properties),
+            StatementKind::AssertTopic { exists, topic, properties, .. } => {
+                show::assert_topic(self, *exists, topic, properties)
+            }
             StatementKind::ShowVariable { name } => {
                 let value = self.properties.get(name).cloned();
                 text_rows("SHOW", &[name.as_str()], vec![vec![value]])

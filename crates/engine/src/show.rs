@@ -142,7 +142,9 @@ pub(crate) fn assert_topic(session: &Session, exists: bool, topic: &Ident, prope
             let actual = match name.as_str() {
                 "PARTITIONS" => found.config.partitions.to_string(),
                 "REPLICAS" => found.config.replicas.to_string(),
-                other => return Err(Error::invalid(format!("{other} is no property of ASSERT TOPIC")).at(property.name_span)),
+                other => {
+                    return Err(Error::invalid(format!("{other} is no property of ASSERT TOPIC")).at(property.name_span));
+                }
             };
             let wanted = match &property.value {
                 Literal::Integer(n) | Literal::String(n) => n.clone(),

@@ -28,11 +28,7 @@ pub(crate) async fn create_topics(log: &dyn RecordLog) -> Result<()> {
     let compact = BTreeMap::from([("cleanup.policy".to_string(), "compact".to_string())]);
     let keep = BTreeMap::from([("retention.ms".to_string(), "-1".to_string())]);
     let week = BTreeMap::from([("retention.ms".to_string(), "604800000".to_string())]);
-    let wanted = [
-        (STATEMENTS_TOPIC, keep),
-        (runtime::OFFSETS_TOPIC, compact),
-        (runtime::PROCESSING_LOG_TOPIC, week),
-    ];
+    let wanted = [(STATEMENTS_TOPIC, keep), (runtime::OFFSETS_TOPIC, compact), (runtime::PROCESSING_LOG_TOPIC, week)];
     for (name, settings) in wanted {
         if log.topic(name).is_none() {
             let config = TopicConfig { partitions: 1, replicas: 1, settings };
@@ -49,7 +45,8 @@ pub(crate) async fn append(log: &dyn RecordLog, statement: &LoggedStatement, now
     let fail = |e| Error::internal(format!("statement log: {e}"));
     builder.push(None, Some(&json), now_ms, &[]).map_err(fail)?;
     let batches = builder.finish(Compression::None).map_err(fail)?;
-    commit(log, Commit { appends: vec![Append { partition: TopicPartition::new(STATEMENTS_TOPIC, 0), batches }] }).await?;
+    commit(log, Commit { appends: vec![Append { partition: TopicPartition::new(STATEMENTS_TOPIC, 0), batches }] })
+        .await?;
     Ok(())
 }
 

@@ -56,7 +56,8 @@ async fn a_key_is_looked_up_in_an_aggregate() {
     assert_eq!(tags, "CREATE STREAM\nCREATE TABLE\nCREATE TABLE\nINSERT 0 3\n");
     let rows = run(&mut session, "SELECT * FROM per_user WHERE user_id = 'ann';").await;
     assert!(rows.contains("| ann     | 2 | 15    | /b   |"), "{rows}");
-    let rows = run(&mut session, "SELECT page, windowstart, n FROM per_page WHERE page = '/a' AND windowstart >= 0;").await;
+    let rows =
+        run(&mut session, "SELECT page, windowstart, n FROM per_page WHERE page = '/a' AND windowstart >= 0;").await;
     assert!(rows.contains("| /a   | 0           | 2 |"), "{rows}");
     let rows = run(&mut session, "SELECT user_id, n FROM per_user ORDER BY n DESC LIMIT 1;").await;
     assert!(rows.contains("| ann     | 2 |"), "{rows}");
@@ -71,7 +72,11 @@ async fn a_wrong_name_gets_a_caret_and_a_suggestion() {
     run(&mut session, SETUP).await;
     let error = run(&mut session, "SELECT * FROM per_usr WHERE user_id = 'ann';").await;
     assert!(error.contains("PER_USER") && error.contains('^'), "{error}");
-    let shown = run(&mut session, "SHOW QUERIES; SHOW TABLES; DESCRIBE per_user; EXPLAIN SELECT * FROM per_user WHERE user_id = 'x';").await;
+    let shown = run(
+        &mut session,
+        "SHOW QUERIES; SHOW TABLES; DESCRIBE per_user; EXPLAIN SELECT * FROM per_user WHERE user_id = 'x';",
+    )
+    .await;
     assert!(shown.contains("Lookup of 1 key(s)"), "{shown}");
 }
 

@@ -29,7 +29,11 @@ pub(crate) enum NodeKind {
     Exchange(ExchangeNode),
     Operator(Factory),
     /// A table's rows are kept for readers.
-    Keep { key: Vec<usize>, old_values: bool, expiry: Option<Expiry> },
+    Keep {
+        key: Vec<usize>,
+        old_values: bool,
+        expiry: Option<Expiry>,
+    },
     Union,
 }
 
@@ -107,7 +111,8 @@ pub(crate) fn lower(plan: &QueryPlan, partitions_of: &dyn Fn(&Source) -> Result<
         let mut key = sink.key.clone();
         key.extend(sink.window.iter().flat_map(|(start, end)| [*start, *end]));
         let retention = retention(&plan.root);
-        let expiry = sink.window.zip(retention).map(|((start, _), retention_ms)| Expiry { column: start, retention_ms });
+        let expiry =
+            sink.window.zip(retention).map(|((start, _), retention_ms)| Expiry { column: start, retention_ms });
         root = builder.keep(root, key, false, expiry);
     } else if plan.sink.is_none()
         && let PlanNode::Source { source, materialize: true, .. } = &plan.root.node
@@ -179,7 +184,18 @@ impl Builder<'_> {
     fn push(&mut self, kind: NodeKind, inputs: Vec<NodeId>, schema: SchemaRef, label: String) -> NodeId {
         let partitions = inputs.iter().filter_map(|i| self.nodes.get(*i)).map(|n| n.partitions).max().unwrap_or(1);
         let time_from = inputs.iter().filter_map(|i| self.nodes.get(*i)).find_map(|n| n.time_from);
-        self.nodes.push(Node { kind, inputs, schema, partitions, segment: 0, timed: false, stateful: true, time_from, label, number: 0 });
+        self.nodes.push(Node {
+            kind,
+            inputs,
+            schema,
+            partitions,
+            segment: 0,
+            timed: false,
+            stateful: true,
+            time_from,
+            label,
+            number: 0,
+        });
         self.nodes.len() - 1
     }
 
@@ -203,7 +219,8 @@ impl Builder<'_> {
     }
 
     fn keep(&mut self, input: NodeId, key: Vec<usize>, old_values: bool, expiry: Option<Expiry>) -> NodeId {
-        let schema = self.nodes.get(input).map_or_else(|| Arc::new(arrow::datatypes::Schema::empty()), |n| n.schema.clone());
+        let schema =
+            self.nodes.get(input).map_or_else(|| Arc::new(arrow::datatypes::Schema::empty()), |n| n.schema.clone());
         let names: Vec<_> = key.iter().filter_map(|k| schema.fields().get(*k)).map(|f| f.name().clone()).collect();
         let label = format!("Materialize by {}", names.join(", "));
         self.push(NodeKind::Keep { key, old_values, expiry }, vec![input], schema, label)
@@ -227,11 +244,8 @@ impl Builder<'_> {
             PlanNode::Project { input, exprs } => {
                 let at = self.node(input, old, &used(exprs), depth)?;
                 let (exprs, schema) = (exprs.clone(), input.fields.to_arrow());
-                let shown: Vec<_> = exprs
-                    .iter()
-                    .zip(&plan.fields.columns)
-                    .map(|(e, c)| format!("{e} AS {}", c.name))
-                    .collect();
+                let shown: Vec<_> =
+                    exprs.iter().zip(&plan.fields.columns).map(|(e, c)| format!("{e} AS {}", c.name)).collect();
                 let label = format!("Project: {}", shown.join(", "));
                 let make = move || Box::new(Project::new(exprs.clone(), schema.clone())) as Box<dyn Operator>;
                 self.stateless(Arc::new(make), at, plan, label)
@@ -287,10 +301,16 @@ impl Builder<'_> {
             wanted_hidden.extend(key_positions(plan).into_iter().filter(|k| *k >= width));
         }
         let partitions = (self.partitions_of)(source)?;
-        let names: Vec<_> = wanted.iter().filter_map(|c| source.schema.columns.get(*c)).map(|c| c.name.as_str()).collect();
+        let names: Vec<_> =
+            wanted.iter().filter_map(|c| source.schema.columns.get(*c)).map(|c| c.name.as_str()).collect();
         let label = format!(
             "Source: {} (topic {}, {} partitions, {} / {}), columns {}",
-            source.name, source.topic, partitions, source.key_format.name, source.value_format.name, names.join(", ")
+            source.name,
+            source.topic,
+            partitions,
+            source.key_format.name,
+            source.value_format.name,
+            names.join(", ")
         );
         let node = SourceNode {
             source: source.clone(),
@@ -322,7 +342,8 @@ impl Builder<'_> {
         let schema = plan.fields.to_arrow();
         let mut types = vec![];
         for (expr, ty) in by.iter().zip(types_of(by, &schema)?) {
-            let sql = types::SqlType::from_arrow(&ty).ok_or_else(|| Error::internal(format!("no SQL type for {ty}")))?;
+            let sql =
+                types::SqlType::from_arrow(&ty).ok_or_else(|| Error::internal(format!("no SQL type for {ty}")))?;
             types.push((expr.to_string(), sql));
         }
         let shown: Vec<_> = by.iter().map(ToString::to_string).collect();
@@ -430,7 +451,8 @@ impl Builder<'_> {
                 let schemas = [left.fields.to_arrow(), right.fields.to_arrow()];
                 let (keys, kind) = ([left_key.clone(), right_key.clone()], *kind);
                 let make = move || {
-                    Box::new(TableTableJoin::new(schemas.clone(), keys.clone(), types.clone(), kind, old)) as Box<dyn Operator>
+                    Box::new(TableTableJoin::new(schemas.clone(), keys.clone(), types.clone(), kind, old))
+                        as Box<dyn Operator>
                 };
                 Ok(self.operator(Arc::new(make), inputs, plan, false, label))
             }
@@ -460,8 +482,7 @@ impl Builder<'_> {
         let (home, place) = (partitions(self, left_at), partitions(self, right_at));
         if formats::format(&right_key_format.name)?.uses_registry() {
             // Equal keys differ by the id of their schema: both sides move, written alike.
-            right_at =
-                self.exchange(right, right_at, target, right_key_format, NullKeys::Keep, place, depth + 1)?;
+            right_at = self.exchange(right, right_at, target, right_key_format, NullKeys::Keep, place, depth + 1)?;
         }
         let nulls = NullKeys::KeepUnmatched;
         let left_at = self.exchange(left, left_at, pointer, right_key_format, nulls, place, depth + 1)?;
@@ -508,9 +529,9 @@ impl Builder<'_> {
         while !left.is_empty() {
             let ready = left.iter().copied().find(|segment| {
                 let own = (0..self.nodes.len()).filter(|n| segment_of.get(*n) == Some(segment));
-                own.filter_map(|n| self.nodes.get(n)).flat_map(|n| &n.inputs).all(|input| {
-                    segment_of.get(*input).is_some_and(|s| s == segment || done.contains(s))
-                })
+                own.filter_map(|n| self.nodes.get(n))
+                    .flat_map(|n| &n.inputs)
+                    .all(|input| segment_of.get(*input).is_some_and(|s| s == segment || done.contains(s)))
             });
             let Some(segment) = ready else { break };
             left.remove(&segment);

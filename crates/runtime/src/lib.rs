@@ -19,8 +19,8 @@ mod stats;
 pub use journal::{OFFSETS_TOPIC, changelog_topic, forget_progress, is_internal_topic};
 pub use processing_log::{PROCESSING_LOG_TOPIC, processing_log_columns};
 pub use query::{Epoch, Query, QueryOptions, TableView};
-pub use source::Cut;
 pub use sink::rows_to_appends;
+pub use source::Cut;
 pub use stats::{NodeStats, QueryStats};
 
 use types::Error;

@@ -120,7 +120,8 @@ impl Query {
     ) -> Result<Query> {
         let partitions_of = |source: &catalog::Source| {
             let topic = log.topic(&source.topic);
-            let unknown = || Error::undefined_source(format!("topic {} of {} does not exist", source.topic, source.name));
+            let unknown =
+                || Error::undefined_source(format!("topic {} of {} does not exist", source.topic, source.name));
             topic.map(|t| t.config.partitions).ok_or_else(unknown)
         };
         let graph = lower(plan, &partitions_of)?;
@@ -182,7 +183,9 @@ impl Query {
                             let keep = Materialize::new(node.schema.clone(), key.clone(), *old_values, *expiry);
                             if *at == graph.root {
                                 let (schema, key) = (node.schema.clone(), key.clone());
-                                view.get_or_insert(TableView { partitions: vec![], schema, key }).partitions.push(keep.view());
+                                view.get_or_insert(TableView { partitions: vec![], schema, key })
+                                    .partitions
+                                    .push(keep.view());
                             }
                             task.operators.insert(*at, Box::new(keep));
                         }
@@ -581,7 +584,9 @@ impl Run<'_> {
         let (Some(taken), Some(rows)) = (reader.and_then(|r| self.taken.get(r)), task.readers.get_mut(&at)) else {
             return Err(Error::internal("a reader is missing"));
         };
-        let NodeKind::Source(source) = &self.graph.nodes.get(at).map(|n| &n.kind).ok_or_else(|| Error::internal("no node"))? else {
+        let NodeKind::Source(source) =
+            &self.graph.nodes.get(at).map(|n| &n.kind).ok_or_else(|| Error::internal("no node"))?
+        else {
             return Err(Error::internal("not a source"));
         };
         let partition = TopicPartition::new(source.source.topic.as_str(), u32::try_from(p).unwrap_or(0));
@@ -639,7 +644,8 @@ async fn create_internal_topics(log: Arc<dyn RecordLog>, wanted: Vec<(String, u3
 }
 
 fn stats_of(graph: &Graph) -> QueryStats {
-    let node = |n: &crate::graph::Node| NodeStats { label: n.label.clone(), inputs: n.inputs.clone(), ..NodeStats::default() };
+    let node =
+        |n: &crate::graph::Node| NodeStats { label: n.label.clone(), inputs: n.inputs.clone(), ..NodeStats::default() };
     let stats = QueryStats { nodes: graph.nodes.iter().map(node).collect(), ..QueryStats::default() };
     stats.stream_time_ms.store(i64::MIN, Ordering::Relaxed);
     stats

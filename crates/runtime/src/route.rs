@@ -66,7 +66,10 @@ impl Router {
             let tombstone = batch.op(row) == Change::Tombstone;
             if node.nulls == NullKeys::Drop && (null || tombstone) {
                 if !tombstone && !batch.op(row).is_retraction() {
-                    let message = format!("the key {} is NULL", node.types.iter().map(|t| t.0.as_str()).collect::<Vec<_>>().join(", "));
+                    let message = format!(
+                        "the key {} is NULL",
+                        node.types.iter().map(|t| t.0.as_str()).collect::<Vec<_>>().join(", ")
+                    );
                     reports.push(Report { seq: batch.seq.value(row), kind: ReportKind::NullKey, message });
                 }
                 continue;

@@ -111,7 +111,10 @@ impl SinkWriter {
         }
         let times = self.times(batch)?;
         let windows = self.windows(batch)?;
-        let mut out = Encoded { rows: Vec::with_capacity(rows), bytes: Vec::with_capacity(self.keys.data.len() + self.values.data.len()) };
+        let mut out = Encoded {
+            rows: Vec::with_capacity(rows),
+            bytes: Vec::with_capacity(self.keys.data.len() + self.values.data.len()),
+        };
         for row in 0..rows {
             if lost.get(row).copied().unwrap_or(false) {
                 continue;

@@ -7,8 +7,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use arrow::{
     array::{
-        Array, ArrayRef, BinaryBuilder, BooleanArray, Int32Array, Int64Array, ListBuilder, StringBuilder, StructBuilder,
-        TimestampMillisecondArray, UInt8Array, UInt64Array, new_null_array,
+        Array, ArrayRef, BinaryBuilder, BooleanArray, Int32Array, Int64Array, ListBuilder, StringBuilder,
+        StructBuilder, TimestampMillisecondArray, UInt8Array, UInt64Array, new_null_array,
     },
     datatypes::SchemaRef,
 };
@@ -177,7 +177,10 @@ pub(crate) struct RowReader {
 impl RowReader {
     pub fn new(node: &SourceNode, schema: SchemaRef) -> Result<RowReader> {
         let source = node.source.clone();
-        let part = |part: Part, namespace: Namespace, spec: &formats::FormatSpec| -> Result<Option<(Box<dyn Decoder>, Vec<usize>)>> {
+        let part = |part: Part,
+                    namespace: Namespace,
+                    spec: &formats::FormatSpec|
+         -> Result<Option<(Box<dyn Decoder>, Vec<usize>)>> {
             let all: Vec<(usize, &Column)> =
                 source.schema.columns.iter().enumerate().filter(|(_, c)| c.namespace == namespace).collect();
             let columns: Vec<Column> = all.iter().map(|(_, c)| (*c).clone()).collect();
@@ -191,9 +194,8 @@ impl RowReader {
         };
         let key = part(Part::Key, Namespace::Key, &source.key_format)?;
         let value = part(Part::Value, Namespace::Value, &source.value_format)?;
-        let is_header = |i: &usize| {
-            source.schema.columns.get(*i).is_some_and(|c| matches!(c.namespace, Namespace::Headers(_)))
-        };
+        let is_header =
+            |i: &usize| source.schema.columns.get(*i).is_some_and(|c| matches!(c.namespace, Namespace::Headers(_)));
         let headers = node.wanted.iter().copied().filter(is_header).collect();
         Ok(RowReader {
             suffix: window_suffix_bytes(source.windowed),
@@ -208,7 +210,12 @@ impl RowReader {
     }
 
     /// The rows of what was taken.
-    pub fn read(&mut self, partition: &TopicPartition, taken: &Taken, reports: &mut Vec<Report>) -> Result<ChangeBatch> {
+    pub fn read(
+        &mut self,
+        partition: &TopicPartition,
+        taken: &Taken,
+        reports: &mut Vec<Report>,
+    ) -> Result<ChangeBatch> {
         let mut ranges = std::mem::take(&mut self.ranges);
         if ranges.len() < taken.batches.len() {
             ranges.resize_with(taken.batches.len(), RecordRanges::default);
@@ -228,9 +235,8 @@ impl RowReader {
         reports: &mut Vec<Report>,
     ) -> Result<ChangeBatch> {
         for (stored, ranges) in taken.batches.iter().zip(ranges.iter_mut()) {
-            decode_ranges(&stored.bytes, ranges).map_err(|e| {
-                Error::corrupt(format!("{partition} is damaged at offset {}: {e}", stored.base_offset))
-            })?;
+            decode_ranges(&stored.bytes, ranges)
+                .map_err(|e| Error::corrupt(format!("{partition} is damaged at offset {}: {e}", stored.base_offset)))?;
         }
         let mut rows = RawRows::default();
         for (stored, ranges) in taken.batches.iter().zip(ranges.iter()) {
@@ -256,7 +262,12 @@ impl RowReader {
                         ends.push(end);
                     }
                     None => {
-                        drop_row(row, ReportKind::Undecodable, "the key is too short to hold a window".into(), &mut keep);
+                        drop_row(
+                            row,
+                            ReportKind::Undecodable,
+                            "the key is too short to hold a window".into(),
+                            &mut keep,
+                        );
                         *key = None;
                         starts.push(0);
                         ends.push(0);
@@ -493,9 +504,10 @@ pub(crate) struct Found {
 /// The record with that `seq` among what was taken.
 pub(crate) fn find_record(taken: &Taken, seq: u64) -> Option<Found> {
     let arrival = seq >> SUB_BITS;
-    let stored = taken.batches.iter().find(|b| {
-        (b.arrival..b.arrival + (b.next_offset - b.base_offset).unsigned_abs()).contains(&arrival)
-    })?;
+    let stored = taken
+        .batches
+        .iter()
+        .find(|b| (b.arrival..b.arrival + (b.next_offset - b.base_offset).unsigned_abs()).contains(&arrival))?;
     let mut ranges = RecordRanges::default();
     decode_ranges(&stored.bytes, &mut ranges).ok()?;
     let delta = u32::try_from(arrival - stored.arrival).ok()?;

@@ -264,18 +264,12 @@ fn builder(ty: &DataType) -> Result<Builder, CodecError> {
         DataType::Decimal128(_, _) => Sink::I128(PrimitiveBuilder::new().with_data_type(ty.clone())),
         DataType::Utf8 => Sink::Text(StringBuilder::new()),
         DataType::Binary => Sink::Bytes(BinaryBuilder::new()),
-        DataType::List(item) => Sink::List {
-            offsets: vec![0],
-            nulls: vec![],
-            child: Box::new(builder(item.data_type())?),
-            length: 0,
-        },
-        DataType::Map(entries, _) => Sink::List {
-            offsets: vec![0],
-            nulls: vec![],
-            child: Box::new(builder(entries.data_type())?),
-            length: 0,
-        },
+        DataType::List(item) => {
+            Sink::List { offsets: vec![0], nulls: vec![], child: Box::new(builder(item.data_type())?), length: 0 }
+        }
+        DataType::Map(entries, _) => {
+            Sink::List { offsets: vec![0], nulls: vec![], child: Box::new(builder(entries.data_type())?), length: 0 }
+        }
         DataType::Struct(fields) => Sink::Struct {
             fields: fields.clone(),
             nulls: vec![],

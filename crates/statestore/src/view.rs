@@ -12,12 +12,15 @@ use std::{
 
 use crate::Store;
 
+/// What the keys that an epoch changed held before it; `None`: nothing.
+type Undo = HashMap<Box<[u8]>, Option<Box<[u8]>>>;
+
 /// Rows by key, versioned by epoch.
 #[derive(Default)]
 pub struct View {
     store: Store,
     /// Per epoch in flight, oldest first: what each changed key held before that epoch.
-    undo: VecDeque<(u64, HashMap<Box<[u8]>, Option<Box<[u8]>>>)>,
+    undo: VecDeque<(u64, Undo)>,
     committed: AtomicU64,
 }
 
@@ -118,7 +121,8 @@ impl View {
                 Bound::Unbounded => true,
             })
         };
-        let mut olds: Vec<_> = changed.iter().filter(|(k, v)| v.is_some() && within(k)).map(|(k, v)| (*k, *v)).collect();
+        let mut olds: Vec<_> =
+            changed.iter().filter(|(k, v)| v.is_some() && within(k)).map(|(k, v)| (*k, *v)).collect();
         olds.sort_unstable();
         let mut olds = olds.into_iter().peekable();
         for (key, value) in self.store.ordered_range(from, to) {

@@ -61,10 +61,12 @@ pub fn decimal(precision: u32, scale: u32) -> Result<SqlType> {
         (Ok(precision), Ok(scale)) if (1..=DECIMAL_PRECISION_MAX).contains(&precision) && scale <= precision => {
             Ok(SqlType::Decimal { precision, scale })
         }
-        _ if precision < 1 => Err(Error::type_mismatch(format!("DECIMAL precision must be >= 1: DECIMAL({precision},{scale})"))),
-        _ if scale > precision => Err(Error::type_mismatch(format!(
-            "DECIMAL precision must be >= scale: DECIMAL({precision},{scale})"
-        ))),
+        _ if precision < 1 => {
+            Err(Error::type_mismatch(format!("DECIMAL precision must be >= 1: DECIMAL({precision},{scale})")))
+        }
+        _ if scale > precision => {
+            Err(Error::type_mismatch(format!("DECIMAL precision must be >= scale: DECIMAL({precision},{scale})")))
+        }
         _ => Err(Error::unsupported(format!(
             "DECIMAL({precision},{scale}): at most {DECIMAL_PRECISION_MAX} digits are supported"
         ))),
@@ -111,7 +113,9 @@ impl SqlType {
                 decimal(u32::from(*p), u32::try_from(*s).ok()?).ok()?
             }
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => SqlType::String,
-            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => SqlType::Bytes,
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+                SqlType::Bytes
+            }
             DataType::Date32 | DataType::Date64 => SqlType::Date,
             DataType::Time32(_) | DataType::Time64(_) => SqlType::Time,
             DataType::Timestamp(_, _) => SqlType::Timestamp,

@@ -252,7 +252,7 @@ fn check_no_within(join: &Join, what: &str) -> Result<()> {
 }
 
 /// Whether the right sides are the whole key of `right`; brings them into its order if they are.
-fn order_by_key(equalities: &mut Vec<Equality>, right: &Input) -> bool {
+fn order_by_key(equalities: &mut [Equality], right: &Input) -> bool {
     if equalities.len() != right.key.len() {
         return false;
     }

@@ -81,7 +81,7 @@ impl List<'_> {
 
     /// `*`: the key that no source has, then every source's columns.
     fn star(&mut self, span: Span) {
-        for expr in self.partition_by.to_vec() {
+        for expr in self.partition_by.iter().cloned() {
             if !is_null(&expr) && !self.star_means(&expr) {
                 let name = self.generated(&expr);
                 self.push(name, expr, span);
