@@ -87,7 +87,7 @@ pub(super) fn make(env: &Env<'_>, create: &CreateAsSelect, statement: &str, old_
 /// The plan of a query with a sink.
 pub(super) fn stored(env: &Env<'_>, selected: Selected, source: Source, topic: Topic) -> QueryPlan {
     let sink = sink::spec(env, source, topic, &selected);
-    let from_earliest = env.from_earliest();
+    let from_earliest = env.starts_at_earliest();
     let root = prune::prune(selected.plan);
     QueryPlan { root, sink: Some(sink), limit: None, reads: Vec::new(), from_earliest, output: Vec::new() }
 }

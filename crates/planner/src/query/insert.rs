@@ -5,7 +5,7 @@ use std::{cell::RefCell, sync::Arc};
 use catalog::{Catalog, PersistentQuery, Source, SourceKind};
 use functions::implicitly_castable;
 use syntax::ast::{Ident, Properties, Query};
-use types::{Column, Error, Namespace, Result, Schema};
+use types::{Column, Error, Namespace, Result, Schema, SqlType};
 
 use super::{
     Env, Mode,
@@ -100,7 +100,7 @@ fn fitted(mut selected: Selected, target: &Source, query: &Query) -> Result<Sele
             continue;
         }
         let bound = Bound { expr: column(&fields, *at), ty: Some(from.ty.clone()) };
-        let cast = expr::cast(bound, &to.ty, true).map_err(|_| incompatible(&result, target, query))?;
+        let cast = expr::cast(bound, &to.ty, false).map_err(|_| incompatible(&result, target, query))?;
         if let (Some(expr), Some(field)) = (exprs.get_mut(*at), selected.plan.fields.columns.get_mut(*at)) {
             *expr = cast;
             field.ty = to.ty.clone();
@@ -123,13 +123,18 @@ fn pairs<'a>(result: &'a Schema, target: &'a Schema, key: bool) -> Option<Vec<(&
         columns.collect::<Vec<_>>()
     };
     let (result, target) = (side(result), side(target));
-    let fits = |(from, to): &(&&Column, &&Column)| {
-        from.name == to.name && (from.ty == to.ty || implicitly_castable(&from.ty, &to.ty))
-    };
+    let fits = |(from, to): &(&&Column, &&Column)| from.name == to.name && converts(&from.ty, &to.ty);
     if result.len() != target.len() || !result.iter().zip(&target).all(|pair| fits(&pair)) {
         return None;
     }
     Some(result.into_iter().zip(target).collect())
+}
+
+/// Whether values of a result become those of the target without a CAST: as in expressions, and numbers into any
+/// DECIMAL, where one that does not fit is NULL and reported.
+fn converts(from: &SqlType, to: &SqlType) -> bool {
+    let into_decimal = matches!(from, SqlType::Int | SqlType::BigInt) && matches!(to, SqlType::Decimal { .. });
+    from == to || into_decimal || implicitly_castable(from, to)
 }
 
 fn incompatible(result: &Schema, target: &Source, query: &Query) -> Error {

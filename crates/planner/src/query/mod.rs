@@ -30,6 +30,8 @@ mod upgrade;
 mod walk;
 
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod conformance_tests;
 #[cfg(test)]
 mod tests;
@@ -179,7 +181,7 @@ impl<'a> Env<'a> {
     }
 
     /// Whether queries begin at the first record.
-    fn from_earliest(&self) -> bool {
+    fn starts_at_earliest(&self) -> bool {
         let set = ["auto.offset.reset", "ksql.streams.auto.offset.reset"].iter().find_map(|p| self.world.property(p));
         set.is_some_and(|v| v.trim().eq_ignore_ascii_case("earliest"))
     }
@@ -220,6 +222,6 @@ pub fn plan_push(query: &Query, catalog: &Catalog, world: &dyn Surroundings) -> 
     let root = prune::prune(selected.plan);
     let output = (0..selected.visible).collect();
     let limit = query.limit;
-    let from_earliest = env.from_earliest();
+    let from_earliest = env.starts_at_earliest();
     Ok(QueryPlan { root, sink: None, limit, reads: reads.into_inner(), from_earliest, output })
 }

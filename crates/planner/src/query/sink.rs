@@ -31,6 +31,9 @@ pub(super) fn source(
     check_format(Part::Value, &schema, &value_format, create)?;
     let prefix = env.world.property("ksql.output.topic.name.prefix").unwrap_or_default();
     let topic = with.topic()?.name.unwrap_or_else(|| format!("{prefix}{}", create.name.value));
+    for (part, spec) in [(Part::Key, &key_format), (Part::Value, &value_format)] {
+        check_registered(env, part, &schema, spec, &topic, with)?;
+    }
     let timestamp = ddl::timestamp(with, &schema)?;
     Ok(Source {
         name: create.name.value.clone(),
@@ -126,6 +129,46 @@ fn check_format(part: Part, schema: &Schema, spec: &FormatSpec, create: &CreateA
         let error = e.context(format!("{side} format does not support schema")).at(span);
         if error.hint().is_none() { error.with_hint(format!("give another {property} in WITH")) } else { error }
     })
+}
+
+/// A schema named by its id must begin with what the query selects; what it has besides is left to its defaults.
+fn check_registered(
+    env: &Env<'_>,
+    part: Part,
+    schema: &Schema,
+    spec: &FormatSpec,
+    topic: &str,
+    with: &With<'_>,
+) -> Result<()> {
+    if spec.schema_id.is_none() {
+        return Ok(());
+    }
+    let (side, namespace) = match part {
+        Part::Key => ("key", Namespace::Key),
+        Part::Value => ("value", Namespace::Value),
+    };
+    let span = with.span(&format!("{}_SCHEMA_ID", side.to_uppercase()));
+    let Some(registered) = env.world.registered_columns(topic, part, spec).map_err(|e| e.at(span))? else {
+        return Ok(());
+    };
+    let columns = || schema.columns.iter().filter(|c| c.namespace == namespace);
+    let same =
+        |(at, c): &(usize, &Column)| registered.columns.get(*at).is_some_and(|r| (&r.name, &r.ty) == (&c.name, &c.ty));
+    let changed: Vec<String> = columns()
+        .enumerate()
+        .filter(|pair| !same(pair))
+        .map(|(_, c)| format!("{} {}", quote_ident(&c.name), c.ty))
+        .collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let there: Vec<String> = registered.columns.iter().map(|c| format!("{} {}", quote_ident(&c.name), c.ty)).collect();
+    let message = format!(
+        "The following {side} columns are changed, missing or reordered: [{}]. Schema from schema registry is [{}]",
+        changed.join(", "),
+        there.join(", ")
+    );
+    Err(Error::type_mismatch(message).at(span))
 }
 
 /// Where the columns of a plan go; `selected` has exactly the sink's key and values, in its order of each.

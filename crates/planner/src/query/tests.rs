@@ -9,7 +9,7 @@ mod projects;
 mod replacements;
 mod windows;
 
-use super::{conformance_tests::Bench, explain};
+use super::{bench::Bench, explain};
 use crate::plan::Planned;
 
 const SETUP: &str = "

@@ -9,7 +9,10 @@ use super::{
     input::{Partitioning, column},
     select::{self, Selected},
 };
-use crate::plan::{BoundExpr, FieldDef, Fields, Plan, PlanNode};
+use crate::{
+    expr::is_reserved,
+    plan::{BoundExpr, FieldDef, Fields, Plan, PlanNode},
+};
 
 /// Plan the SELECTs of a UNION ALL.
 pub(super) fn plan(env: &Env<'_>, selects: &[Select], emit: Option<Emit>, mode: &Mode) -> Result<Selected> {
@@ -28,6 +31,9 @@ pub(super) fn plan(env: &Env<'_>, selects: &[Select], emit: Option<Emit>, mode: 
     let Some(first) = parts.first().cloned() else { return Err(Error::internal("UNION ALL of nothing")) };
     for (part, one) in parts.iter().zip(selects).skip(1) {
         check_columns(&first, part, one)?;
+    }
+    if matches!(mode, Mode::Persistent { .. }) {
+        check_names(&first)?;
     }
     let key = if parts.iter().all(|p| p.key == first.key && p.key.iter().all(|at| *at < p.visible)) {
         first.key.clone()
@@ -49,6 +55,19 @@ fn inner(mode: &Mode) -> Mode {
     match mode {
         Mode::Push => Mode::Push,
         Mode::Derived | Mode::Persistent { .. } => Mode::Derived,
+    }
+}
+
+/// The parts of a stored union are planned as if they were not stored.
+fn check_names(first: &Selected) -> Result<()> {
+    let columns = first.plan.fields.columns.iter().take(first.visible);
+    match columns.zip(&first.spans).find(|(c, _)| is_reserved(&c.name)) {
+        Some((column, span)) => {
+            let message =
+                format!("Reserved column name in select: `{}`. Please remove or alias the column", column.name);
+            Err(Error::invalid(message).at(*span))
+        }
+        None => Ok(()),
     }
 }
 

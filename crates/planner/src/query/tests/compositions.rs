@@ -62,6 +62,14 @@ fn plans() {
 #[test]
 fn errors() {
     check(
+        "CREATE STREAM o AS SELECT id, rowtime FROM s UNION ALL SELECT id, w FROM r;",
+        "
+        ERROR: Reserved column name in select: `ROWTIME`. Please remove or alias the column
+        LINE 1: CREATE STREAM o AS SELECT id, rowtime FROM s UNION ALL SELECT id, w FROM r;
+                                              ^^^^^^^
+        ",
+    );
+    check(
         "CREATE STREAM o AS SELECT id, v FROM s UNION ALL SELECT id, k FROM r;",
         "
         ERROR: UNION ALL types do not match: column V is BIGINT in the first SELECT and INTEGER here
