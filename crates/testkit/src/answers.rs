@@ -21,6 +21,8 @@ const SILENCE_MS_MAX: u64 = 2_000;
 
 /// A query that was begun.
 pub struct Running {
+    /// Whether it shows changes: then rows have an order, and columns no marks of keys.
+    push: bool,
     rows: Rows,
     found: Vec<Vec<Value>>,
 }
@@ -39,7 +41,8 @@ impl Running {
     /// # Errors
     /// It cannot be run.
     pub async fn begin(world: &mut World, query: &str) -> Result<Running> {
-        Ok(Running { rows: world.query(query).await?, found: Vec::new() })
+        let (rows, push) = world.query(query).await?;
+        Ok(Running { push, rows, found: Vec::new() })
     }
 
     /// Read on until the answer has as many rows as expected, ended, or nothing comes any more; then compare.
@@ -59,7 +62,7 @@ impl Running {
                 std::task::Poll::Ready(next) => next,
                 std::task::Poll::Pending => {
                     world.drive().await?;
-                    let enough = self.rows.live && !expected.ends && self.found.len() >= expected.rows.len();
+                    let enough = self.push && !expected.ends && self.found.len() >= expected.rows.len();
                     if enough {
                         return Ok(false);
                     }
@@ -79,14 +82,14 @@ impl Running {
 
     fn compare(&self, expected: &Answer, ended: bool) -> Result<(), Failure> {
         if let Some(schema) = &expected.schema {
-            check_columns(schema, &self.rows.columns)?;
+            check_columns(schema, &self.rows.columns, self.push)?;
         }
         if expected.ends && !ended {
             return Err(self.differs(expected, expected.rows.len(), "the query does not end".to_owned()));
         }
         let types: Vec<Option<SqlType>> =
             self.rows.columns.iter().map(|c| SqlType::from_arrow(&c.data_type)).collect();
-        if self.rows.live {
+        if self.push {
             return self.compare_in_order(expected, &types);
         }
         let keys: Vec<usize> =
@@ -159,7 +162,7 @@ fn row_equal(want: &AnswerRow, have: &[Value], types: &[Option<SqlType>]) -> Res
     Ok(())
 }
 
-fn check_columns(schema: &str, columns: &[OutputColumn]) -> Result<(), Failure> {
+fn check_columns(schema: &str, columns: &[OutputColumn], push: bool) -> Result<(), Failure> {
     let unreadable = |e: types::Error| Failure::new(format!("the case's schema {schema:?} cannot be read: {e}"));
     let mut want = Vec::new();
     for column in syntax::parse_schema(schema).map_err(unreadable)? {
@@ -167,7 +170,7 @@ fn check_columns(schema: &str, columns: &[OutputColumn]) -> Result<(), Failure> 
         let key = matches!(column.constraint, Some(ColumnConstraint::Key | ColumnConstraint::PrimaryKey));
         want.push(Named { name: column.name.value, ty: Some(ty), key });
     }
-    let named = |c: &OutputColumn| Named { name: c.name.clone(), ty: SqlType::from_arrow(&c.data_type), key: c.key };
+    let named = |c: &OutputColumn| Named { name: c.name.clone(), ty: SqlType::from_arrow(&c.data_type), key: c.key && !push };
     let have: Vec<Named> = columns.iter().map(named).collect();
     if want == have {
         return Ok(());

@@ -1,7 +1,7 @@
 //! Whether a value is the one that a case expects.
 //!
-//! The type of the column decides: DOUBLE within a millionth, DECIMAL by all its digits, everything else exactly. A
-//! field that is missing and a field that is null differ, except where the format cannot tell them apart.
+//! The type of the column decides: DOUBLE within a millionth, DECIMAL by all its digits (what is found must have all the
+//! digits of its scale; what is expected may leave zeros at the end away), everything else exactly. A field that is missing and a field that is null differ, except where the format cannot tell them apart.
 
 use serde_json::{Map, Value};
 use types::SqlType;
@@ -94,7 +94,7 @@ fn objects(want: &Map<String, Value>, have: &Map<String, Value>, ty: Option<&Sql
         }
     }
     let extra = have.iter().find(|(name, value)| {
-        !matched.contains(&name.as_str()) && !(rules.missing_is_null && value.is_null())
+        !(matched.contains(&name.as_str()) || rules.missing_is_null && value.is_null())
     });
     match extra {
         Some((name, have)) => Err(format!(".{name}: expected nothing, found {have}")),
@@ -103,13 +103,16 @@ fn objects(want: &Map<String, Value>, have: &Map<String, Value>, ty: Option<&Sql
 }
 
 fn numbers_equal(want: &str, have: &str, ty: Option<&SqlType>) -> bool {
-    if want == have {
+    if want == have && !matches!(ty, Some(SqlType::Decimal { .. })) {
         return true;
     }
     let whole = |text: &str| !text.contains(['.', 'e', 'E']);
     match ty {
         Some(SqlType::Double) => near(want, have),
-        Some(SqlType::Decimal { .. }) => digits(want).is_some() && digits(want) == digits(have),
+        Some(SqlType::Decimal { scale, .. }) => {
+            let have = digits(have).filter(|(_, _, places)| *places == i64::from(*scale));
+            have.is_some() && digits(want).and_then(|want| rescaled(want, i64::from(*scale))) == have
+        }
         None if !(whole(want) && whole(have)) => near(want, have),
         _ => false,
     }
@@ -119,6 +122,15 @@ fn near(want: &str, have: &str) -> bool {
     let (Ok(want), Ok(have)) = (want.parse::<f64>(), have.parse::<f64>()) else { return false };
     let apart = (want - have).abs();
     apart <= DOUBLE_TOLERANCE || apart <= DOUBLE_TOLERANCE_RELATIVE * want.abs().max(have.abs())
+}
+
+/// The same number with more digits after the point.
+fn rescaled((negative, mut digits, places): (bool, String, i64), scale: i64) -> Option<(bool, String, i64)> {
+    let zeros = usize::try_from(scale.checked_sub(places)?).ok()?;
+    if !digits.is_empty() {
+        digits.extend(std::iter::repeat_n('0', zeros));
+    }
+    Some((negative, digits, scale))
 }
 
 /// Sign, digits without leading zeros, and digits after the point: what a decimal is, however it is written.
@@ -160,7 +172,11 @@ mod tests {
         check(Some("DOUBLE"), "1.001", "1", Err(": expected 1.001, found 1"));
         check(Some("DOUBLE"), "1e300", "1.0000000000001e300", Ok(()));
         check(Some("DECIMAL(4,2)"), "1.10", "1.1", Err(": expected 1.10, found 1.1"));
-        check(Some("DECIMAL(4,2)"), "1E+1", "10", Ok(()));
+        check(Some("DECIMAL(4,2)"), "1.1", "1.1", Err(": expected 1.1, found 1.1"));
+        check(Some("DECIMAL(4,2)"), "1.1", "1.10", Ok(()));
+        check(Some("DECIMAL(4,2)"), "1.101", "1.10", Err(": expected 1.101, found 1.10"));
+        check(Some("DECIMAL(4,2)"), "0.0", "0.00", Ok(()));
+        check(Some("DECIMAL(4,0)"), "1E+1", "10", Ok(()));
         check(Some("BIGINT"), "9007199254740993", "9007199254740992", Err(": expected 9007199254740993, found 9007199254740992"));
         check(None, "1", "1.0", Ok(()));
         check(None, "\"1\"", "1", Err(": expected \"1\", found 1"));

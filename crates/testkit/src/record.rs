@@ -148,7 +148,8 @@ impl Shape {
     fn typed_bytes(&self, part: Part, value: &Value) -> Result<Option<Vec<u8>>, String> {
         let (columns, spec) = self.physical(part)?;
         let wrapped = !is_bare(part, &columns, &spec);
-        let json = FormatSpec { name: "JSON".to_owned(), wrap_single: Some(wrapped), ..FormatSpec::default() };
+        let wrap_single = (columns.len() == 1).then_some(wrapped);
+        let json = FormatSpec { name: "JSON".to_owned(), wrap_single, ..FormatSpec::default() };
         let wanted: Vec<usize> = (0..columns.len()).collect();
         let reader = formats::format("JSON").map_err(|e| e.to_string())?;
         // Keys have restrictions that only the topic's own format should state.

@@ -86,6 +86,6 @@ mod tests {
         ]));
         check("SELECT 1;\n--@test: a", Err("before the first"));
         check("--@test:\n", Err("without a name"));
-        check("--@test: a\n--@test: a\n", Err("second"));
+        check("--@test: a\n--@test: a\n", Ok(&[("a", 2, None), ("a #2", 3, None)]));
     }
 }

@@ -9,7 +9,6 @@ use arrow::array::{Array, ArrayRef};
 use catalog::{KeyWindow, Source, SourceKind};
 use engine::Cut;
 use formats::Part;
-use recordlog::TopicConfig;
 use serde_json::Value;
 use syntax::ast::{CreateSource, Expr, Ident, Literal, ObjectKind, Properties, Statement, StatementKind};
 use types::{Column, Error, Namespace, Result, Schema, SqlType};
@@ -99,10 +98,8 @@ impl Script {
     }
 
     async fn run_statement(&mut self, statement: &Statement) -> Result<()> {
-        match &statement.kind {
-            StatementKind::InsertValues { .. } => return self.world.run(&statement.text).await,
-            StatementKind::CreateSource(create) => self.create_topic(create).await?,
-            _ => {}
+        if let StatementKind::InsertValues { .. } = &statement.kind {
+            return self.world.run(&statement.text).await;
         }
         self.world.drive().await?;
         match &statement.kind {
@@ -111,17 +108,6 @@ impl Script {
             StatementKind::AssertSource(expected) => self.assert_source(expected),
             _ => self.world.run(&statement.text).await,
         }
-    }
-
-    /// A script need not create the topics of its sources.
-    async fn create_topic(&mut self, create: &CreateSource) -> Result<()> {
-        let Some(topic) = text_property(&create.properties, "KAFKA_TOPIC") else { return Ok(()) };
-        let log = self.world.engine.log();
-        if create.properties.entries.contains_key("PARTITIONS") || log.topic(&topic).is_some() {
-            return Ok(());
-        }
-        let config = TopicConfig::with_partitions(PARTITIONS);
-        log.create_topic(&topic, config).await.map(drop).map_err(|e| Error::invalid(e.to_string()))
     }
 
     fn source(&self, name: &Ident) -> Result<Arc<Source>> {
@@ -274,7 +260,9 @@ fn row_of(shape: &Shape, record: &Found) -> Result<Vec<(String, SqlType, Value)>
     add("ROWTIME", record.timestamp);
     if let Some(window) = record.window {
         add("WINDOWSTART", window.start);
-        window.end.map(|end| add("WINDOWEND", end));
+        if let Some(end) = window.end {
+            add("WINDOWEND", end);
+        }
     }
     Ok(row)
 }

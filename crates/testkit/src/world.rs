@@ -9,7 +9,7 @@ use catalog::Source;
 use engine::{Cut, Engine, EngineConfig, Outcome, Session};
 use formats::SchemaRegistry;
 use futures::StreamExt;
-use syntax::ast::{Literal, Statement, StatementKind};
+use syntax::ast::{Literal, ObjectKind, Statement, StatementKind};
 use types::{Error, Result};
 
 use crate::{case::TopicSpec, record::Shape};
@@ -50,9 +50,9 @@ impl World {
         Ok(World { engine, session, cut, sources: HashMap::new(), topics: HashMap::new(), partitions })
     }
 
-    /// The schema registry of the engine, if it has one.
+    /// The schema registry of the engine.
     pub fn registry(&self) -> Option<Arc<dyn SchemaRegistry>> {
-        None
+        Some(self.engine.registry())
     }
 
     /// Remember what a case says about a topic.
@@ -86,25 +86,29 @@ impl World {
         let StatementKind::CreateSource(create) = &statement.kind else { return Ok(()) };
         let properties = &create.properties.entries;
         let Some(Literal::String(name)) = properties.get("KAFKA_TOPIC").map(|p| &p.value) else { return Ok(()) };
-        if properties.contains_key("PARTITIONS") {
-            return Ok(());
-        }
-        let created = crate::topics::create(&*self.engine.log(), name, self.partitions, 1).await;
+        let partitions = match properties.get("PARTITIONS").map(|p| &p.value) {
+            None => self.partitions,
+            // A topic of their own would be compacted and refuse the records without keys that cases write.
+            Some(Literal::Integer(text)) if create.object == ObjectKind::Table => text.parse().unwrap_or(self.partitions),
+            Some(_) => return Ok(()),
+        };
+        let created = crate::topics::create(&*self.engine.log(), name, partitions, 1).await;
         created.map_err(|e| Error::invalid(e.reason))
     }
 
-    /// Run one query.
+    /// Run one query; its rows, and whether it shows changes.
     ///
     /// # Errors
     /// It cannot be run, or is no query.
-    pub async fn query(&mut self, text: &str) -> Result<engine::Rows> {
+    pub async fn query(&mut self, text: &str) -> Result<(engine::Rows, bool)> {
         let mut statements = self.session.parse(text)?;
         let (Some(statement), true) = (statements.pop(), statements.is_empty()) else {
             return Err(Error::invalid(format!("one query is expected: {text}")));
         };
+        let push = matches!(&statement.kind, StatementKind::Query(query) if query.emit.is_some());
         let prepared = self.session.prepare(&statement).await?;
         match self.session.execute(&prepared, &[]).await? {
-            Outcome::Rows(rows) => Ok(rows),
+            Outcome::Rows(rows) => Ok((rows, push)),
             Outcome::Done { tag, .. } => Err(Error::invalid(format!("{tag} is no query"))),
         }
     }
