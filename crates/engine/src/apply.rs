@@ -20,6 +20,7 @@ use crate::{
     Session,
     api::Outcome,
     rows::{done, done_with},
+    schemas,
     session::Plans,
     statements::{LoggedStatement, append},
 };
@@ -154,6 +155,9 @@ impl Session {
             let config = TopicConfig { partitions, replicas, settings };
             self.engine.log.create_topic(&source.topic, config).await.map_err(log_error)?;
         }
+        if how.now() {
+            schemas::register(&self.engine.registry(), &source, true)?;
+        }
         let name = source.name.clone();
         self.engine.change_catalog(|c| {
             c.sources.insert(source.name.clone(), Arc::new(source));
@@ -176,6 +180,9 @@ impl Session {
             other => return nothing(other, tag),
         };
         if how.now() {
+            if let Some(source) = &source {
+                schemas::register(&self.engine.registry(), source, false)?;
+            }
             self.create_sink_topic(&plan).await?;
         }
         if let Some(old) = &replaces {

@@ -10,7 +10,7 @@ use datafusion::{
     catalog::SchemaProvider,
     logical_expr::{AggregateUDF, ScalarUDF},
 };
-use formats::FormatSpec;
+use formats::{FormatSpec, SchemaRegistry};
 use host::Host;
 use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
@@ -24,6 +24,7 @@ use types::{Error, Result, Schema};
 use crate::{
     api::{Cut, EngineConfig, QueryReport},
     running::{Opener, QueryState, RunningQuery},
+    schemas::LoggedRegistry,
     session::Session,
     statements,
 };
@@ -41,6 +42,7 @@ pub struct Engine {
     embedded: Option<Arc<EmbeddedLog>>,
     pub(crate) host: Host,
     pub(crate) pool: Arc<rayon::ThreadPool>,
+    registry: Arc<dyn SchemaRegistry>,
     catalog: RwLock<Arc<Catalog>>,
     /// Running queries by id, in order of creation. Tables that are only kept run under their source's name.
     pub(crate) queries: Mutex<IndexMap<String, Arc<RunningQuery>>>,
@@ -87,9 +89,11 @@ impl Engine {
             false => pool(config.threads.max(1))?,
         };
         statements::create_topics(&*log).await?;
+        let registry: Arc<dyn SchemaRegistry> = Arc::new(LoggedRegistry::open(log.clone())?);
         let engine = Arc::new(Engine {
             config,
             log,
+            registry,
             embedded,
             host,
             pool,
@@ -128,7 +132,12 @@ impl Engine {
         properties: &BTreeMap<String, String>,
     ) -> Result<()> {
         let reads = plan.reads.clone();
-        let options = runtime::QueryOptions { id: id.to_string(), caching: self.caching(properties), durable: true };
+        let options = runtime::QueryOptions {
+            id: id.to_string(),
+            caching: self.caching(properties),
+            durable: true,
+            registry: Some(self.registry()),
+        };
         let opener = Opener {
             plan: Arc::new(plan),
             options,
@@ -170,6 +179,11 @@ impl Engine {
     /// The log under it.
     pub fn log(&self) -> Arc<dyn RecordLog> {
         self.log.clone()
+    }
+
+    /// The schema registry that is built in.
+    pub fn registry(&self) -> Arc<dyn SchemaRegistry> {
+        self.registry.clone()
     }
 
     /// The door to clock, randomness and files that it goes through.

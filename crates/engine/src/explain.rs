@@ -63,7 +63,7 @@ fn pull_text(session: &Session, plan: &PullPlan) -> String {
     let how = match &plan.keys {
         _ if !kept => "Scan of the topic".to_string(),
         KeyRange::Points(keys) => {
-            format!("Lookup of {} key(s)", keys.first().map_or(0, |k| arrow::array::Array::len(k)))
+            format!("Lookup of {} key(s)", keys.first().map_or(0, arrow::array::Array::len))
         }
         KeyRange::PointExprs(keys) => format!("Lookup of {} key(s)", keys.len()),
         KeyRange::Range { prefix, .. } => format!("Range scan, {} leading key column(s) fixed", prefix.len()),

@@ -12,7 +12,7 @@ use planner::{
     insert::{bind_insert, plan_delete},
     plan::InsertRows,
 };
-use recordlog::{Commit, Offset, RecordLog, TopicPartition};
+use recordlog::{Commit, Offset, TopicPartition};
 use runtime::rows_to_appends;
 use syntax::ast::{Expr, Ident};
 use types::{Error, Namespace, Result, SqlType, did_you_mean};
@@ -50,7 +50,7 @@ pub(crate) async fn delete(session: &mut Session, target: &Ident, condition: Opt
 async fn write(session: &mut Session, rows: InsertRows) -> Result<()> {
     let now = session.engine.host.clock.now_ms();
     let times = rows.rowtime.iter().map(|t| t.unwrap_or(now)).collect();
-    let written = append(&*session.engine.log, &rows.source, rows.columns, times, &rows.tombstones).await?;
+    let written = append(&session.engine, &rows.source, rows.columns, times, &rows.tombstones).await?;
     for (partition, end) in written {
         session.written.insert(partition, end);
     }
@@ -59,16 +59,17 @@ async fn write(session: &mut Session, rows: InsertRows) -> Result<()> {
 
 /// Write rows to a source's topic, durably; gives one past the last offset written, by partition.
 async fn append(
-    log: &dyn RecordLog,
+    engine: &Engine,
     source: &Arc<Source>,
     columns: Vec<ArrayRef>,
     times: Vec<i64>,
     tombstones: &[bool],
 ) -> Result<HashMap<TopicPartition, Offset>> {
+    let log = &*engine.log;
     let topic = log.topic(&source.topic);
     let unknown = || Error::undefined_source(format!("topic {} of {} does not exist", source.topic, source.name));
     let partitions = topic.ok_or_else(unknown)?.config.partitions;
-    let appends = rows_to_appends(source, columns, times, tombstones, partitions)?;
+    let appends = rows_to_appends(source, columns, times, tombstones, partitions, Some(&engine.registry()))?;
     let places: Vec<TopicPartition> = appends.iter().map(|a| a.partition.clone()).collect();
     let appended = commit(log, Commit { appends }).await?;
     Ok(places.into_iter().zip(appended).map(|(p, a)| (p, a.base_offset + i64::from(a.record_count))).collect())
@@ -162,7 +163,7 @@ impl CopyInto {
                 }
             }
         }
-        append(&*self.engine.log, &self.source, columns, times, &vec![false; n]).await?;
+        append(&self.engine, &self.source, columns, times, &vec![false; n]).await?;
         Ok(n as u64)
     }
 }

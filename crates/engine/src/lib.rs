@@ -15,6 +15,7 @@ mod pull;
 mod push;
 mod rows;
 mod running;
+mod schemas;
 mod session;
 mod show;
 mod statements;

@@ -291,7 +291,12 @@ pub(crate) async fn source_rows(engine: &Arc<Engine>, source: &Arc<catalog::Sour
         reads: vec![source.name.clone()],
         from_earliest: true,
     };
-    let options = QueryOptions { id: format!("scan of {}", source.name), caching: false, durable: false };
+    let options = QueryOptions {
+        id: format!("scan of {}", source.name),
+        caching: false,
+        durable: false,
+        registry: Some(engine.registry()),
+    };
     let mut query = Query::open(&plan, options, engine.log.clone(), engine.host.clone(), engine.pool.clone()).await?;
     let mut ends = HashMap::new();
     for (partition, _) in query.positions() {

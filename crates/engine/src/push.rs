@@ -37,7 +37,7 @@ pub(crate) async fn run(session: &Session, query: &ast::Query) -> Result<Outcome
     let fields: Vec<Field> = columns.iter().map(|c| Field::new(c.name.as_str(), c.data_type.clone(), true)).collect();
     let schema = Arc::new(Schema::new(fields));
     let caching = engine.caching(&session.properties);
-    let options = QueryOptions { id: "push query".into(), caching, durable: false };
+    let options = QueryOptions { id: "push query".into(), caching, durable: false, registry: Some(engine.registry()) };
     let query = Query::open(&plan, options, engine.log.clone(), engine.host.clone(), engine.pool.clone()).await?;
     let mut watches =
         query.topics().iter().map(|t| engine.log.watch(t).map_err(log_error)).collect::<Result<Vec<_>>>()?;

@@ -79,7 +79,8 @@ impl Session {
     }
 
     pub(crate) fn world(&self, persistent: bool) -> World<'_> {
-        World { log: &*self.engine.log, host: &self.engine.host, properties: &self.properties, persistent }
+        let registry = self.engine.registry();
+        World { log: &*self.engine.log, host: &self.engine.host, properties: &self.properties, registry, persistent }
     }
 
     /// Text → statements; `${variables}` are substituted, also those that a DEFINE earlier in the text sets.

@@ -143,7 +143,9 @@ pub(crate) fn assert_topic(session: &Session, exists: bool, topic: &Ident, prope
                 "PARTITIONS" => found.config.partitions.to_string(),
                 "REPLICAS" => found.config.replicas.to_string(),
                 other => {
-                    return Err(Error::invalid(format!("{other} is no property of ASSERT TOPIC")).at(property.name_span));
+                    return Err(
+                        Error::invalid(format!("{other} is no property of ASSERT TOPIC")).at(property.name_span)
+                    );
                 }
             };
             let wanted = match &property.value {

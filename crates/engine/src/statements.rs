@@ -28,7 +28,13 @@ pub(crate) async fn create_topics(log: &dyn RecordLog) -> Result<()> {
     let compact = BTreeMap::from([("cleanup.policy".to_string(), "compact".to_string())]);
     let keep = BTreeMap::from([("retention.ms".to_string(), "-1".to_string())]);
     let week = BTreeMap::from([("retention.ms".to_string(), "604800000".to_string())]);
-    let wanted = [(STATEMENTS_TOPIC, keep), (runtime::OFFSETS_TOPIC, compact), (runtime::PROCESSING_LOG_TOPIC, week)];
+    let schemas = keep.clone();
+    let wanted = [
+        (STATEMENTS_TOPIC, keep),
+        (crate::schemas::SCHEMAS_TOPIC, schemas),
+        (runtime::OFFSETS_TOPIC, compact),
+        (runtime::PROCESSING_LOG_TOPIC, week),
+    ];
     for (name, settings) in wanted {
         if log.topic(name).is_none() {
             let config = TopicConfig { partitions: 1, replicas: 1, settings };
@@ -58,8 +64,13 @@ pub(crate) async fn commit(log: &dyn RecordLog, commit: Commit) -> Result<Vec<re
 
 /// All entries, in order.
 pub(crate) fn read(log: &dyn RecordLog) -> Result<Vec<LoggedStatement>> {
+    read_json(log, STATEMENTS_TOPIC)
+}
+
+/// The JSON values of all records of a topic of one partition, in order.
+pub(crate) fn read_json<T: serde::de::DeserializeOwned>(log: &dyn RecordLog, topic: &str) -> Result<Vec<T>> {
     const READ_BYTES: usize = 4 << 20;
-    let partition = TopicPartition::new(STATEMENTS_TOPIC, 0);
+    let partition = TopicPartition::new(topic, 0);
     let ends = log.offsets(&partition).map_err(log_error)?;
     let (mut next, mut out, mut ranges) = (ends.start, vec![], RecordRanges::default());
     while next < ends.end {

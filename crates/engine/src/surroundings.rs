@@ -12,6 +12,7 @@ pub(crate) struct World<'a> {
     pub log: &'a dyn RecordLog,
     pub host: &'a Host,
     pub properties: &'a BTreeMap<String, String>,
+    pub registry: std::sync::Arc<dyn formats::SchemaRegistry>,
     /// Where persistent queries begin when nobody says: at the first record.
     pub persistent: bool,
 }
@@ -24,11 +25,19 @@ impl Surroundings for World<'_> {
 
     fn registered_columns(
         &self,
-        _topic: &str,
-        _part: formats::Part,
-        _format: &formats::FormatSpec,
+        topic: &str,
+        part: formats::Part,
+        format: &formats::FormatSpec,
     ) -> Result<Option<Schema>> {
-        Ok(None)
+        let context = formats::FormatContext { registry: Some(self.registry.clone()), topic: topic.to_string() };
+        let registered = match format.schema_id {
+            Some(id) => self.registry.by_id(id)?,
+            None => self.registry.latest(&context.subject(part))?,
+        };
+        if registered.is_none() {
+            return Ok(None);
+        }
+        formats::format(&format.name)?.infer(part, format, &context).map(|columns| Some(Schema::new(columns)))
     }
 
     fn property(&self, name: &str) -> Option<String> {

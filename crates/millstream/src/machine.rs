@@ -70,7 +70,9 @@ fn network(out: &mut Vec<Reading>) {
     for line in fs::read_to_string("/proc/net/dev").unwrap_or_default().lines() {
         let Some((name, rest)) = line.split_once(':') else { continue };
         let values = numbers(rest);
-        for (field, at, unit) in [("rx_bytes", 0, "bytes"), ("rx_packets", 1, "count"), ("tx_bytes", 8, "bytes"), ("tx_packets", 9, "count")] {
+        for (field, at, unit) in
+            [("rx_bytes", 0, "bytes"), ("rx_packets", 1, "count"), ("tx_bytes", 8, "bytes"), ("tx_packets", 9, "count")]
+        {
             if let Some(value) = values.get(at) {
                 push(out, format!("net.{}.{field}", name.trim()), "net", *value, unit);
             }

@@ -23,7 +23,10 @@ pub type CommandResult<T = ()> = Result<T, String>;
 
 /// A streaming database: SQL over topics, in one process.
 #[derive(Parser)]
-#[command(version, disable_help_subcommand = true, after_help = "A first tour:
+#[command(
+    version,
+    disable_help_subcommand = true,
+    after_help = "A first tour:
   millstream quickstart                          a server, fed with what this machine does
   psql -h localhost -p 5433                      ask it, with psql or any PostgreSQL driver
   millstream sql                                 the same with our own shell
@@ -34,7 +37,8 @@ A server of your own:
   echo 'k1:{\"amount\": 5}' | millstream produce orders --key-separator :
   millstream consume orders --from-beginning
 
-Exit codes: 0 done, 1 failed, 2 wrong arguments.")]
+Exit codes: 0 done, 1 failed, 2 wrong arguments."
+)]
 struct Cli {
     /// Which log lines: error, warn, info, debug, trace; or by module: pgserver=debug,info.
     #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]

@@ -51,8 +51,15 @@ pub fn run(data: PathBuf, pg: SocketAddr) -> CommandResult {
         let mut session = engine.session();
         println!("{}", SETUP.trim());
         execute(&mut session, SETUP, false).await?;
-        println!("\nConnect with:  psql -h {} -p {}\nTry:           SELECT * FROM metric_10s WHERE metric = 'cpu.user';", pg.ip(), pg.port());
-        println!("               SELECT * FROM machine EMIT CHANGES LIMIT 5;\nCtrl-C stops; data stays in {}.\n", data.display());
+        println!(
+            "\nConnect with:  psql -h {} -p {}\nTry:           SELECT * FROM metric_10s WHERE metric = 'cpu.user';",
+            pg.ip(),
+            pg.port()
+        );
+        println!(
+            "               SELECT * FROM machine EMIT CHANGES LIMIT 5;\nCtrl-C stops; data stays in {}.\n",
+            data.display()
+        );
         let mut reading = tokio::time::interval(READ_EVERY);
         let mut showing = tokio::time::interval_at(tokio::time::Instant::now() + SHOW_EVERY, SHOW_EVERY);
         let mut stopped = std::pin::pin!(signal());

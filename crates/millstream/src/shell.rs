@@ -137,7 +137,8 @@ impl Shell {
         let (complete, rest) = syntax::split_statements(text);
         let last = text.get(rest).filter(|r| !r.trim().is_empty());
         for statement in complete.iter().filter_map(|r| text.get(r.clone())).chain(last) {
-            let words: Vec<String> = statement.split_whitespace().map(|w| w.trim_end_matches(';').to_uppercase()).collect();
+            let words: Vec<String> =
+                statement.split_whitespace().map(|w| w.trim_end_matches(';').to_uppercase()).collect();
             match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
                 ["RUN", "SCRIPT", ..] => Box::pin(self.script(&PathBuf::from(quoted(statement)?))).await?,
                 ["SPOOL", "OFF"] => self.spool = None,
@@ -217,7 +218,8 @@ impl Shell {
     /// To the terminal, and to the spool file.
     fn print(&mut self, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> CommandResult {
         let mut bytes = vec![];
-        let written = write(&mut bytes).and_then(|()| io::stdout().write_all(&bytes)).and_then(|()| io::stdout().flush());
+        let written =
+            write(&mut bytes).and_then(|()| io::stdout().write_all(&bytes)).and_then(|()| io::stdout().flush());
         let spooled = match &mut self.spool {
             Some(file) => file.write_all(&bytes),
             None => Ok(()),

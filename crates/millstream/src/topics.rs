@@ -180,7 +180,8 @@ impl ProduceArgs {
             Some(separator) => {
                 let separator = separator.as_bytes();
                 let at = line.windows(separator.len().max(1)).position(|w| w == separator);
-                let at = at.ok_or_else(|| format!("no {:?} between key and value", String::from_utf8_lossy(separator)))?;
+                let at =
+                    at.ok_or_else(|| format!("no {:?} between key and value", String::from_utf8_lossy(separator)))?;
                 escape(line.get(..at).unwrap_or_default(), out);
                 out.put_u8(b'\t');
                 line.get(at + separator.len()..).unwrap_or_default()

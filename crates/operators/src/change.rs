@@ -1,7 +1,10 @@
 //! Rows as changes: columns, event time, order of arrival, and what each row means.
 
 use arrow::{
-    array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt8Array, UInt32Array, UInt64Array, new_empty_array},
+    array::{
+        Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt8Array, UInt32Array,
+        UInt64Array, new_empty_array,
+    },
     compute::{filter, take},
     datatypes::SchemaRef,
 };
@@ -67,6 +70,9 @@ pub struct ChangeBatch {
 /// Bits of `seq` below the arrival number.
 pub const SUB_BITS: u32 = 20;
 
+/// How far apart an exchange with another one behind it numbers rows of one cause; the last one counts by 1.
+const OUTER_STEP: u64 = 1 << (SUB_BITS / 2);
+
 impl ChangeBatch {
     /// No rows of these columns.
     pub fn empty(schema: &SchemaRef) -> ChangeBatch {
@@ -94,6 +100,15 @@ impl ChangeBatch {
             Some(ops) => ops.values().get(row).map_or(Change::Insert, |n| Change::from_u8(*n)),
             None => Change::Insert,
         }
+    }
+
+    /// Whether the row and the one after it are the two halves of one update. An exchange may have sent either half
+    /// elsewhere; it numbers rows of one cause, and the halves one after the other.
+    pub fn is_update(&self, row: usize) -> bool {
+        let (Some(old), Some(new)) = (self.seq.values().get(row), self.seq.values().get(row + 1)) else { return false };
+        self.op(row) == Change::UpdateBefore
+            && self.op(row + 1) == Change::UpdateAfter
+            && matches!(new.checked_sub(*old), Some(0 | 1 | OUTER_STEP))
     }
 
     /// The columns as a record batch of `schema`.

@@ -65,7 +65,7 @@ impl Operator for Filter {
         let mut row = 0;
         while row < rows {
             match input.op(row) {
-                Change::UpdateBefore if row + 1 < rows && input.op(row + 1) == Change::UpdateAfter => {
+                Change::UpdateBefore if input.is_update(row) => {
                     match (pass(row), pass(row + 1)) {
                         (true, true) => {
                             set(row, Change::UpdateBefore);

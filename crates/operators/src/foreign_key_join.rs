@@ -14,10 +14,7 @@
 
 use std::ops::Bound;
 
-use arrow::{
-    array::ArrayRef,
-    datatypes::SchemaRef,
-};
+use arrow::{array::ArrayRef, datatypes::SchemaRef};
 use planner::plan::BoundExpr;
 use statestore::{Mode, RowEncoder, Store};
 use syntax::ast::JoinKind;
@@ -114,13 +111,13 @@ impl<'a> Work<'a> {
     /// A result for left row `row`, with the right row `partner`, if there is one.
     fn left_result(&mut self, row: usize, partner: Option<&[u8]>, op: Change) -> Result<()> {
         let [left, right] = &mut self.sides;
-        left.from_batch(row);
+        left.push_own(row);
         let mut time = self.left.rowtime.value(row);
         match partner.map(split_row) {
             Some((partner_time, columns)) => {
                 time = time.max(partner_time);
                 // Only the key of a row that is gone counts.
-                if op == Change::Tombstone { right.null() } else { right.from_state(columns)? }
+                if op == Change::Tombstone { right.null() } else { right.push_stored(columns)? }
             }
             None => right.null(),
         }
@@ -132,8 +129,12 @@ impl<'a> Work<'a> {
     fn right_result(&mut self, row: usize, stored: &[u8], has_right: bool, op: Change) -> Result<()> {
         let [left, right] = &mut self.sides;
         let (left_time, columns) = split_row(stored);
-        left.from_state(columns)?;
-        if has_right { right.from_batch(row) } else { right.null() }
+        left.push_stored(columns)?;
+        if has_right {
+            right.push_own(row)
+        } else {
+            right.null()
+        }
         self.builder.push(self.right.seq.value(row), self.right.rowtime.value(row).max(left_time), op);
         Ok(())
     }
@@ -142,7 +143,7 @@ impl<'a> Work<'a> {
     /// nothing on the right comes between.
     fn is_overwritten(&mut self, row: usize, right_row: usize) -> bool {
         let next = row + 1;
-        if next >= self.left.len() || self.left.op(next) != Change::UpdateAfter {
+        if !self.left.is_update(row) {
             return false;
         }
         if right_row < self.right.len() && self.right.seq.value(right_row) <= self.left.seq.value(next) {
@@ -188,8 +189,7 @@ impl ForeignKeyJoin {
             Change::Insert | Change::UpdateAfter | Change::Upsert => {
                 if !points {
                     // Nor did the row point to anything before: it is the other half at this very place.
-                    let never = op == Change::Insert
-                        || (row > 0 && work.left.op(row - 1) == Change::UpdateBefore && before == work.key);
+                    let never = op == Change::Insert || (row > 0 && work.left.is_update(row - 1) && before == work.key);
                     return match self.is_left() {
                         true => work.left_result(row, None, Change::Upsert),
                         false if never => Ok(()),

@@ -33,9 +33,8 @@ pub(crate) fn last_changes(batch: ChangeBatch, key: &[usize], old: bool) -> Resu
     let (mut bytes, mut changes) = (Vec::new(), 0);
     let mut row = 0;
     while row < batch.len() {
-        let is_pair = batch.op(row) == Change::UpdateBefore
-            && row + 1 < batch.len()
-            && batch.op(row + 1) == Change::UpdateAfter;
+        let is_pair =
+            batch.op(row) == Change::UpdateBefore && row + 1 < batch.len() && batch.op(row + 1) == Change::UpdateAfter;
         let changed = match batch.op(row) {
             _ if is_pair => Changed { old: Some(row), new: Some(row + 1) },
             Change::Delete => Changed { old: Some(row), new: None },

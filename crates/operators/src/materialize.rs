@@ -120,7 +120,7 @@ impl Materialize {
         let (present, seq, time) = (input.op(row).is_present(), input.seq.value(row), input.rowtime.value(row));
         let old = view.store().get(&work.key);
         if let Some(stored) = old {
-            work.out.from_state(split_row(stored).1)?;
+            work.out.push_stored(split_row(stored).1)?;
             work.builder.push(seq, time, if present { Change::UpdateBefore } else { Change::Delete });
         }
         let op = match (old.is_some(), present) {
@@ -129,7 +129,7 @@ impl Materialize {
             (false, false) => Change::Tombstone,
             (true, false) => return Ok(()),
         };
-        work.out.from_batch(row);
+        work.out.push_own(row);
         work.builder.push(seq, time, op);
         Ok(())
     }

@@ -32,7 +32,8 @@ impl Picked<'_> {
 
 /// The rows of all pieces in order of `seq`; ties go to the earlier piece. `None` when there is no row at all.
 pub fn merge_sorted(pieces: &[Picked<'_>]) -> Result<Option<ChangeBatch>> {
-    let mut heads: Vec<(usize, usize)> = pieces.iter().enumerate().filter(|(_, p)| p.len() > 0).map(|(i, _)| (i, 0)).collect();
+    let mut heads: Vec<(usize, usize)> =
+        pieces.iter().enumerate().filter(|(_, p)| p.len() > 0).map(|(i, _)| (i, 0)).collect();
     if let [(only, _)] = heads.as_slice() {
         let Some(piece) = pieces.get(*only) else { return Ok(None) };
         return Ok(Some(match piece.rows {
@@ -48,7 +49,10 @@ pub fn merge_sorted(pieces: &[Picked<'_>]) -> Result<Option<ChangeBatch>> {
     let mut order: Vec<(usize, usize)> = Vec::with_capacity(total);
     while heads.len() > 1 {
         let head_seq = |(piece, at): &(usize, usize)| pieces.get(*piece).map_or(u64::MAX, |p| p.seq(*at));
-        let Some(least) = (0..heads.len()).min_by_key(|h| heads.get(*h).map_or((u64::MAX, 0), |x| (head_seq(x), x.0))) else { break };
+        let Some(least) = (0..heads.len()).min_by_key(|h| heads.get(*h).map_or((u64::MAX, 0), |x| (head_seq(x), x.0)))
+        else {
+            break;
+        };
         // Run on in that piece for as long as no other comes first.
         let others = heads.iter().enumerate().filter(|(h, _)| *h != least).map(|(_, x)| (head_seq(x), x.0)).min();
         let Some(head) = heads.get_mut(least) else { break };

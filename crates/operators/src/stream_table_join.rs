@@ -89,12 +89,12 @@ impl Operator for StreamTableJoin {
             };
             match found {
                 Some(stored) => {
-                    right_side.from_state(split_row(stored).1)?;
+                    right_side.push_stored(split_row(stored).1)?;
                 }
                 None if self.kind == JoinKind::Left => right_side.null(),
                 None => continue,
             }
-            left_side.from_batch(row);
+            left_side.push_own(row);
             builder.push(seq, left.rowtime.value(row), Change::Insert);
         }
         apply(None, &mut self.table, &mut next);

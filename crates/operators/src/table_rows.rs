@@ -59,7 +59,7 @@ pub(crate) struct Side {
     decoder: RowDecoder,
     /// (0, row of the batch) or (1, row of the decoder).
     picks: Vec<(usize, usize)>,
-    from_batch: usize,
+    push_own: usize,
     null_row: Option<usize>,
     /// Whether the decoder's rows, one after the other, are all there is.
     is_decoder: bool,
@@ -69,18 +69,18 @@ impl Side {
     /// Of rows of `schema`.
     pub fn new(schema: &SchemaRef) -> Result<Side> {
         let decoder = RowDecoder::new(&column_types(schema), Mode::Compact).map_err(|e| corrupt("a row", e))?;
-        Ok(Side { decoder, picks: vec![], from_batch: 0, null_row: None, is_decoder: true })
+        Ok(Side { decoder, picks: vec![], push_own: 0, null_row: None, is_decoder: true })
     }
 
     /// Row `row` of the batch.
-    pub fn from_batch(&mut self, row: usize) {
+    pub fn push_own(&mut self, row: usize) {
         self.is_decoder = false;
-        self.from_batch += 1;
+        self.push_own += 1;
         self.picks.push((0, row));
     }
 
     /// `columns` as [`split_row`] gives them.
-    pub fn from_state(&mut self, columns: &[u8]) -> Result<()> {
+    pub fn push_stored(&mut self, columns: &[u8]) -> Result<()> {
         let at = self.decoder.len();
         self.decoder.push(columns).map_err(|e| corrupt("a row", e))?;
         self.picks.push((1, at));
@@ -107,7 +107,7 @@ impl Side {
         if self.is_decoder {
             return Ok(stored);
         }
-        if self.from_batch == self.picks.len() {
+        if self.push_own == self.picks.len() {
             let rows: Vec<u32> = self.picks.iter().map(|(_, row)| u32::try_from(*row).unwrap_or(u32::MAX)).collect();
             if is_identity(&rows, batch.len()) {
                 return Ok(batch.columns.clone());

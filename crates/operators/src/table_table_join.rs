@@ -93,9 +93,9 @@ impl Output {
     fn push(&mut self, seq: u64, time: i64, op: Change, rows: [&Row; 2], key: &[u8]) -> Result<()> {
         for (side, row) in self.sides.iter_mut().zip(rows) {
             match row {
-                Row::Own(row) => side.from_batch(*row),
+                Row::Own(row) => side.push_own(*row),
                 Row::Stored(_, columns) => {
-                    side.from_state(columns)?;
+                    side.push_stored(columns)?;
                 }
                 Row::Absent => side.null(),
             }

@@ -1,11 +1,6 @@
 //! Accepting connections.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -15,13 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::{
-    Settings,
-    backend::Backend,
-    cancel::Sessions,
-    connection,
-    pg_catalog::SystemCatalog,
-};
+use crate::{Settings, backend::Backend, cancel::Sessions, connection, pg_catalog::SystemCatalog};
 
 /// How long accepting rests after the system refused a connection (out of file descriptors, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -46,7 +35,9 @@ pub async fn listen(address: SocketAddr, settings: &Settings) -> io::Result<TcpL
     if !address.ip().is_loopback() && !settings.allow_remote {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            format!("{address} is reachable from other machines and there is no authentication: allow remote connections explicitly, or listen on 127.0.0.1"),
+            format!(
+                "{address} is reachable from other machines and there is no authentication: allow remote connections explicitly, or listen on 127.0.0.1"
+            ),
         ));
     }
     TcpListener::bind(address).await

@@ -116,7 +116,8 @@ impl Variables {
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<Option<(&'static str, String)>> {
         let (shown, _, rule, _) = find(name).ok_or_else(|| unknown(name))?;
         let before = self.get(name).map(str::to_owned);
-        let value = if value.eq_ignore_ascii_case("default") { self.initial_value(name) } else { accepted(name, value)? };
+        let value =
+            if value.eq_ignore_ascii_case("default") { self.initial_value(name) } else { accepted(name, value)? };
         self.changed.insert(name.to_ascii_lowercase(), value.clone());
         Ok((*rule == Reported && before.as_ref() != Some(&value)).then_some((*shown, value)))
     }
@@ -170,8 +171,11 @@ fn find(name: &str) -> Option<&'static (&'static str, &'static str, Rule, &'stat
 }
 
 fn unknown(name: &str) -> Error {
-    let error =
-        Error::new(ErrorKind::User, "42704", format!("unrecognized configuration parameter \"{}\"", name.to_lowercase()));
+    let error = Error::new(
+        ErrorKind::User,
+        "42704",
+        format!("unrecognized configuration parameter \"{}\"", name.to_lowercase()),
+    );
     match did_you_mean(name, VARIABLES.iter().map(|v| v.0)) {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
         None => error,
@@ -238,13 +242,13 @@ mod tests {
         assert_eq!(v.set("APPLICATION_NAME", "x"), Ok(Some(("application_name", "x".to_owned()))));
         assert_eq!(v.set("timezone", "Europe/Berlin"), Ok(None));
         assert_eq!(v.show("TimeZone"), Ok("UTC"));
-        assert_eq!(v.reset(None), Ok(vec![
-            ("application_name", "psql".to_owned()),
-            ("TimeZone", "UTC".to_owned())
-        ]));
+        assert_eq!(v.reset(None), Ok(vec![("application_name", "psql".to_owned()), ("TimeZone", "UTC".to_owned())]));
         assert_eq!(v.set("server_version", "9").map_err(|e| e.sqlstate()), Err("55P02"));
         assert_eq!(v.set("client_encoding", "LATIN1").map_err(|e| e.sqlstate()), Err("22023"));
-        assert_eq!(v.show("serch_path").map_err(|e| e.hint().map(str::to_owned)), Err(Some("did you mean search_path?".into())));
+        assert_eq!(
+            v.show("serch_path").map_err(|e| e.hint().map(str::to_owned)),
+            Err(Some("did you mean search_path?".into()))
+        );
         assert_eq!(v.statement_timeout(), None);
         assert_eq!(v.set("statement_timeout", "2s"), Ok(None));
         assert_eq!(v.statement_timeout(), Some(Duration::from_secs(2)));

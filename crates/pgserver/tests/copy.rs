@@ -34,7 +34,8 @@ async fn check(statement: &str, chunks: &[&'static str], want: &str) {
 #[tokio::test]
 async fn from_stdin() {
     check("COPY t FROM STDIN", &["1\ta", "\n2\t", "\\N\n3\tx\\ty"], "3: 1|a; 2|NULL; 3|x\ty").await;
-    check("COPY t (a, b) FROM STDIN WITH (FORMAT csv, HEADER)", &["a,b\n1,\"x", ",\ny\"\n2,\n"], "2: 1|x,\ny; 2|NULL").await;
+    check("COPY t (a, b) FROM STDIN WITH (FORMAT csv, HEADER)", &["a,b\n1,\"x", ",\ny\"\n2,\n"], "2: 1|x,\ny; 2|NULL")
+        .await;
     check("COPY t FROM STDIN (FORMAT csv, DELIMITER ';', NULL '-')", &["1;-\n"], "1: 1|NULL").await;
     check("COPY t FROM STDIN", &[], "0: ").await;
 }

@@ -32,7 +32,11 @@ async fn tables() {
     let columns = "SELECT column_name, data_type, is_nullable FROM information_schema.columns \
                    WHERE table_name = 'ORDERS' ORDER BY ordinal_position";
     check(columns, "ID|bigint|NO\nAMOUNT|numeric|YES\nTAGS|ARRAY|YES\nAT|timestamp without time zone|YES\n[4]").await;
-    check("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1", "Clicks\nORDERS\n[2]").await;
+    check(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1",
+        "Clicks\nORDERS\n[2]",
+    )
+    .await;
     check("SELECT c.oid::regclass FROM pg_class c WHERE c.oid = 'orders'::regclass", "ORDERS\n[1]").await;
     check("SELECT typname FROM pg_type WHERE oid = ANY(ARRAY[23, 25]) ORDER BY 1", "int4\ntext\n[2]").await;
     check("SELECT count(*) FROM pg_trigger", "0\n[1]").await;
@@ -88,7 +92,10 @@ async fn psql_queries() {
 async fn psql_errors_point_at_the_culprit() {
     let server = Server::start().await;
     let Some(got) = psql(&server, &["-c", "SELECT * FROM nowhere"]).await else { return };
-    assert_eq!(got, "ERROR:  NOWHERE does not exist\nLINE 1: SELECT * FROM nowhere\n                      ^\nHINT:  SHOW STREAMS\n");
+    assert_eq!(
+        got,
+        "ERROR:  NOWHERE does not exist\nLINE 1: SELECT * FROM nowhere\n                      ^\nHINT:  SHOW STREAMS\n"
+    );
 }
 
 #[tokio::test]
@@ -96,14 +103,17 @@ async fn psql_describes() {
     check_psql(&["-c", "\\d"], &["public | Clicks | table | tester", "public | ORDERS | table | tester"]).await;
     check_psql(&["-c", "\\dt"], &["public | ORDERS | table | tester"]).await;
     check_psql(&["-c", "\\dt+"], &["table over topic orders"]).await;
-    check_psql(&["-c", "\\d orders"], &[
-        "Table \"public.ORDERS\"",
-        "ID     | bigint",
-        "not null",
-        "AMOUNT | numeric(10,2)",
-        "TAGS   | text[]",
-        "\"ORDERS_pkey\" PRIMARY KEY, hash (\"ID\")",
-    ])
+    check_psql(
+        &["-c", "\\d orders"],
+        &[
+            "Table \"public.ORDERS\"",
+            "ID     | bigint",
+            "not null",
+            "AMOUNT | numeric(10,2)",
+            "TAGS   | text[]",
+            "\"ORDERS_pkey\" PRIMARY KEY, hash (\"ID\")",
+        ],
+    )
     .await;
     check_psql(&["-c", "\\d+ \"Clicks\""], &["url", "text"]).await;
     check_psql(&["-c", "\\l"], &["shop | tester"]).await;

@@ -21,8 +21,13 @@ async fn check(text: &str, want: &str) {
 async fn statements_of_a_message() {
     check("", "[0]").await;
     check("  ; -- nothing\n", "[0]").await;
-    check("SELECT * FROM numbers LIMIT 2; INSERT INTO t VALUES (1), (2); SELECT * FROM numbers LIMIT 1", "0\n1\n[2]\n[2]\n0\n[1]").await;
-    check("SELECT * FROM numbers LIMIT 1; SELECT * FROM nowhere", "42P01: NOWHERE does not exist (SHOW STREAMS) at 46").await;
+    check(
+        "SELECT * FROM numbers LIMIT 2; INSERT INTO t VALUES (1), (2); SELECT * FROM numbers LIMIT 1",
+        "0\n1\n[2]\n[2]\n0\n[1]",
+    )
+    .await;
+    check("SELECT * FROM numbers LIMIT 1; SELECT * FROM nowhere", "42P01: NOWHERE does not exist (SHOW STREAMS) at 46")
+        .await;
     check("SELECT 'grüße', x FROM nowhere", "42P01: NOWHERE does not exist (SHOW STREAMS) at 24").await;
     check("SELECT version(); SELECT * FROM nowhere", "42P01: NOWHERE does not exist (SHOW STREAMS) at 33").await;
     check("SELECT * FROM breaks", "22012: division by zero").await;
@@ -231,7 +236,10 @@ async fn session_variables() {
     run("SET application_name TO 'x'; SET extra_float_digits = 3; SET search_path = a").await;
     assert_eq!(run("SHOW application_name").await, "x\n[0]");
     assert_eq!(run("RESET application_name; SHOW application_name").await, "[0]\n\n[0]");
-    assert_eq!(run("SET client_encoding = 'LATIN1'").await, "22023: invalid value for parameter \"client_encoding\": \"LATIN1\" (only UTF8 is supported)");
+    assert_eq!(
+        run("SET client_encoding = 'LATIN1'").await,
+        "22023: invalid value for parameter \"client_encoding\": \"LATIN1\" (only UTF8 is supported)"
+    );
     assert_eq!(run("SELECT set_config('search_path', 'b', false)").await, "b\n[1]");
     assert_eq!(run("SELECT current_setting('search_path')").await, "b\n[1]");
     assert_eq!(run("DISCARD ALL; SHOW search_path").await, "[0]\npublic\n[0]");

@@ -91,7 +91,10 @@ async fn binary_of_every_type() {
     assert_eq!(raw("timestamp"), (1_582_934_400_250_000_i64 - 946_684_800_000_000).to_be_bytes());
     let at = std::time::UNIX_EPOCH + std::time::Duration::from_micros(1);
     assert_eq!(row.get::<_, std::time::SystemTime>("zoned"), at);
-    assert_eq!(raw("interval"), [4_500_000_i64.to_be_bytes().as_slice(), &3_i32.to_be_bytes(), &14_i32.to_be_bytes()].concat());
+    assert_eq!(
+        raw("interval"),
+        [4_500_000_i64.to_be_bytes().as_slice(), &3_i32.to_be_bytes(), &14_i32.to_be_bytes()].concat()
+    );
     assert_eq!(raw("nested"), b"[[1],[]]");
 }
 
@@ -114,9 +117,12 @@ async fn parameters_in_binary() {
     check(&client, "echo_date", &Raw(vec![0, 0, 0, 1]), &[0, 0, 0, 1]).await;
     check(&client, "echo_time", &Raw(5000_i64.to_be_bytes().to_vec()), &5000_i64.to_be_bytes()).await;
     check(&client, "echo_timestamp", &Raw(5000_i64.to_be_bytes().to_vec()), &5000_i64.to_be_bytes()).await;
-    check(&client, "echo_ints", &vec![Some(1_i32), None], &[
-        0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 23, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 1, 255, 255, 255, 255,
-    ])
+    check(
+        &client,
+        "echo_ints",
+        &vec![Some(1_i32), None],
+        &[0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 23, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 1, 255, 255, 255, 255],
+    )
     .await;
     let json = br#"{"a":1,"B":{"k":0.5}}"#;
     check(&client, "echo_struct", &Raw(json.to_vec()), br#"{"A":1,"B":{"k":0.5}}"#).await;

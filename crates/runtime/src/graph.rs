@@ -51,6 +51,8 @@ pub(crate) struct ExchangeNode {
     pub types: Vec<(String, types::SqlType)>,
     pub key_format: FormatSpec,
     pub nulls: NullKeys,
+    /// The topic whose keys the new keys are to be written like.
+    pub like_topic: Option<String>,
     /// How far to shift the number of a row among the rows of one cause: outer exchanges count coarser.
     pub sub_shift: u32,
 }
@@ -269,7 +271,9 @@ impl Builder<'_> {
                     Some(source) => (self.partitions_of)(source)?,
                     None => self.widest,
                 };
-                self.exchange(plan, at, by, key_format, *nulls, partitions, depth)?
+                let at = self.exchange(plan, at, by, key_format, *nulls, partitions, depth)?;
+                self.written_like(at, partitions_like.as_deref());
+                at
             }
             PlanNode::Aggregate { .. } => self.aggregate(plan, old, depth)?,
             PlanNode::UnionAll { inputs } => {
@@ -353,6 +357,7 @@ impl Builder<'_> {
             types,
             key_format: key_format.clone(),
             nulls,
+            like_topic: None,
             sub_shift: if depth == 0 { 0 } else { operators::SUB_BITS / 2 },
         };
         let at = self.push(NodeKind::Exchange(node), vec![input], schema, label);
@@ -463,8 +468,16 @@ impl Builder<'_> {
 
     /// The left rows move to the partitions of what they point to, meet it there, and the results move back.
     fn foreign_key_join(&mut self, plan: &Plan, old: bool, needed: &BTreeSet<usize>, depth: u32) -> Result<NodeId> {
-        let PlanNode::ForeignKeyJoin { left, right, kind, left_key, foreign_key, right_key, right_key_format, .. } =
-            &plan.node
+        let PlanNode::ForeignKeyJoin {
+            left,
+            right,
+            kind,
+            left_key,
+            foreign_key,
+            right_key,
+            right_key_format,
+            right_source,
+        } = &plan.node
         else {
             return Err(Error::internal("not a foreign-key join"));
         };
@@ -486,6 +499,7 @@ impl Builder<'_> {
         }
         let nulls = NullKeys::KeepUnmatched;
         let left_at = self.exchange(left, left_at, pointer, right_key_format, nulls, place, depth + 1)?;
+        self.written_like(left_at, right_source.as_deref());
         let spec = ForeignKeySpec {
             left: left.fields.to_arrow(),
             right: right.fields.to_arrow(),
@@ -505,6 +519,13 @@ impl Builder<'_> {
         // What a result was before may have been made in another partition: it is remembered where results live.
         let position = |expr: &BoundExpr| columns_used(expr).into_iter().next();
         Ok(self.keep(at, left_key.iter().filter_map(position).collect(), true, None))
+    }
+
+    /// The keys of an exchange are written as those of the source's topic.
+    fn written_like(&mut self, exchange: NodeId, source: Option<&Source>) {
+        if let Some(NodeKind::Exchange(node)) = self.nodes.get_mut(exchange).map(|n| &mut n.kind) {
+            node.like_topic = source.map(|s| s.topic.clone());
+        }
     }
 
     fn finish(mut self, root: NodeId) -> Graph {

@@ -37,6 +37,8 @@ pub struct QueryOptions {
     pub caching: bool,
     /// Whether it commits progress and state (persistent queries), or lives for one client.
     pub durable: bool,
+    /// Where formats find their schemas.
+    pub registry: Option<Arc<dyn formats::SchemaRegistry>>,
 }
 
 /// A table's rows, for lookups.
@@ -131,7 +133,8 @@ impl Query {
                 let unknown = || Error::undefined_source(format!("topic {} does not exist", spec.source.topic));
                 let partitions = topic.ok_or_else(unknown)?.config.partitions;
                 let root = graph.nodes.get(graph.root).map_or(1, |n| n.partitions);
-                let writers = (0..root).map(|_| SinkWriter::new(spec)).collect::<Result<Vec<_>>>()?;
+                let registry = options.registry.as_ref();
+                let writers = (0..root).map(|_| SinkWriter::new(spec, registry)).collect::<Result<Vec<_>>>()?;
                 Some((spec.clone(), writers, partitions))
             }
             None => None,
@@ -166,6 +169,7 @@ impl Query {
 
     fn build(&mut self) -> Result<()> {
         let graph = &self.graph;
+        let registry = self.options.registry.as_ref();
         let mut view = None;
         for segment in &graph.segments {
             let mut tasks: Vec<Task> = (0..segment.partitions).map(|_| Task::default()).collect();
@@ -174,7 +178,7 @@ impl Query {
                 for task in &mut tasks {
                     match &node.kind {
                         NodeKind::Source(source) => {
-                            task.readers.insert(*at, RowReader::new(source, node.schema.clone())?);
+                            task.readers.insert(*at, RowReader::new(source, node.schema.clone(), registry)?);
                         }
                         NodeKind::Operator(make) => {
                             task.operators.insert(*at, make());
@@ -198,7 +202,7 @@ impl Query {
                         && reader.inputs.contains(at)
                     {
                         for task in &mut tasks {
-                            task.routers.insert(exchange, Router::new(spec, node.schema.clone())?);
+                            task.routers.insert(exchange, Router::new(spec, node.schema.clone(), registry)?);
                         }
                     }
                 }

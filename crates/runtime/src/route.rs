@@ -24,13 +24,26 @@ pub(crate) struct Router {
 }
 
 impl Router {
-    pub fn new(node: &ExchangeNode, schema: SchemaRef) -> Result<Router> {
+    pub fn new(
+        node: &ExchangeNode,
+        schema: SchemaRef,
+        registry: Option<&std::sync::Arc<dyn formats::SchemaRegistry>>,
+    ) -> Result<Router> {
         let columns: Vec<Column> = node.types.iter().map(|(name, ty)| Column::key(name, ty.clone())).collect();
         let format = formats::format(&node.key_format.name)?;
-        let encoder = match format.encoder(Part::Key, &columns, &node.key_format) {
-            Ok(encoder) => encoder,
+        // A format with schemas needs the topic whose keys these are to be like.
+        let written = match &node.like_topic {
+            None if format.uses_registry() => None,
+            topic => {
+                let topic = topic.clone().unwrap_or_default();
+                let context = formats::FormatContext { registry: registry.cloned(), topic };
+                format.encoder_in(Part::Key, &columns, &node.key_format, &context).ok()
+            }
+        };
+        let encoder = match written {
+            Some(encoder) => encoder,
             // Keys that the format cannot write need some order all the same.
-            Err(_) => {
+            None => {
                 let spec = formats::FormatSpec { name: "JSON".into(), ..Default::default() };
                 formats::format("JSON")?.encoder(Part::Key, &columns, &spec)?
             }

@@ -51,13 +51,14 @@ struct EncodedRecord {
 }
 
 impl SinkWriter {
-    pub fn new(spec: &SinkSpec) -> Result<SinkWriter> {
+    pub fn new(spec: &SinkSpec, registry: Option<&std::sync::Arc<dyn formats::SchemaRegistry>>) -> Result<SinkWriter> {
         let source = &spec.source;
+        let context = formats::FormatContext { registry: registry.cloned(), topic: source.topic.clone() };
         let encoder = |part, columns: Vec<Column>, spec: &formats::FormatSpec| -> Result<Option<Box<dyn Encoder>>> {
             if columns.is_empty() {
                 return Ok(None);
             }
-            formats::format(&spec.name)?.encoder(part, &columns, spec).map(Some)
+            formats::format(&spec.name)?.encoder_in(part, &columns, spec, &context).map(Some)
         };
         Ok(SinkWriter {
             key: encoder(Part::Key, source.schema.key().cloned().collect(), &source.key_format)?,
@@ -245,6 +246,7 @@ pub fn rows_to_appends(
     rowtime: Vec<i64>,
     tombstones: &[bool],
     partitions: u32,
+    registry: Option<&std::sync::Arc<dyn formats::SchemaRegistry>>,
 ) -> Result<Vec<Append>> {
     let places = |namespace: types::Namespace| {
         let all = source.schema.columns.iter().enumerate();
@@ -269,7 +271,7 @@ pub fn rows_to_appends(
         ops: Some(tombstones.iter().map(op).collect::<Vec<_>>().into()),
     };
     let mut reports = vec![];
-    let encoded = SinkWriter::new(&spec)?.encode(&batch, 0, partitions, &mut reports)?;
+    let encoded = SinkWriter::new(&spec, registry)?.encode(&batch, 0, partitions, &mut reports)?;
     if let Some(report) = reports.first() {
         return Err(Error::bad_value(format!("row {}: {}", report.seq + 1, report.message)));
     }

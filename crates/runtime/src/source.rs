@@ -175,7 +175,12 @@ pub(crate) struct RowReader {
 }
 
 impl RowReader {
-    pub fn new(node: &SourceNode, schema: SchemaRef) -> Result<RowReader> {
+    pub fn new(
+        node: &SourceNode,
+        schema: SchemaRef,
+        registry: Option<&Arc<dyn formats::SchemaRegistry>>,
+    ) -> Result<RowReader> {
+        let context = formats::FormatContext { registry: registry.cloned(), topic: node.source.topic.clone() };
         let source = node.source.clone();
         let part = |part: Part,
                     namespace: Namespace,
@@ -190,7 +195,7 @@ impl RowReader {
             if columns.is_empty() {
                 return Ok(None);
             }
-            Ok(Some((formats::format(&spec.name)?.decoder(part, &columns, &wanted, spec)?, places)))
+            Ok(Some((formats::format(&spec.name)?.decoder_in(part, &columns, &wanted, spec, &context)?, places)))
         };
         let key = part(Part::Key, Namespace::Key, &source.key_format)?;
         let value = part(Part::Value, Namespace::Value, &source.value_format)?;

@@ -1,9 +1,6 @@
 //! What every operator counts, always.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use operators::ReportKind;
 
@@ -73,6 +70,3 @@ impl QueryStats {
         self.nodes.iter().map(|n| n.state_rows.load(Ordering::Relaxed)).sum()
     }
 }
-
-/// Shared counters.
-pub type SharedStats = Arc<QueryStats>;

@@ -32,7 +32,8 @@ pub fn check(case: &RecordsCase, world: &World) -> Result<(), Failure> {
 
 fn check_forbidden(case: &RecordsCase, world: &World) -> Result<(), Failure> {
     let Some(pattern) = &case.forbidden_topics else { return Ok(()) };
-    let pattern = Regex::new(&format!("^(?:{pattern})$")).map_err(|e| Failure::new(format!("the pattern of topics: {e}")))?;
+    let pattern =
+        Regex::new(&format!("^(?:{pattern})$")).map_err(|e| Failure::new(format!("the pattern of topics: {e}")))?;
     match world.engine.log().topics().iter().find(|t| pattern.is_match(&t.name)) {
         Some(topic) => Err(Failure::new(format!("topic {} should not exist", topic.name))),
         None => Ok(()),
@@ -100,7 +101,10 @@ fn check_format(side: &str, part: Part, spec: &FormatSpec, source: &Source) -> R
             Part::Value => format.wrap_single == Some(false),
         };
         if has("UNWRAP_SINGLES") != bare {
-            return Err(format!("{side} features: expected {features:?}, single columns are {}wrapped", if bare { "not " } else { "" }));
+            return Err(format!(
+                "{side} features: expected {features:?}, single columns are {}wrapped",
+                if bare { "not " } else { "" }
+            ));
         }
     }
     check_window(spec, source.windowed)

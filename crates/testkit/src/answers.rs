@@ -87,13 +87,11 @@ impl Running {
         if expected.ends && !ended {
             return Err(self.differs(expected, expected.rows.len(), "the query does not end".to_owned()));
         }
-        let types: Vec<Option<SqlType>> =
-            self.rows.columns.iter().map(|c| SqlType::from_arrow(&c.data_type)).collect();
+        let types: Vec<Option<SqlType>> = self.rows.columns.iter().map(|c| SqlType::from_arrow(&c.data_type)).collect();
         if self.push {
             return self.compare_in_order(expected, &types);
         }
-        let keys: Vec<usize> =
-            self.rows.columns.iter().enumerate().filter(|(_, c)| c.key).map(|(at, _)| at).collect();
+        let keys: Vec<usize> = self.rows.columns.iter().enumerate().filter(|(_, c)| c.key).map(|(at, _)| at).collect();
         self.compare_by_key(expected, &types, &keys)
     }
 
@@ -110,7 +108,9 @@ impl Running {
         for (at, want) in expected.rows.iter().enumerate() {
             let same_key = |have: &[Value]| {
                 keys.iter().all(|key| match (want.cells.get(*key), have.get(*key)) {
-                    (Some(want), Some(have)) => compare(want, have, types.get(*key).and_then(Option::as_ref), Rules::STRICT).is_ok(),
+                    (Some(want), Some(have)) => {
+                        compare(want, have, types.get(*key).and_then(Option::as_ref), Rules::STRICT).is_ok()
+                    }
                     _ => false,
                 })
             };
@@ -118,7 +118,10 @@ impl Running {
             let found = if keys.is_empty() {
                 candidates.into_iter().find(|(_, have)| row_equal(want, have, types).is_ok())
             } else {
-                candidates.into_iter().find(|(_, have)| same_key(have)).filter(|(_, have)| row_equal(want, have, types).is_ok())
+                candidates
+                    .into_iter()
+                    .find(|(_, have)| same_key(have))
+                    .filter(|(_, have)| row_equal(want, have, types).is_ok())
             };
             match found {
                 Some((i, _)) => {
@@ -157,7 +160,8 @@ fn row_equal(want: &AnswerRow, have: &[Value], types: &[Option<SqlType>]) -> Res
         return Err(format!("its width: expected {}, found {}", want.cells.len(), have.len()));
     }
     for (at, (want, have)) in want.cells.iter().zip(have).enumerate() {
-        compare(want, have, types.get(at).and_then(Option::as_ref), Rules::STRICT).map_err(|e| format!("cell {at}{e}"))?;
+        compare(want, have, types.get(at).and_then(Option::as_ref), Rules::STRICT)
+            .map_err(|e| format!("cell {at}{e}"))?;
     }
     Ok(())
 }
@@ -170,7 +174,8 @@ fn check_columns(schema: &str, columns: &[OutputColumn], push: bool) -> Result<(
         let key = matches!(column.constraint, Some(ColumnConstraint::Key | ColumnConstraint::PrimaryKey));
         want.push(Named { name: column.name.value, ty: Some(ty), key });
     }
-    let named = |c: &OutputColumn| Named { name: c.name.clone(), ty: SqlType::from_arrow(&c.data_type), key: c.key && !push };
+    let named =
+        |c: &OutputColumn| Named { name: c.name.clone(), ty: SqlType::from_arrow(&c.data_type), key: c.key && !push };
     let have: Vec<Named> = columns.iter().map(named).collect();
     if want == have {
         return Ok(());

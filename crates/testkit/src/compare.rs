@@ -50,7 +50,9 @@ pub fn compare(expected: &Value, actual: &Value, ty: Option<&SqlType>, rules: Ru
             }
             Err(format!(": expected {want}, found {have}"))
         }
-        (want, have, Some(SqlType::Double)) if as_double(want).is_some() && as_double(want) == as_double(have) => Ok(()),
+        (want, have, Some(SqlType::Double)) if as_double(want).is_some() && as_double(want) == as_double(have) => {
+            Ok(())
+        }
         (want, have, _) if want == have => Ok(()),
         (want, have, _) => Err(format!(": expected {want}, found {have}")),
     }
@@ -77,7 +79,12 @@ fn maps(want: &Map<String, Value>, have: &Map<String, Value>, value: Option<&Sql
     }
 }
 
-fn objects(want: &Map<String, Value>, have: &Map<String, Value>, ty: Option<&SqlType>, rules: Rules) -> Result<(), String> {
+fn objects(
+    want: &Map<String, Value>,
+    have: &Map<String, Value>,
+    ty: Option<&SqlType>,
+    rules: Rules,
+) -> Result<(), String> {
     let mut matched: Vec<&str> = Vec::with_capacity(want.len());
     for (name, want) in want {
         // Names in cases are as in the record, or unquoted identifiers that fold to upper case.
@@ -93,9 +100,9 @@ fn objects(want: &Map<String, Value>, have: &Map<String, Value>, ty: Option<&Sql
             None => return Err(format!(".{name}: expected {want}, found nothing")),
         }
     }
-    let extra = have.iter().find(|(name, value)| {
-        !(matched.contains(&name.as_str()) || rules.missing_is_null && value.is_null())
-    });
+    let extra = have
+        .iter()
+        .find(|(name, value)| !(matched.contains(&name.as_str()) || rules.missing_is_null && value.is_null()));
     match extra {
         Some((name, have)) => Err(format!(".{name}: expected nothing, found {have}")),
         None => Ok(()),
@@ -177,7 +184,12 @@ mod tests {
         check(Some("DECIMAL(4,2)"), "1.101", "1.10", Err(": expected 1.101, found 1.10"));
         check(Some("DECIMAL(4,2)"), "0.0", "0.00", Ok(()));
         check(Some("DECIMAL(4,0)"), "1E+1", "10", Ok(()));
-        check(Some("BIGINT"), "9007199254740993", "9007199254740992", Err(": expected 9007199254740993, found 9007199254740992"));
+        check(
+            Some("BIGINT"),
+            "9007199254740993",
+            "9007199254740992",
+            Err(": expected 9007199254740993, found 9007199254740992"),
+        );
         check(None, "1", "1.0", Ok(()));
         check(None, "\"1\"", "1", Err(": expected \"1\", found 1"));
     }

@@ -24,9 +24,43 @@ use crate::case::ExpectedError;
 const NO_CULPRITS: &[&str] = &["A", "AND", "I", "IF", "KSQL", "NOT", "OR", "SQL", "THE"];
 /// Clauses: culprits only where nothing else is named.
 const CLAUSES: &[&str] = &[
-    "ALTER", "AS", "BY", "CASE", "CAST", "CHANGES", "CLAUSE", "CREATE", "EMIT", "FINAL", "FROM", "GROUP", "HAVING",
-    "IN", "INNER", "INSERT", "INTO", "JOIN", "KEY", "LEFT", "LIMIT", "MAP", "NULL", "ON", "ORDER", "OUTER",
-    "PARTITION", "PRIMARY", "REPLACE", "SELECT", "SESSION", "STREAM", "TABLE", "VALUES", "WHERE", "WINDOW", "WITH",
+    "ALTER",
+    "AS",
+    "BY",
+    "CASE",
+    "CAST",
+    "CHANGES",
+    "CLAUSE",
+    "CREATE",
+    "EMIT",
+    "FINAL",
+    "FROM",
+    "GROUP",
+    "HAVING",
+    "IN",
+    "INNER",
+    "INSERT",
+    "INTO",
+    "JOIN",
+    "KEY",
+    "LEFT",
+    "LIMIT",
+    "MAP",
+    "NULL",
+    "ON",
+    "ORDER",
+    "OUTER",
+    "PARTITION",
+    "PRIMARY",
+    "REPLACE",
+    "SELECT",
+    "SESSION",
+    "STREAM",
+    "TABLE",
+    "VALUES",
+    "WHERE",
+    "WINDOW",
+    "WITH",
 ];
 /// So many names that are not quoted stand for a quoted one.
 const TYPES_MIN: usize = 3;
@@ -117,7 +151,17 @@ fn is_about_syntax(message: &str) -> bool {
 /// The message without what names nothing.
 fn stripped(message: &str) -> String {
     let mut text = message.replace("\\n", "\n");
-    for end in ["Statement:", "See http", "(see http", "(eg, ", "(ie, ", "Valid alternatives", "Did you mean", "Hint:", "reason:"] {
+    for end in [
+        "Statement:",
+        "See http",
+        "(see http",
+        "(eg, ",
+        "(ie, ",
+        "Valid alternatives",
+        "Did you mean",
+        "Hint:",
+        "reason:",
+    ] {
         if end == "reason:" {
             // A reason says it better than the whole.
             if let Some((_, reason)) = text.split_once(end) {
@@ -211,11 +255,17 @@ mod tests {
         let expected = "Line: 3, Col: 70: JOIN ON column 'T.IID' cannot be resolved.";
         check_message(expected, Error::undefined_column("T has no column IID"), true);
         check_message(expected, Error::undefined_column("FOO has no column BAR"), false);
-        check_message("GROUP BY does not support aggregate functions: SUM is an aggregate function.",
-            Error::invalid("SUM(x) cannot stand in a list of groups"), true);
+        check_message(
+            "GROUP BY does not support aggregate functions: SUM is an aggregate function.",
+            Error::invalid("SUM(x) cannot stand in a list of groups"),
+            true,
+        );
         check_message("Numeric field overflow", Error::bad_value("a numeric value overflows the field's type"), true);
-        check_message("Key format does not support schema.\nschema: [`K` ARRAY]\nreason: The 'KAFKA' format does not support type 'ARRAY'",
-            Error::invalid("KAFKA has no arrays"), true);
+        check_message(
+            "Key format does not support schema.\nschema: [`K` ARRAY]\nreason: The 'KAFKA' format does not support type 'ARRAY'",
+            Error::invalid("KAFKA has no arrays"),
+            true,
+        );
     }
 
     #[test]

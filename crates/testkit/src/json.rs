@@ -67,7 +67,8 @@ fn records_case(test: &Value) -> Result<RecordsCase, String> {
         topics_after: topics_after.list("topics").iter().map(topic_after).collect::<Result<_, _>>()?,
         forbidden_topics: topics_after.text("blacklist"),
         answers: test.list("responses").iter().filter(|r| r.get("query").is_some()).map(answer).collect(),
-        queries_first: test.get("inputConditions").and_then(|c| c.get("waitForActivePushQuery")) == Some(&Value::Bool(true)),
+        queries_first: test.get("inputConditions").and_then(|c| c.get("waitForActivePushQuery"))
+            == Some(&Value::Bool(true)),
     })
 }
 
@@ -84,7 +85,8 @@ fn topic(value: &Value) -> Result<TopicSpec, String> {
     let narrow = |name: &str| value.number(name).map(|n| u32::try_from(n).map_err(|_| format!("{name} is {n}")));
     let both = value.text("format");
     let side = |side: &str, schema: Option<&Value>| {
-        let id = value.number(&format!("{side}SchemaId")).map(|id| i32::try_from(id).map_err(|_| format!("schema id {id}")));
+        let id =
+            value.number(&format!("{side}SchemaId")).map(|id| i32::try_from(id).map_err(|_| format!("schema id {id}")));
         let reference = |r: &Value| r.text("name").zip(r.get("schema").cloned());
         Ok::<_, String>(SideSpec {
             format: value.text(&format!("{side}Format")).or_else(|| both.clone()).map(|f| f.to_uppercase()),
@@ -119,7 +121,11 @@ fn record(value: &Value) -> Result<RecordSpec, String> {
 
 fn window(value: &Value) -> Result<WindowSpec, String> {
     let session = value.text("type").is_some_and(|t| t.eq_ignore_ascii_case("session"));
-    Ok(WindowSpec { start: value.number("start").ok_or("a window without a start")?, end: value.number("end"), session })
+    Ok(WindowSpec {
+        start: value.number("start").ok_or("a window without a start")?,
+        end: value.number("end"),
+        session,
+    })
 }
 
 fn header(value: &Value) -> Result<HeaderSpec, String> {

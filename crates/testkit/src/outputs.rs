@@ -55,7 +55,9 @@ fn check_side(name: &str, part: Part, want: &Value, bytes: Option<&[u8]>, shape:
     let side = shape.decode(part, bytes).map_err(|e| format!("{name}: cannot be read: {e}"))?;
     // What a text format wrote is text; a case may write it as a number.
     let text = match (&side.value, want) {
-        (Value::String(_), Value::Number(_) | Value::Bool(_)) if side.ty.is_none() => Some(Value::from(want.to_string())),
+        (Value::String(_), Value::Number(_) | Value::Bool(_)) if side.ty.is_none() => {
+            Some(Value::from(want.to_string()))
+        }
         _ => None,
     };
     compare(text.as_ref().unwrap_or(want), &side.value, side.ty.as_ref(), side.rules).map_err(|e| format!("{name}{e}"))

@@ -74,10 +74,7 @@ impl Shape {
             Some(latest.id)
         };
         let registered = match spec {
-            Some(spec) => (
-                id(Part::Key, spec.key.schema.is_some()),
-                id(Part::Value, spec.value.schema.is_some()),
-            ),
+            Some(spec) => (id(Part::Key, spec.key.schema.is_some()), id(Part::Value, spec.value.schema.is_some())),
             None => (None, None),
         };
         let named = spec.map_or((None, None), |s| (s.key.format.clone(), s.value.format.clone()));
@@ -202,9 +199,9 @@ impl Shape {
                 let end = size_ms.and_then(|size| start.checked_add(size));
                 (at, WindowSpec { start, end, session: false })
             }),
-            KeyWindow::Session => bound(2).zip(bound(1)).map(|((at, end), (_, start))| {
-                (at, WindowSpec { start, end: Some(end), session: true })
-            }),
+            KeyWindow::Session => bound(2)
+                .zip(bound(1))
+                .map(|((at, end), (_, start))| (at, WindowSpec { start, end: Some(end), session: true })),
         };
         match split {
             Some((at, window)) => (key.get(..at).map(<[u8]>::to_vec), Some(window)),
@@ -258,7 +255,13 @@ impl Shape {
         Ok(columns.into_iter().zip(arrays).collect())
     }
 
-    fn arrays_of(&self, part: Part, columns: &[Column], spec: &FormatSpec, bytes: &[u8]) -> Result<Vec<ArrayRef>, String> {
+    fn arrays_of(
+        &self,
+        part: Part,
+        columns: &[Column],
+        spec: &FormatSpec,
+        bytes: &[u8],
+    ) -> Result<Vec<ArrayRef>, String> {
         let format = formats::format(&spec.name).map_err(|e| e.to_string())?;
         let wanted: Vec<usize> = (0..columns.len()).collect();
         let mut reader = format.decoder_in(part, columns, &wanted, spec, &self.context).map_err(|e| e.to_string())?;

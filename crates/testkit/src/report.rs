@@ -113,7 +113,8 @@ impl Report {
         for (folder, (passed, all)) in self.folders() {
             let _ = writeln!(out, "= {folder:width$} {passed:4} / {all:4}");
         }
-        let _ = writeln!(out, "{} of {} cases passed ({})", self.passed, self.passed + self.failed, self.cuts.join(", "));
+        let _ =
+            writeln!(out, "{} of {} cases passed ({})", self.passed, self.passed + self.failed, self.cuts.join(", "));
         out
     }
 
@@ -135,7 +136,8 @@ impl Report {
                     Some(reason) => {
                         let detail = format!("{}\n{}", case.cut.as_deref().unwrap_or_default(), case.detail);
                         let (reason, detail) = (xml(reason), xml(&detail));
-                        let _ = writeln!(out, ">\n      <failure message=\"{reason}\">{detail}</failure>\n    </testcase>");
+                        let _ =
+                            writeln!(out, ">\n      <failure message=\"{reason}\">{detail}</failure>\n    </testcase>");
                     }
                 }
             }

@@ -5,7 +5,11 @@
 use std::{
     cell::RefCell,
     panic::{self, AssertUnwindSafe},
-    sync::{Arc, Mutex, Once, PoisonError, atomic::{AtomicUsize, Ordering}, mpsc},
+    sync::{
+        Arc, Mutex, Once, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };

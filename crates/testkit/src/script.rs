@@ -80,10 +80,10 @@ mod tests {
     #[test]
     fn directives_begin_cases() {
         check("-- words\n\n", Ok(&[]));
-        check("----\n--@test: a\nSELECT 1;\n--@test: b\n--@expected.error: X\n--@expected.message: no\nSELECT 2;", Ok(&[
-            ("a", 3, None),
-            ("b", 5, Some("no")),
-        ]));
+        check(
+            "----\n--@test: a\nSELECT 1;\n--@test: b\n--@expected.error: X\n--@expected.message: no\nSELECT 2;",
+            Ok(&[("a", 3, None), ("b", 5, Some("no"))]),
+        );
         check("SELECT 1;\n--@test: a", Err("before the first"));
         check("--@test:\n", Err("without a name"));
         check("--@test: a\n--@test: a\n", Ok(&[("a", 2, None), ("a #2", 3, None)]));

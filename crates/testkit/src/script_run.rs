@@ -88,7 +88,9 @@ impl Script {
                 match &statement.kind {
                     StatementKind::RunScript { path } => {
                         let script = read_script(directory, path, depth).map_err(stop)?;
-                        Box::pin(self.run_text(&script, 1, directory, depth + 1)).await.map_err(|s| Stop { line, ..s })?;
+                        Box::pin(self.run_text(&script, 1, directory, depth + 1))
+                            .await
+                            .map_err(|s| Stop { line, ..s })?;
                     }
                     _ => self.run_statement(&statement).await.map_err(stop)?,
                 }
@@ -104,7 +106,9 @@ impl Script {
         self.world.drive().await?;
         match &statement.kind {
             StatementKind::AssertValues { source, columns, values } => self.assert_row(source, columns, values, false),
-            StatementKind::AssertTombstone { source, columns, values } => self.assert_row(source, columns, values, true),
+            StatementKind::AssertTombstone { source, columns, values } => {
+                self.assert_row(source, columns, values, true)
+            }
             StatementKind::AssertSource(expected) => self.assert_source(expected),
             _ => self.world.run(&statement.text).await,
         }
@@ -136,13 +140,13 @@ impl Script {
         };
         if tombstone != record.found.value.is_none() {
             let (want, have) = if tombstone { ("a tombstone", "a row") } else { ("a row", "a tombstone") };
-            return Err(failed(format!("record {number} of {}: expected {want}, found {have}", source.name)).with_detail(shown()));
+            return Err(failed(format!("record {number} of {}: expected {want}, found {have}", source.name))
+                .with_detail(shown()));
         }
         for (name, ty, want) in expected {
             let have = actual.iter().find(|(n, _, _)| *n == name).map_or(&Value::Null, |(_, _, v)| v);
-            compare(&want, have, Some(&ty), Rules { missing_is_null: true }).map_err(|e| {
-                failed(format!("record {number} of {}: {name}{e}", source.name)).with_detail(shown())
-            })?;
+            compare(&want, have, Some(&ty), Rules { missing_is_null: true })
+                .map_err(|e| failed(format!("record {number} of {}: {name}{e}", source.name)).with_detail(shown()))?;
         }
         Ok(())
     }
@@ -210,7 +214,12 @@ fn read_script(directory: &Path, path: &str, depth: usize) -> Result<String> {
 }
 
 /// The named columns of an assertion with their values, evaluated as INSERT would.
-fn expected_row(source: &Source, name: &Ident, columns: &[Ident], values: &[Expr]) -> Result<Vec<(String, SqlType, Value)>> {
+fn expected_row(
+    source: &Source,
+    name: &Ident,
+    columns: &[Ident],
+    values: &[Expr],
+) -> Result<Vec<(String, SqlType, Value)>> {
     let mut assertable = source.clone();
     assertable.kind = SourceKind::Stream;
     assertable.windowed = None;

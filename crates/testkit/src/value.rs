@@ -31,7 +31,9 @@ pub fn to_json(array: &dyn Array, row: usize) -> Value {
             Value::from(base64::engine::general_purpose::STANDARD.encode(array.as_binary::<i32>().value(row)))
         }
         DataType::Date32 => Value::from(array.as_primitive::<Date32Type>().value(row)),
-        DataType::Time32(TimeUnit::Millisecond) => Value::from(array.as_primitive::<Time32MillisecondType>().value(row)),
+        DataType::Time32(TimeUnit::Millisecond) => {
+            Value::from(array.as_primitive::<Time32MillisecondType>().value(row))
+        }
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
             Value::from(array.as_primitive::<TimestampMillisecondType>().value(row))
         }

@@ -89,7 +89,9 @@ impl World {
         let partitions = match properties.get("PARTITIONS").map(|p| &p.value) {
             None => self.partitions,
             // A topic of their own would be compacted and refuse the records without keys that cases write.
-            Some(Literal::Integer(text)) if create.object == ObjectKind::Table => text.parse().unwrap_or(self.partitions),
+            Some(Literal::Integer(text)) if create.object == ObjectKind::Table => {
+                text.parse().unwrap_or(self.partitions)
+            }
             Some(_) => return Ok(()),
         };
         let created = crate::topics::create(&*self.engine.log(), name, partitions, 1).await;

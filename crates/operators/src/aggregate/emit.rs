@@ -61,7 +61,8 @@ impl Aggregate {
     fn every_change(&self, input: &ChangeBatch, assigned: &Assigned, old: bool, base: u32) -> Vec<Emitted> {
         let mut emitted: Vec<Emitted> = Vec::with_capacity(assigned.rows.len());
         let first = |(touched, mark): (&super::assign::Touched, u32)| (old && touched.existed).then_some(mark);
-        let mut latest: Vec<Option<u32>> = if old { assigned.touched.iter().zip(0..).map(first).collect() } else { vec![] };
+        let mut latest: Vec<Option<u32>> =
+            if old { assigned.touched.iter().zip(0..).map(first).collect() } else { vec![] };
         for (at, mark) in assigned.marks.iter().enumerate() {
             let after = base + number(at);
             let mut before = None;
@@ -86,7 +87,8 @@ impl Aggregate {
         values: &[ArrayRef],
     ) -> Result<ChangeBatch> {
         let mut builder = ChangeBuilder::with_capacity(emitted.len());
-        let (mut rows, mut picks, mut starts) = (Vec::with_capacity(emitted.len()), Vec::with_capacity(emitted.len()), vec![]);
+        let (mut rows, mut picks, mut starts) =
+            (Vec::with_capacity(emitted.len()), Vec::with_capacity(emitted.len()), vec![]);
         for e in emitted {
             let source = assigned.rows.get(e.at).copied().unwrap_or(0);
             let seq = input.seq.value(source as usize);
@@ -152,9 +154,8 @@ fn last_changes(assigned: &Assigned, old: bool, base: u32) -> Vec<Emitted> {
 fn is_second_half(input: &ChangeBatch, assigned: &Assigned, at: usize) -> bool {
     let Some(previous) = at.checked_sub(1) else { return false };
     let (Some(row), Some(row_before)) = (assigned.rows.get(at), assigned.rows.get(previous)) else { return false };
-    input.op(*row as usize) == Change::UpdateAfter
-        && row_before + 1 == *row
-        && input.op(*row_before as usize) == Change::UpdateBefore
+    row_before + 1 == *row
+        && input.is_update(*row_before as usize)
         && assigned.slots.get(at) == assigned.slots.get(previous)
 }
 

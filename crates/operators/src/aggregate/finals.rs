@@ -22,20 +22,20 @@ impl Aggregate {
             self.open_from = start.saturating_add(1);
             let (seq, time) = context.time.when(windows.close_ms(*start)).unwrap_or((0, now));
             let forgotten = windows.is_expired(*start, time);
-            let mut lost = 0;
+            let mut lost = false;
             for slot in slots {
                 let own = self.groups.get(*slot).is_some_and(|g| g.pending && window_start(&g.key) == *start);
                 let Some(group) = self.groups.touch(*slot).filter(|_| own) else { continue };
                 group.pending = false;
                 match forgotten {
-                    true => lost += 1,
+                    true => lost = true,
                     false => closed.push((seq, *start, *slot)),
                 }
             }
-            if lost > 0 {
+            if lost {
                 let message = format!(
-                    "{lost} results of the window from {start} (ms) are lost: when stream time came to its end, it \
-                     jumped to {time}, beyond its retention of {} ms",
+                    "results of the window from {start} (ms) are lost: when stream time came to its end, it jumped to \
+                     {time}, beyond its retention of {} ms",
                     windows.retention_ms
                 );
                 context.report(seq, ReportKind::Late, message);

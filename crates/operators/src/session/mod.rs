@@ -13,7 +13,7 @@ mod sessions;
 use arrow::array::ArrayRef;
 use functions::{GroupStates, RowErrors};
 use planner::expr::evaluate;
-use statestore::{Mode, RowDecoder};
+use statestore::Mode;
 use types::Result;
 
 use self::{
@@ -21,7 +21,7 @@ use self::{
     sessions::{Session, Sessions},
 };
 use crate::{
-    AggregateSpec, Change, ChangeBatch, ChangeBuilder, Operator, ReportKind, StepContext,
+    AggregateSpec, Change, ChangeBatch, Operator, ReportKind, StepContext,
     aggregate::{
         fold::CallInput,
         state::{load, store},
@@ -147,39 +147,29 @@ impl SessionAggregate {
         Ok(first.slot)
     }
 
-    /// EMIT FINAL: results of the sessions that the epoch closed.
-    fn close(&mut self, context: &StepContext<'_>) -> Result<ChangeBatch> {
+    /// EMIT FINAL: results of the sessions that are closed at stream time `now`, as they are: a row that is not late may
+    /// still reach one of them and make it another session.
+    fn close(&mut self, now: i64, context: &StepContext<'_>, out: &mut Output<'_>) -> Result<()> {
         let mut closed = vec![];
-        if let Some(now) = context.time.end() {
-            for session in self.sessions.ending_from(self.open_from) {
-                let close = self.close_ms(session.end);
-                if close > now {
-                    break;
-                }
-                self.open_from = session.end;
-                if session.pending {
-                    closed.push((context.time.when(close).map_or(0, |w| w.0), session));
-                }
+        for session in self.sessions.ending_from(self.open_from) {
+            let close = self.close_ms(session.end);
+            if close > now {
+                break;
+            }
+            self.open_from = session.end.saturating_add(1);
+            if session.pending {
+                closed.push((context.time.when(close).map_or(0, |w| w.0), session));
             }
         }
         let key = |session: &Session| self.sessions.groups.get(session.slot).map(|g| &*g.key);
         let order = |(seq, s): &(u64, Session)| (*seq, s.end, s.start);
         closed.sort_unstable_by(|a, b| order(a).cmp(&order(b)).then_with(|| key(&a.1).cmp(&key(&b.1))));
-        let decoder = RowDecoder::new(&self.spec.key_types, Mode::Ordered);
-        let mut decoder = decoder.map_err(|e| corrupt("an aggregate", e))?;
-        let (mut builder, mut slots, mut bounds) = (ChangeBuilder::default(), vec![], vec![]);
         for (seq, session) in closed {
             let Some(group) = self.sessions.groups.touch(session.slot) else { continue };
             group.pending = false;
-            decoder.push_prefix(&group.key).map_err(|e| corrupt("an aggregate", e))?;
-            builder.push(seq, session.end, Change::Insert);
-            slots.push(session.slot);
-            bounds.push((session.start, session.end));
+            out.push_final(&group.key, seq, session)?;
         }
-        let mut columns = decoder.finish().map_err(|e| corrupt("an aggregate", e))?;
-        columns.extend(self.states.iter().map(|s| s.values(&slots)));
-        columns.extend(output::bounds_columns(&bounds));
-        Ok(builder.finish(columns))
+        Ok(())
     }
 
     fn expire(&mut self, now: Option<i64>) {
@@ -212,9 +202,15 @@ impl SessionAggregate {
             key.clear();
             encoder.encode(at, &mut key);
             let (time, now) = (input.rowtime.value(at), clock.at(seq));
+            if self.spec.emit_final {
+                self.close(now, context, out)?;
+            }
             self.fold(&Incoming { key: &key, row, seq, time, now }, out, context)?;
         }
-        Ok(())
+        match time.end().filter(|_| self.spec.emit_final) {
+            Some(now) => self.close(now, context, out),
+            None => Ok(()),
+        }
     }
 }
 
@@ -233,16 +229,14 @@ impl Operator for SessionAggregate {
             context.report(input.seq.value(row), ReportKind::Expression, reason);
         }
         let calls = CallInput::evaluate(&self.spec.calls, &input, &self.spec.input, context)?;
-        let mut out = Output::new(&calls, !self.spec.emit_final);
+        let mut out = Output::new(&calls, &self.spec.key_types, self.spec.emit_final)?;
         self.rows(&input, &keys, &mut out, context)?;
         out.flush(&mut self.states)?;
         for (row, reason) in out.take_errors() {
             context.report(input.seq.value(row), ReportKind::Expression, reason);
         }
         let mut changes = out.finish(&keys, &self.states)?;
-        if self.spec.emit_final {
-            changes = self.close(context)?;
-        } else if context.caching {
+        if context.caching && !self.spec.emit_final {
             let (keys, width) = (keys.len(), changes.columns.len());
             let key: Vec<usize> = (0..keys).chain([width - 2, width - 1]).collect();
             changes = last_changes(changes, &key, self.spec.emit_old)?;

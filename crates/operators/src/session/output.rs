@@ -8,15 +8,19 @@ use std::{collections::HashMap, sync::Arc};
 use arrow::{
     array::{ArrayRef, Int64Array, UInt32Array, new_null_array},
     compute::concat,
+    datatypes::DataType,
 };
 use foldhash::fast::RandomState;
 use functions::{GroupStates, RowErrors};
+use statestore::{Mode, RowDecoder};
 use types::{Error, Result};
 
+use super::sessions::Session;
 use crate::{
     Change, ChangeBatch, ChangeBuilder,
     aggregate::fold::{CallInput, Rows, fold},
     change::take_rows,
+    corrupt,
 };
 
 /// Where an output row's values stand.
@@ -33,8 +37,10 @@ pub(crate) enum Pick {
 /// See the module.
 pub(crate) struct Output<'a> {
     calls: &'a [CallInput],
-    /// Whether anything goes out.
-    emits: bool,
+    /// EMIT FINAL: sessions go out when they close, not rows when they come.
+    emit_final: bool,
+    /// EMIT FINAL: the group columns of what goes out.
+    final_keys: RowDecoder,
     builder: ChangeBuilder,
     /// The input rows that have the group columns.
     rows: Vec<u32>,
@@ -56,10 +62,12 @@ pub(crate) struct Output<'a> {
 
 impl<'a> Output<'a> {
     /// Nothing yet.
-    pub fn new(calls: &'a [CallInput], emits: bool) -> Output<'a> {
-        Output {
+    pub fn new(calls: &'a [CallInput], key_types: &[DataType], emit_final: bool) -> Result<Output<'a>> {
+        let final_keys = RowDecoder::new(key_types, Mode::Ordered).map_err(|e| corrupt("an aggregate", e))?;
+        Ok(Output {
             calls,
-            emits,
+            emit_final,
+            final_keys,
             builder: ChangeBuilder::default(),
             rows: vec![],
             picks: vec![],
@@ -72,7 +80,7 @@ impl<'a> Output<'a> {
             values: vec![vec![]; calls.len()],
             length: 0,
             errors: vec![],
-        }
+        })
     }
 
     /// The values of a session as it is.
@@ -89,9 +97,7 @@ impl<'a> Output<'a> {
         let pick = Pick::After(self.runs.len(), number(self.run.len()));
         self.run.push(row);
         self.run_slots.push(slot);
-        if self.emits {
-            self.latest.insert(slot, pick);
-        }
+        self.latest.insert(slot, pick);
         pick
     }
 
@@ -101,6 +107,16 @@ impl<'a> Output<'a> {
         self.rows.push(row);
         self.picks.push(pick);
         self.bounds.push(bounds);
+    }
+
+    /// EMIT FINAL: a session goes out as it is.
+    pub fn push_final(&mut self, entry_key: &[u8], seq: u64, session: Session) -> Result<()> {
+        self.final_keys.push_prefix(entry_key).map_err(|e| corrupt("an aggregate", e))?;
+        let pick = self.before(session.slot);
+        self.builder.push(seq, session.end, Change::Insert);
+        self.picks.push(pick);
+        self.bounds.push((session.start, session.end));
+        Ok(())
     }
 
     /// Bring the states up to date.
@@ -116,12 +132,12 @@ impl<'a> Output<'a> {
         }
         let rows = Rows { rows: &self.run, slots: &self.run_slots, retract: None };
         let mut errors = RowErrors::default();
-        let after = fold(states, self.calls, &rows, self.emits, &mut errors)?;
+        let after = fold(states, self.calls, &rows, true, &mut errors)?;
         self.values.iter_mut().zip(after).for_each(|(values, after)| values.push(after));
         let row = |at: usize| self.run.get(at).map_or(0, |r| *r as usize);
         self.errors.extend(errors.rows.into_iter().map(|(at, reason)| (row(at), reason)));
         self.runs.push((self.length, before));
-        self.length += before + if self.emits { number(self.run.len()) } else { 0 };
+        self.length += before + number(self.run.len());
         self.run.clear();
         self.run_slots.clear();
         self.run_before.clear();
@@ -135,7 +151,7 @@ impl<'a> Output<'a> {
     }
 
     /// The rows. `keys`: group columns of the input; everything is flushed.
-    pub fn finish(self, keys: &[ArrayRef], states: &[Box<dyn GroupStates>]) -> Result<ChangeBatch> {
+    pub fn finish(mut self, keys: &[ArrayRef], states: &[Box<dyn GroupStates>]) -> Result<ChangeBatch> {
         let runs = &self.runs;
         let place = |pick: &Pick| match pick {
             Pick::Null => Some(self.length),
@@ -143,8 +159,12 @@ impl<'a> Output<'a> {
             Pick::After(run, at) => runs.get(*run).map(|(base, before)| base + before + at),
         };
         let picks: UInt32Array = self.picks.iter().map(|p| place(p).unwrap_or(self.length)).collect();
-        let rows = UInt32Array::from(self.rows);
-        let mut columns = keys.iter().map(|k| take_rows(k, &rows)).collect::<Result<Vec<_>>>()?;
+        let mut columns = if self.emit_final {
+            self.final_keys.finish().map_err(|e| corrupt("an aggregate", e))?
+        } else {
+            let rows = UInt32Array::from(self.rows);
+            keys.iter().map(|k| take_rows(k, &rows)).collect::<Result<_>>()?
+        };
         for (parts, state) in self.values.iter().zip(states) {
             // NULL stands behind all values.
             let null = new_null_array(state.values(&[]).data_type(), 1);
@@ -158,7 +178,7 @@ impl<'a> Output<'a> {
 }
 
 /// WINDOWSTART and WINDOWEND.
-pub(crate) fn bounds_columns(bounds: &[(i64, i64)]) -> [ArrayRef; 2] {
+fn bounds_columns(bounds: &[(i64, i64)]) -> [ArrayRef; 2] {
     let starts = bounds.iter().map(|b| b.0).collect::<Int64Array>();
     let ends = bounds.iter().map(|b| b.1).collect::<Int64Array>();
     [Arc::new(starts), Arc::new(ends)]

@@ -58,9 +58,8 @@ impl Sessions {
         let Some(all) = self.by_key.get(key) else { return vec![] };
         let until = all.partition_point(|(start, ..)| *start <= high);
         let near = all.get(..until).unwrap_or_default().iter().rev().take_while(|(_, end, _)| *end >= low);
-        let mut found: Vec<Session> = near
-            .map(|(start, end, slot)| Session { start: *start, end: *end, slot: *slot, pending: false })
-            .collect();
+        let mut found: Vec<Session> =
+            near.map(|(start, end, slot)| Session { start: *start, end: *end, slot: *slot, pending: false }).collect();
         found.reverse();
         found
     }

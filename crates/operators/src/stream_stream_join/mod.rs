@@ -123,13 +123,13 @@ impl<'a> Work<'a> {
     }
 
     fn pair(&mut self, incoming: Incoming, key: &[u8], partner: &buffer::Kept) -> Result<()> {
-        self.sides[incoming.side].from_batch(incoming.row);
-        self.sides[1 - incoming.side].from_state(partner.columns())?;
+        self.sides[incoming.side].push_own(incoming.row);
+        self.sides[1 - incoming.side].push_stored(partner.columns())?;
         self.push_own(incoming, key, incoming.time.max(partner.time))
     }
 
     fn lonely(&mut self, incoming: Incoming, key: &[u8]) -> Result<()> {
-        self.sides[incoming.side].from_batch(incoming.row);
+        self.sides[incoming.side].push_own(incoming.row);
         self.sides[1 - incoming.side].null();
         self.push_own(incoming, key, incoming.time)
     }
@@ -142,7 +142,7 @@ impl<'a> Work<'a> {
     }
 
     fn given_up(&mut self, side: usize, kept: &buffer::Kept, seq: u64) -> Result<()> {
-        self.sides[side].from_state(kept.columns())?;
+        self.sides[side].push_stored(kept.columns())?;
         self.sides[1 - side].null();
         self.out_keys.push(kept.key()).map_err(|e| corrupt("a join", e))?;
         self.builder.push(seq, kept.time, Change::Insert);

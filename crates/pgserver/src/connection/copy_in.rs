@@ -54,7 +54,9 @@ impl<B: Backend> Connection<B> {
                 // A client may send Sync right behind Execute, before it knows of the COPY.
                 Frontend::Flush | Frontend::Sync => {}
                 _ => {
-                    return Err(Error::new(ErrorKind::User, "08P01", "unexpected message during COPY from stdin").into());
+                    return Err(
+                        Error::new(ErrorKind::User, "08P01", "unexpected message during COPY from stdin").into()
+                    );
                 }
             }
         }

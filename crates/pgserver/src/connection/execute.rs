@@ -70,9 +70,7 @@ impl<B: Backend> Connection<B> {
                     self.declare(name, rows)?;
                     Ok(Product::Complete("DECLARE CURSOR".to_owned()))
                 }
-                StatementKind::Fetch { name, count } => {
-                    Ok(Product::Fetch { name: name.value.clone(), count: *count })
-                }
+                StatementKind::Fetch { name, count } => Ok(Product::Fetch { name: name.value.clone(), count: *count }),
                 StatementKind::Close { name } => {
                     self.close_cursor(name.as_ref())?;
                     Ok(Product::Complete(if name.is_some() { "CLOSE CURSOR" } else { "CLOSE CURSOR ALL" }.to_owned()))
@@ -126,11 +124,8 @@ impl<B: Backend> Connection<B> {
 
     /// The rows of a query inside another statement.
     async fn query(&mut self, around: &ast::Statement, query: &ast::Query) -> Result<RowStream, Stop> {
-        let statement = ast::Statement {
-            kind: StatementKind::Query(query.clone()),
-            span: query.span,
-            text: query.text.clone(),
-        };
+        let statement =
+            ast::Statement { kind: StatementKind::Query(query.clone()), span: query.span, text: query.text.clone() };
         // pg_catalog's queries are known by their text, wherever they stand.
         if let Some(system) = crate::pg_catalog::recognize(&query.text) {
             let planning = self.server.system.run(&system, &self.identity, &[]);

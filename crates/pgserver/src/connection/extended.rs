@@ -217,24 +217,22 @@ impl<B: Backend> Connection<B> {
         };
         let mut rows = match std::mem::replace(&mut portal.state, PortalState::Done) {
             PortalState::Suspended(rows) => rows,
-            PortalState::Fresh => {
-                match self.start(statement, prepared.plan.as_ref(), &portal.parameters).await? {
-                    Product::Rows(rows) => {
-                        same_columns(prepared.columns.as_deref(), &rows.columns)?;
-                        rows
-                    }
-                    Product::Fetch { name, count } => {
-                        let sent = self.fetch(&name, count, &portal.formats).await?;
-                        self.wire.output.command_complete(&format!("FETCH {sent}"));
-                        return Ok(());
-                    }
-                    other => {
-                        let tag = self.copy(other).await?;
-                        self.wire.output.command_complete(&tag);
-                        return Ok(());
-                    }
+            PortalState::Fresh => match self.start(statement, prepared.plan.as_ref(), &portal.parameters).await? {
+                Product::Rows(rows) => {
+                    same_columns(prepared.columns.as_deref(), &rows.columns)?;
+                    rows
                 }
-            }
+                Product::Fetch { name, count } => {
+                    let sent = self.fetch(&name, count, &portal.formats).await?;
+                    self.wire.output.command_complete(&format!("FETCH {sent}"));
+                    return Ok(());
+                }
+                other => {
+                    let tag = self.copy(other).await?;
+                    self.wire.output.command_complete(&tag);
+                    return Ok(());
+                }
+            },
             PortalState::Done if prepared.columns.is_some() => {
                 self.wire.output.command_complete("SELECT 0");
                 return Ok(());

@@ -2,8 +2,8 @@
 
 mod copy_in;
 mod cursor;
-mod extended;
 mod execute;
+mod extended;
 mod simple;
 mod startup;
 mod stream;

@@ -56,9 +56,7 @@ pub(super) async fn begin<B: Backend>(
                 return Ok(Some(welcome(server, input, output, user, database, variables)));
             }
         }
-        Ok(Greeting::Startup { .. }) => {
-            Error::new(ErrorKind::Unavailable, "53300", "sorry, too many clients already")
-        }
+        Ok(Greeting::Startup { .. }) => Error::new(ErrorKind::Unavailable, "53300", "sorry, too many clients already"),
         Err(e) => Error::new(ErrorKind::User, e.sqlstate(), e.to_string()),
     };
     output.error("FATAL", &refused, None);

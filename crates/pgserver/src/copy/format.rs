@@ -23,10 +23,9 @@ impl CopyFormat {
     /// The format that a COPY's options ask for.
     pub(crate) fn new(options: &CopyOptions) -> Result<CopyFormat> {
         let byte = |c: char, what: &str| {
-            u8::try_from(c)
-                .ok()
-                .filter(|b| b.is_ascii() && !matches!(b, b'\n' | b'\r' | 0))
-                .ok_or_else(|| Error::new(types::ErrorKind::User, "22023", format!("COPY {what} must be one ASCII character")))
+            u8::try_from(c).ok().filter(|b| b.is_ascii() && !matches!(b, b'\n' | b'\r' | 0)).ok_or_else(|| {
+                Error::new(types::ErrorKind::User, "22023", format!("COPY {what} must be one ASCII character"))
+            })
         };
         let default_delimiter = if options.csv { ',' } else { '\t' };
         let delimiter = byte(options.delimiter.unwrap_or(default_delimiter), "delimiter")?;

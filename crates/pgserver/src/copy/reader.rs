@@ -320,7 +320,8 @@ mod tests {
         check(text.clone(), 1, "a\n\\.\nignored\n", r#"1: "a""#);
         check(text.clone(), 2, "a\tb\nc\n", "22P04 line 2: missing data: 1 of 2 columns");
         check(text, 1, "a\tb\n", "22P04 line 1: extra data after last expected column: 2 for 1 columns");
-        let header = CopyOptions { header: true, delimiter: Some('|'), null: Some(String::new()), ..Default::default() };
+        let header =
+            CopyOptions { header: true, delimiter: Some('|'), null: Some(String::new()), ..Default::default() };
         check(header, 2, "x|y\n1|\n", r#"2: "1" NULL"#);
     }
 

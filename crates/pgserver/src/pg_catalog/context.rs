@@ -5,9 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::Field;
 use catalog::Catalog;
 use datafusion::{
-    catalog::{
-        CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
-    },
+    catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider},
     common::{ParamValues, ScalarValue, metadata::ScalarAndMetadata},
     error::DataFusionError,
     execution::context::{SessionConfig, SessionContext},

@@ -7,20 +7,32 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, FunctionArguments, GroupByExpr, Ident, JoinOperator, Query, Select, SelectItem, SetExpr, SetOperator,
-    TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator, Query, Select, SelectItem,
+    SetExpr, SetOperator, TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::{
     recognize::{parts, system_table},
-    rewrite::{NUMBER_MARK, boolean, null_text},
+    rewrite::{NUMBER_MARK, boolean, call, no_texts, null_text},
     tables::find,
 };
 
 /// Aggregate functions that tools call.
 const AGGREGATES: [&str; 14] = [
-    "array_agg", "avg", "bool_and", "bool_or", "count", "every", "first_value", "json_agg", "json_object_agg", "max",
-    "min", "string_agg", "sum", "xmlagg",
+    "array_agg",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "count",
+    "every",
+    "first_value",
+    "json_agg",
+    "json_object_agg",
+    "max",
+    "min",
+    "string_agg",
+    "sum",
+    "xmlagg",
 ];
 
 /// Replaces what can give no rows, from the inside out.
@@ -51,8 +63,8 @@ impl VisitorMut for Simplifier {
             Expr::Exists { subquery, negated } if is_empty(&subquery.body) => *expr = boolean(*negated),
             Expr::InSubquery { subquery, negated, .. } if is_empty(&subquery.body) => *expr = boolean(*negated),
             Expr::Function(f) if parts(&f.name).last().is_some_and(|n| n == "array") => {
-                if matches!(&f.args, FunctionArguments::Subquery(query) if is_empty(&query.body)) {
-                    *expr = null_text();
+                if let FunctionArguments::Subquery(query) = &mut f.args {
+                    *expr = if is_empty(&query.body) { no_texts() } else { gathered(query) };
                 }
             }
             _ => {}
@@ -66,6 +78,20 @@ pub(super) fn aggregates(select: &Select) -> bool {
     let mut finder = AggregateFinder::default();
     _ = select.projection.visit(&mut finder);
     finder.found
+}
+
+/// `ARRAY(SELECT x …)` as a subquery of one value.
+fn gathered(query: &mut Query) -> Expr {
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] =
+            select.projection.as_mut_slice()
+    {
+        // The order of rows is not the order of an aggregate's input, and would be asked of columns that are gone.
+        query.order_by = None;
+        let inner = std::mem::replace(item, null_text());
+        *item = call("array_agg", inner);
+    }
+    Expr::Subquery(Box::new(query.clone()))
 }
 
 /// Looks for calls of aggregates outside of subqueries.
@@ -158,10 +184,26 @@ fn factor_is_empty(factor: &TableFactor) -> bool {
         TableFactor::Table { name, args: None, .. } => {
             system_table(name).and_then(|(schema, table)| find(Some(schema), table)).is_some_and(|t| t.rows.is_none())
         }
+        TableFactor::Table { name, args: Some(arguments), .. } => {
+            let unnested = parts(name).last().is_some_and(|name| name == "unnest");
+            unnested && matches!(arguments.args.as_slice(), [argument] if is_never_set(argument))
+        }
         TableFactor::Derived { subquery, .. } => is_empty(&subquery.body),
         TableFactor::NestedJoin { table_with_joins, .. } => joined_is_empty(table_with_joins),
         _ => false,
     }
+}
+
+/// Whether it is a column that is NULL in every row: nothing here has options, privileges or settings of its own.
+fn is_never_set(argument: &FunctionArg) -> bool {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else { return false };
+    let ident = match expr {
+        Expr::Identifier(ident) => Some(ident),
+        Expr::CompoundIdentifier(idents) => idents.last(),
+        _ => None,
+    };
+    let endings = ["options", "acl", "config"];
+    ident.is_some_and(|ident| endings.iter().any(|ending| ident.value.to_ascii_lowercase().ends_with(ending)))
 }
 
 /// Leaves a query without rows nothing but the names of its columns; false if they cannot be told.

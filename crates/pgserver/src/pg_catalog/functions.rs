@@ -8,9 +8,7 @@ use std::{
 use arrow::{array::Array, datatypes::DataType};
 use datafusion::{
     common::{Result as DfResult, exec_datafusion_err},
-    logical_expr::{
-        ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
-    },
+    logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility},
 };
 
 use super::{
@@ -19,7 +17,7 @@ use super::{
     tables::{V, View, array, arrow_type, find},
 };
 use crate::{
-    values::{Cells, CellText, PgType, cell_text},
+    values::{CellText, Cells, PgType, cell_text},
     variables::SERVER_VERSION,
 };
 
@@ -293,7 +291,8 @@ fn regclass(view: &View, args: &[V]) -> Result<V, String> {
         Some((schema, plain)) => (Some(schema), plain),
         None => (None, name.as_str()),
     };
-    let system = find(schema, plain).map(|t| if t.name == "pg_class" { oid::PG_CLASS } else { oid::of_name(t.schema, t.name) });
+    let system =
+        find(schema, plain).map(|t| if t.name == "pg_class" { oid::PG_CLASS } else { oid::of_name(t.schema, t.name) });
     Ok(system.into())
 }
 

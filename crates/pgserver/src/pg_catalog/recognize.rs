@@ -12,8 +12,20 @@ use super::{functions::is_function, rewrite::rewrite, tables::find};
 
 /// What a query over pg_catalog has somewhere in its text. Others need not be read twice.
 const MARKS: [&str; 14] = [
-    "pg_", "information_schema", "version", "current_", "session_user", "set_config", "has_", "obj_description",
-    "format_type", "regclass", "regtype", "inet_", "quote_", "txid_current",
+    "pg_",
+    "information_schema",
+    "version",
+    "current_",
+    "session_user",
+    "set_config",
+    "has_",
+    "obj_description",
+    "format_type",
+    "regclass",
+    "regtype",
+    "inet_",
+    "quote_",
+    "txid_current",
 ];
 
 /// Levels of brackets and subqueries that are read.

@@ -67,14 +67,16 @@ pub(super) const TABLES: &[Table] = &[
         columns: "schemaname:name tablename:name tableowner:name tablespace:name hasindexes:bool=f hasrules:bool=f \
                   hastriggers:bool=f rowsecurity:bool=f",
         rows: Some(|view| {
-            let row = |r: Relation| (r.kind == 'r').then(|| -> Row {
-                vec![
-                    ("schemaname", PUBLIC.into()),
-                    ("tablename", r.name.into()),
-                    ("tableowner", view.user().into()),
-                    ("hasindexes", (!r.key.is_empty()).into()),
-                ]
-            });
+            let row = |r: Relation| {
+                (r.kind == 'r').then(|| -> Row {
+                    vec![
+                        ("schemaname", PUBLIC.into()),
+                        ("tablename", r.name.into()),
+                        ("tableowner", view.user().into()),
+                        ("hasindexes", (!r.key.is_empty()).into()),
+                    ]
+                })
+            };
             relations(view).into_iter().filter_map(row).collect()
         }),
     },
@@ -84,15 +86,16 @@ pub(super) const TABLES: &[Table] = &[
         columns: "schemaname:name viewname:name viewowner:name definition:text",
         rows: Some(|view| {
             let views = view.catalog.views.values();
-            views.map(|v| -> Row {
-                vec![
-                    ("schemaname", PUBLIC.into()),
-                    ("viewname", v.name.as_str().into()),
-                    ("viewowner", view.user().into()),
-                    ("definition", v.query.as_str().into()),
-                ]
-            })
-            .collect()
+            views
+                .map(|v| -> Row {
+                    vec![
+                        ("schemaname", PUBLIC.into()),
+                        ("viewname", v.name.as_str().into()),
+                        ("viewowner", view.user().into()),
+                        ("definition", v.query.as_str().into()),
+                    ]
+                })
+                .collect()
         }),
     },
 ];

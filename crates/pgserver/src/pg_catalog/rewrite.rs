@@ -5,12 +5,10 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::{
-    ast::{
-        BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-        FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-        Statement, TableFactor, Value, VisitMut, VisitorMut,
-    },
+use sqlparser::ast::{
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement,
+    TableFactor, Value, VisitMut, VisitorMut,
 };
 
 use super::{
@@ -75,10 +73,10 @@ fn rewrite_expr(expr: &mut Expr) {
     match expr {
         Expr::Collate { expr: inner, .. } => *expr = std::mem::replace(inner, null()),
         Expr::BinaryOp { op, .. } => {
-            if let BinaryOperator::PGCustomBinaryOperator(name) = op {
-                if let Some(plain) = name.last().and_then(|symbol| operator(symbol)) {
-                    *op = plain;
-                }
+            if let BinaryOperator::PGCustomBinaryOperator(name) = op
+                && let Some(plain) = name.last().and_then(|symbol| operator(symbol))
+            {
+                *op = plain;
             }
             // Our names are upper case where they were not quoted, what people type is not.
             match op {
@@ -251,7 +249,9 @@ fn name_selected(select: &mut Select) {
 fn column_name(expr: &Expr) -> String {
     match expr {
         Expr::Identifier(ident) => ident.value.to_ascii_lowercase(),
-        Expr::CompoundIdentifier(idents) => idents.last().map_or("?column?".to_owned(), |i| i.value.to_ascii_lowercase()),
+        Expr::CompoundIdentifier(idents) => {
+            idents.last().map_or("?column?".to_owned(), |i| i.value.to_ascii_lowercase())
+        }
         Expr::Function(function) => parts(&function.name).pop().unwrap_or_default(),
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => column_name(inner),
         Expr::Cast { expr: inner, data_type, .. } => match column_name(inner).as_str() {
@@ -276,8 +276,8 @@ fn column_name(expr: &Expr) -> String {
     }
 }
 
-/// A call of one of our functions.
-fn call(name: &str, argument: Expr) -> Expr {
+/// A call of a function.
+pub(super) fn call(name: &str, argument: Expr) -> Expr {
     Expr::Function(Function {
         name: object_name(&[name]),
         uses_odbc_syntax: false,
@@ -318,6 +318,12 @@ pub(super) fn null() -> Expr {
 /// NULL as text.
 pub(super) fn null_text() -> Expr {
     to_type(null(), DataType::Text)
+}
+
+/// NULL as an array of texts.
+pub(super) fn no_texts() -> Expr {
+    use sqlparser::ast::ArrayElemTypeDef::SquareBracket;
+    to_type(null(), DataType::Array(SquareBracket(Box::new(DataType::Text), None)))
 }
 
 /// A constant.
@@ -369,6 +375,10 @@ mod tests {
         check(
             "SELECT n FROM pg_class c LEFT JOIN pg_policy p ON true",
             r#"SELECT n FROM "pg_catalog"."pg_class" c LEFT JOIN "pg_catalog"."pg_policy" p ON true"#,
+        );
+        check(
+            "SELECT array(SELECT x FROM unnest(c.reloptions) x), array(SELECT rolname FROM pg_roles ORDER BY 1) FROM pg_class c",
+            "SELECT CAST(NULL AS TEXT[]) AS \"array#0\", (SELECT array_agg(rolname) FROM \"pg_catalog\".\"pg_roles\" AS \"pg_roles\") AS \"array#1\" FROM \"pg_catalog\".\"pg_class\" c",
         );
         check(
             "SELECT count(*) FROM pg_policy",

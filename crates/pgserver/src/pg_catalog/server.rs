@@ -20,12 +20,7 @@ pub(super) const TABLES: &[Table] = &[
             vec![method(oid::HEAP, "heap", "t"), method(oid::HASH, "hash", "i")]
         }),
     },
-    Table {
-        schema: "pg_catalog",
-        name: "pg_authid",
-        columns: ROLE_COLUMNS,
-        rows: Some(roles),
-    },
+    Table { schema: "pg_catalog", name: "pg_authid", columns: ROLE_COLUMNS, rows: Some(roles) },
     Table {
         schema: "pg_catalog",
         name: "pg_database",
@@ -162,11 +157,8 @@ pub(super) const TABLES: &[Table] = &[
 const INTERNAL_LANGUAGE: i64 = 12;
 
 /// Schemas by object id.
-pub(super) const SCHEMAS: [(i64, &str); 3] = [
-    (oid::PG_CATALOG, "pg_catalog"),
-    (oid::PUBLIC, super::PUBLIC),
-    (oid::INFORMATION_SCHEMA, "information_schema"),
-];
+pub(super) const SCHEMAS: [(i64, &str); 3] =
+    [(oid::PG_CATALOG, "pg_catalog"), (oid::PUBLIC, super::PUBLIC), (oid::INFORMATION_SCHEMA, "information_schema")];
 
 const ROLE_COLUMNS: &str = "oid:oid rolname:name rolsuper:bool=t rolinherit:bool=t rolcreaterole:bool=t \
      rolcreatedb:bool=t rolcanlogin:bool=t rolreplication:bool=f rolconnlimit:int4=-1 rolpassword:text \
@@ -185,47 +177,107 @@ const fn empty(name: &'static str, columns: &'static str) -> Table {
 pub(super) const EMPTY: &[Table] = &[
     empty("pg_aggregate", "aggfnoid:regproc aggkind:char aggnumdirectargs:int2"),
     empty("pg_attrdef", "oid:oid adrelid:oid adnum:int2 adbin:text"),
-    empty("pg_auth_members", "oid:oid roleid:oid member:oid grantor:oid admin_option:bool inherit_option:bool set_option:bool"),
+    empty(
+        "pg_auth_members",
+        "oid:oid roleid:oid member:oid grantor:oid admin_option:bool inherit_option:bool set_option:bool",
+    ),
     empty("pg_available_extensions", "name:name default_version:text installed_version:text comment:text"),
     empty("pg_cast", "oid:oid castsource:oid casttarget:oid castfunc:oid castcontext:char castmethod:char"),
-    empty("pg_collation", "oid:oid collname:name collnamespace:oid collowner:oid collprovider:char collisdeterministic:bool collencoding:int4 collcollate:text collctype:text colliculocale:text collicurules:text collversion:text"),
-    empty("pg_conversion", "oid:oid conname:name connamespace:oid conowner:oid conforencoding:int4 contoencoding:int4 conproc:regproc condefault:bool"),
+    empty(
+        "pg_collation",
+        "oid:oid collname:name collnamespace:oid collowner:oid collprovider:char collisdeterministic:bool collencoding:int4 collcollate:text collctype:text colliculocale:text collicurules:text collversion:text",
+    ),
+    empty(
+        "pg_conversion",
+        "oid:oid conname:name connamespace:oid conowner:oid conforencoding:int4 contoencoding:int4 conproc:regproc condefault:bool",
+    ),
     empty("pg_db_role_setting", "setdatabase:oid setrole:oid setconfig:_text"),
     empty("pg_default_acl", "oid:oid defaclrole:oid defaclnamespace:oid defaclobjtype:char defaclacl:_text"),
     empty("pg_depend", "classid:oid objid:oid objsubid:int4 refclassid:oid refobjid:oid refobjsubid:int4 deptype:char"),
     empty("pg_enum", "oid:oid enumtypid:oid enumsortorder:float4 enumlabel:name"),
-    empty("pg_event_trigger", "oid:oid evtname:name evtevent:name evtowner:oid evtfoid:oid evtenabled:char evttags:_text"),
-    empty("pg_extension", "oid:oid extname:name extowner:oid extnamespace:oid extrelocatable:bool extversion:text extconfig:_oid extcondition:_text"),
-    empty("pg_foreign_data_wrapper", "oid:oid fdwname:name fdwowner:oid fdwhandler:oid fdwvalidator:oid fdwacl:_text fdwoptions:_text"),
-    empty("pg_foreign_server", "oid:oid srvname:name srvowner:oid srvfdw:oid srvtype:text srvversion:text srvacl:_text srvoptions:_text"),
+    empty(
+        "pg_event_trigger",
+        "oid:oid evtname:name evtevent:name evtowner:oid evtfoid:oid evtenabled:char evttags:_text",
+    ),
+    empty(
+        "pg_extension",
+        "oid:oid extname:name extowner:oid extnamespace:oid extrelocatable:bool extversion:text extconfig:_oid extcondition:_text",
+    ),
+    empty(
+        "pg_foreign_data_wrapper",
+        "oid:oid fdwname:name fdwowner:oid fdwhandler:oid fdwvalidator:oid fdwacl:_text fdwoptions:_text",
+    ),
+    empty(
+        "pg_foreign_server",
+        "oid:oid srvname:name srvowner:oid srvfdw:oid srvtype:text srvversion:text srvacl:_text srvoptions:_text",
+    ),
     empty("pg_foreign_table", "ftrelid:oid ftserver:oid ftoptions:_text"),
     empty("pg_indexes", "schemaname:name tablename:name indexname:name tablespace:name indexdef:text"),
     empty("pg_inherits", "inhrelid:oid inhparent:oid inhseqno:int4 inhdetachpending:bool"),
     empty("pg_init_privs", "objoid:oid classoid:oid objsubid:int4 privtype:char initprivs:_text"),
     empty("pg_largeobject_metadata", "oid:oid lomowner:oid lomacl:_text"),
     empty("pg_locks", "locktype:text database:oid relation:oid pid:int4 mode:text granted:bool"),
-    empty("pg_matviews", "schemaname:name matviewname:name matviewowner:name tablespace:name hasindexes:bool ispopulated:bool definition:text"),
-    empty("pg_opclass", "oid:oid opcmethod:oid opcname:name opcnamespace:oid opcowner:oid opcfamily:oid opcintype:oid opcdefault:bool opckeytype:oid"),
-    empty("pg_operator", "oid:oid oprname:name oprnamespace:oid oprowner:oid oprkind:char oprcanmerge:bool oprcanhash:bool oprleft:oid oprright:oid oprresult:oid oprcom:oid oprnegate:oid oprcode:regproc oprrest:regproc oprjoin:regproc"),
+    empty(
+        "pg_matviews",
+        "schemaname:name matviewname:name matviewowner:name tablespace:name hasindexes:bool ispopulated:bool definition:text",
+    ),
+    empty(
+        "pg_opclass",
+        "oid:oid opcmethod:oid opcname:name opcnamespace:oid opcowner:oid opcfamily:oid opcintype:oid opcdefault:bool opckeytype:oid",
+    ),
+    empty(
+        "pg_operator",
+        "oid:oid oprname:name oprnamespace:oid oprowner:oid oprkind:char oprcanmerge:bool oprcanhash:bool oprleft:oid oprright:oid oprresult:oid oprcom:oid oprnegate:oid oprcode:regproc oprrest:regproc oprjoin:regproc",
+    ),
     empty("pg_opfamily", "oid:oid opfmethod:oid opfname:name opfnamespace:oid opfowner:oid"),
     empty("pg_parameter_acl", "oid:oid parname:text paracl:_text"),
-    empty("pg_partitioned_table", "partrelid:oid partstrat:char partnatts:int2 partdefid:oid partattrs:_int2 partclass:_oid partcollation:_oid partexprs:text"),
-    empty("pg_policies", "schemaname:name tablename:name policyname:name permissive:text roles:_name cmd:text qual:text with_check:text"),
-    empty("pg_policy", "oid:oid polname:name polrelid:oid polcmd:char polpermissive:bool polroles:_oid polqual:text polwithcheck:text"),
+    empty(
+        "pg_partitioned_table",
+        "partrelid:oid partstrat:char partnatts:int2 partdefid:oid partattrs:_int2 partclass:_oid partcollation:_oid partexprs:text",
+    ),
+    empty(
+        "pg_policies",
+        "schemaname:name tablename:name policyname:name permissive:text roles:_name cmd:text qual:text with_check:text",
+    ),
+    empty(
+        "pg_policy",
+        "oid:oid polname:name polrelid:oid polcmd:char polpermissive:bool polroles:_oid polqual:text polwithcheck:text",
+    ),
     empty("pg_prepared_statements", "name:text statement:text prepare_time:timestamptz from_sql:bool"),
     empty("pg_prepared_xacts", "transaction:oid gid:text prepared:timestamptz owner:name database:name"),
-    empty("pg_publication", "oid:oid pubname:name pubowner:oid puballtables:bool pubinsert:bool pubupdate:bool pubdelete:bool pubtruncate:bool pubviaroot:bool"),
+    empty(
+        "pg_publication",
+        "oid:oid pubname:name pubowner:oid puballtables:bool pubinsert:bool pubupdate:bool pubdelete:bool pubtruncate:bool pubviaroot:bool",
+    ),
     empty("pg_publication_namespace", "oid:oid pnpubid:oid pnnspid:oid"),
     empty("pg_publication_rel", "oid:oid prpubid:oid prrelid:oid prqual:text prattrs:_int2"),
     empty("pg_publication_tables", "pubname:name schemaname:name tablename:name attnames:_name rowfilter:text"),
-    empty("pg_range", "rngtypid:oid rngsubtype:oid rngmultitypid:oid rngcollation:oid rngsubopc:oid rngcanonical:regproc rngsubdiff:regproc"),
-    empty("pg_replication_slots", "slot_name:name plugin:name slot_type:text datoid:oid database:name temporary:bool active:bool"),
-    empty("pg_rewrite", "oid:oid rulename:name ev_class:oid ev_type:char ev_enabled:char is_instead:bool ev_qual:text ev_action:text"),
+    empty(
+        "pg_range",
+        "rngtypid:oid rngsubtype:oid rngmultitypid:oid rngcollation:oid rngsubopc:oid rngcanonical:regproc rngsubdiff:regproc",
+    ),
+    empty(
+        "pg_replication_slots",
+        "slot_name:name plugin:name slot_type:text datoid:oid database:name temporary:bool active:bool",
+    ),
+    empty(
+        "pg_rewrite",
+        "oid:oid rulename:name ev_class:oid ev_type:char ev_enabled:char is_instead:bool ev_qual:text ev_action:text",
+    ),
     empty("pg_rules", "schemaname:name tablename:name rulename:name definition:text"),
     empty("pg_seclabel", "objoid:oid classoid:oid objsubid:int4 provider:text label:text"),
-    empty("pg_seclabels", "objoid:oid classoid:oid objsubid:int4 objtype:text objnamespace:oid objname:text provider:text label:text"),
-    empty("pg_sequence", "seqrelid:oid seqtypid:oid seqstart:int8 seqincrement:int8 seqmax:int8 seqmin:int8 seqcache:int8 seqcycle:bool"),
-    empty("pg_sequences", "schemaname:name sequencename:name sequenceowner:name data_type:regtype start_value:int8 min_value:int8 max_value:int8 increment_by:int8 cycle:bool cache_size:int8 last_value:int8"),
+    empty(
+        "pg_seclabels",
+        "objoid:oid classoid:oid objsubid:int4 objtype:text objnamespace:oid objname:text provider:text label:text",
+    ),
+    empty(
+        "pg_sequence",
+        "seqrelid:oid seqtypid:oid seqstart:int8 seqincrement:int8 seqmax:int8 seqmin:int8 seqcache:int8 seqcycle:bool",
+    ),
+    empty(
+        "pg_sequences",
+        "schemaname:name sequencename:name sequenceowner:name data_type:regtype start_value:int8 min_value:int8 max_value:int8 increment_by:int8 cycle:bool cache_size:int8 last_value:int8",
+    ),
     empty("pg_shdepend", "dbid:oid classid:oid objid:oid objsubid:int4 refclassid:oid refobjid:oid deptype:char"),
     empty("pg_shdescription", "objoid:oid classoid:oid description:text"),
     empty("pg_stat_all_tables", "relid:oid schemaname:name relname:name seq_scan:int8 n_live_tup:int8 n_dead_tup:int8"),
@@ -233,18 +285,39 @@ pub(super) const EMPTY: &[Table] = &[
     empty("pg_stat_gssapi", "pid:int4 gss_authenticated:bool principal:text encrypted:bool"),
     empty("pg_stat_replication", "pid:int4 usesysid:oid usename:name application_name:text state:text"),
     empty("pg_stat_ssl", "pid:int4 ssl:bool version:text cipher:text bits:int4"),
-    empty("pg_stat_user_tables", "relid:oid schemaname:name relname:name seq_scan:int8 n_live_tup:int8 n_dead_tup:int8"),
-    empty("pg_statistic", "starelid:oid staattnum:int2 stainherit:bool stanullfrac:float4 stawidth:int4 stadistinct:float4"),
-    empty("pg_statistic_ext", "oid:oid stxrelid:oid stxname:name stxnamespace:oid stxowner:oid stxstattarget:int4 stxkeys:_int2 stxkind:_char stxexprs:text"),
-    empty("pg_stats", "schemaname:name tablename:name attname:name inherited:bool null_frac:float4 avg_width:int4 n_distinct:float4"),
-    empty("pg_subscription", "oid:oid subdbid:oid subname:name subowner:oid subenabled:bool subconninfo:text subslotname:name subpublications:_text"),
+    empty(
+        "pg_stat_user_tables",
+        "relid:oid schemaname:name relname:name seq_scan:int8 n_live_tup:int8 n_dead_tup:int8",
+    ),
+    empty(
+        "pg_statistic",
+        "starelid:oid staattnum:int2 stainherit:bool stanullfrac:float4 stawidth:int4 stadistinct:float4",
+    ),
+    empty(
+        "pg_statistic_ext",
+        "oid:oid stxrelid:oid stxname:name stxnamespace:oid stxowner:oid stxstattarget:int4 stxkeys:_int2 stxkind:_char stxexprs:text",
+    ),
+    empty(
+        "pg_stats",
+        "schemaname:name tablename:name attname:name inherited:bool null_frac:float4 avg_width:int4 n_distinct:float4",
+    ),
+    empty(
+        "pg_subscription",
+        "oid:oid subdbid:oid subname:name subowner:oid subenabled:bool subconninfo:text subslotname:name subpublications:_text",
+    ),
     empty("pg_subscription_rel", "srsubid:oid srrelid:oid srsubstate:char srsublsn:text"),
     empty("pg_timezone_names", "name:text abbrev:text utc_offset:interval is_dst:bool"),
     empty("pg_transform", "oid:oid trftype:oid trflang:oid trffromsql:regproc trftosql:regproc"),
-    empty("pg_trigger", "oid:oid tgrelid:oid tgparentid:oid tgname:name tgfoid:oid tgtype:int2 tgenabled:char tgisinternal:bool tgconstrrelid:oid tgconstrindid:oid tgconstraint:oid tgdeferrable:bool tginitdeferred:bool tgnargs:int2 tgattr:_int2 tgargs:text tgqual:text tgoldtable:name tgnewtable:name"),
+    empty(
+        "pg_trigger",
+        "oid:oid tgrelid:oid tgparentid:oid tgname:name tgfoid:oid tgtype:int2 tgenabled:char tgisinternal:bool tgconstrrelid:oid tgconstrindid:oid tgconstraint:oid tgdeferrable:bool tginitdeferred:bool tgnargs:int2 tgattr:_int2 tgargs:text tgqual:text tgoldtable:name tgnewtable:name",
+    ),
     empty("pg_ts_config", "oid:oid cfgname:name cfgnamespace:oid cfgowner:oid cfgparser:oid"),
     empty("pg_ts_dict", "oid:oid dictname:name dictnamespace:oid dictowner:oid dicttemplate:oid dictinitoption:text"),
-    empty("pg_ts_parser", "oid:oid prsname:name prsnamespace:oid prsstart:regproc prstoken:regproc prsend:regproc prsheadline:regproc prslextype:regproc"),
+    empty(
+        "pg_ts_parser",
+        "oid:oid prsname:name prsnamespace:oid prsstart:regproc prstoken:regproc prsend:regproc prsheadline:regproc prslextype:regproc",
+    ),
     empty("pg_ts_template", "oid:oid tmplname:name tmplnamespace:oid tmplinit:regproc tmpllexize:regproc"),
     empty("pg_user_mapping", "oid:oid umuser:oid umserver:oid umoptions:_text"),
     empty("pg_user_mappings", "umid:oid srvid:oid srvname:name umuser:oid usename:name umoptions:_text"),

@@ -187,9 +187,9 @@ pub(super) fn array(ty: &DataType, values: &[&V]) -> Result<ArrayRef> {
         DataType::Int16 => Arc::new(Int16Array::from_iter(ints().map(|v| v.and_then(|v| i16::try_from(v).ok())))),
         DataType::Int32 => Arc::new(Int32Array::from_iter(ints().map(|v| v.and_then(|v| i32::try_from(v).ok())))),
         DataType::Int64 => Arc::new(Int64Array::from_iter(ints())),
-        DataType::Float32 => Arc::new(Float32Array::from_iter(
-            ints().map(|v| v.and_then(|v| i16::try_from(v).ok()).map(f32::from)),
-        )),
+        DataType::Float32 => {
+            Arc::new(Float32Array::from_iter(ints().map(|v| v.and_then(|v| i16::try_from(v).ok()).map(f32::from))))
+        }
         DataType::Timestamp(..) => Arc::new(TimestampMicrosecondArray::from_iter(ints()).with_timezone("+00:00")),
         DataType::List(_) => {
             let mut lists = ListBuilder::new(StringBuilder::new());

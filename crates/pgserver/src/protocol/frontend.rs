@@ -223,18 +223,22 @@ mod tests {
     #[test]
     fn reads_messages() {
         check(b'Q', b"SELECT 1\0", Ok(Frontend::Query("SELECT 1".into())));
-        check(b'P', b"\0SELECT\0\0\x01\0\0\0\x17", Ok(Frontend::Parse {
-            name: String::new(),
-            text: "SELECT".into(),
-            types: vec![23],
-        }));
-        check(b'B', b"p\0s\0\0\x01\0\x01\0\x02\0\0\0\x01a\xff\xff\xff\xff\0\0", Ok(Frontend::Bind(Bind {
-            portal: "p".into(),
-            statement: "s".into(),
-            formats: vec![Format::Binary],
-            values: vec![Some(Bytes::from_static(b"a")), None],
-            result_formats: vec![],
-        })));
+        check(
+            b'P',
+            b"\0SELECT\0\0\x01\0\0\0\x17",
+            Ok(Frontend::Parse { name: String::new(), text: "SELECT".into(), types: vec![23] }),
+        );
+        check(
+            b'B',
+            b"p\0s\0\0\x01\0\x01\0\x02\0\0\0\x01a\xff\xff\xff\xff\0\0",
+            Ok(Frontend::Bind(Bind {
+                portal: "p".into(),
+                statement: "s".into(),
+                formats: vec![Format::Binary],
+                values: vec![Some(Bytes::from_static(b"a")), None],
+                result_formats: vec![],
+            })),
+        );
         check(b'E', b"\0\0\0\0\x05", Ok(Frontend::Execute { portal: String::new(), rows_max: 5 }));
     }
 

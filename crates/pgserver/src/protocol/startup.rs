@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn reads_parameters() {
-        let got = startup(3 << 16, Bytes::from_static(b"user\0me\0database\0\0_pq_.x\01\0\0"));
+        let got = startup(3 << 16, Bytes::from_static(b"user\0me\0database\0\0_pq_.x\x001\0\0"));
         let parameters = [("user", "me"), ("database", "")].map(|(k, v)| (k.to_owned(), v.to_owned()));
         assert_eq!(
             got,

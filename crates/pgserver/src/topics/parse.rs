@@ -60,7 +60,7 @@ fn tokens(text: &str) -> Result<Vec<(Token, Span)>> {
             c if c.is_ascii_digit() => Token::Number(run(c, &mut chars, |c| c.is_ascii_digit())),
             c if c.is_alphabetic() || c == '_' => {
                 Token::Word(run(c, &mut chars, |c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')))
-            },
+            }
             c => Token::Symbol(c),
         };
         let end = chars.peek().map_or(text.len(), |(at, _)| *at);
@@ -173,7 +173,8 @@ impl Parser {
             self.expect("EXISTS")?;
         }
         let name = self.text("the topic's name")?;
-        let partitions = if self.accept("PARTITIONS") { self.number("a number of partitions")? } else { PARTITIONS_DEFAULT };
+        let partitions =
+            if self.accept("PARTITIONS") { self.number("a number of partitions")? } else { PARTITIONS_DEFAULT };
         let mut settings = BTreeMap::new();
         if self.accept("WITH") {
             self.expect_symbol('(')?;
@@ -328,7 +329,10 @@ mod tests {
             "COPY TOPIC t (VALUE, KEY) FROM STDIN (FORMAT csv, DELIMITER ';', NULL '')",
             r#"CopyIn { name: "t", columns: [Value, Key], options: CopyOptions { csv: true, delimiter: Some(';'), null: Some(""), header: false, quote: None } }"#,
         );
-        check("COPY TOPIC t (KEY, KEY) FROM STDIN", "found `KEY`, expected KEY, VALUE, PARTITION, TIMESTAMP or HEADERS, each once at Some(19)");
+        check(
+            "COPY TOPIC t (KEY, KEY) FROM STDIN",
+            "found `KEY`, expected KEY, VALUE, PARTITION, TIMESTAMP or HEADERS, each once at Some(19)",
+        );
         check("CREATE TOPIC", "found the end of the statement, expected the topic's name at Some(12)");
         check("CREATE TOPIC 'x", "unterminated quoted text at Some(13)");
     }

@@ -43,7 +43,13 @@ impl TopicWriter {
     /// Into that topic.
     pub(super) fn new(log: Arc<dyn RecordLog>, topic: &str, columns: Vec<TopicColumn>) -> Result<TopicWriter> {
         let topic = log.topic(topic).ok_or_else(|| log_error(LogError::UnknownTopic(topic.to_owned())))?;
-        Ok(TopicWriter { log, topic: topic.name, partitions: topic.config.partitions, columns, sticky: Sticky::default() })
+        Ok(TopicWriter {
+            log,
+            topic: topic.name,
+            partitions: topic.config.partitions,
+            columns,
+            sticky: Sticky::default(),
+        })
     }
 
     fn fields<'a>(&self, row: &'a [Option<String>]) -> Result<Fields<'a>> {

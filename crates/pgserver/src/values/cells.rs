@@ -2,9 +2,9 @@
 
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, BooleanArray, Decimal256Array, FixedSizeBinaryArray, FixedSizeListArray,
-        GenericBinaryArray, GenericListArray, GenericStringArray, MapArray, PrimitiveArray, StringViewArray,
-        StructArray, BinaryViewArray,
+        Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, Decimal256Array, FixedSizeBinaryArray,
+        FixedSizeListArray, GenericBinaryArray, GenericListArray, GenericStringArray, MapArray, PrimitiveArray,
+        StringViewArray, StructArray,
     },
     compute::cast,
     datatypes::{

@@ -309,10 +309,8 @@ fn as_decimal(value: &Value, precision: u8, scale: u8, ty: &SqlType) -> Result<i
     let mut seen = 0_i64;
     for digit in digits() {
         if seen < kept {
-            unscaled = unscaled
-                .checked_mul(10)
-                .and_then(|u| u.checked_add(i128::from(digit - b'0')))
-                .ok_or_else(too_large)?;
+            unscaled =
+                unscaled.checked_mul(10).and_then(|u| u.checked_add(i128::from(digit - b'0'))).ok_or_else(too_large)?;
         } else if seen == kept {
             round_up = digit >= b'5';
         }
@@ -386,7 +384,8 @@ fn json_array(json: &serde_json::Value, ty: &SqlType) -> Result<ArrayRef> {
             let DataType::Struct(arrow_fields) = ty.to_arrow() else { return Err(Error::internal("a STRUCT")) };
             let column = |field: &types::StructField| {
                 let exact = object.get(&field.name);
-                let found = exact.or_else(|| object.iter().find(|(k, _)| k.eq_ignore_ascii_case(&field.name)).map(|e| e.1));
+                let found =
+                    exact.or_else(|| object.iter().find(|(k, _)| k.eq_ignore_ascii_case(&field.name)).map(|e| e.1));
                 json_array(found.unwrap_or(&Json::Null), &field.ty)
             };
             let columns = fields.iter().map(column).collect::<Result<Vec<_>>>()?;
@@ -398,7 +397,8 @@ fn json_array(json: &serde_json::Value, ty: &SqlType) -> Result<ArrayRef> {
         (Json::Bool(value), ty) => scalar_array(Some(&Value::Bool(*value)), ty),
         (Json::Number(number), ty) => scalar_array(Some(&Value::Text(number.to_string())), ty),
         (Json::String(text), SqlType::Bytes) => {
-            let bytes = STANDARD.decode(text).map_err(|e| misfit(&Value::Text(text.clone()), ty).with_detail(e.to_string()))?;
+            let bytes =
+                STANDARD.decode(text).map_err(|e| misfit(&Value::Text(text.clone()), ty).with_detail(e.to_string()))?;
             scalar_array(Some(&Value::Bytes(bytes)), ty)
         }
         (Json::String(text), ty) => scalar_array(Some(&Value::Text(text.clone())), ty),

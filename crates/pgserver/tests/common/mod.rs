@@ -10,12 +10,13 @@ use std::{
     },
 };
 
+use ::types::{Column, Error, Result, SqlType, StructField};
 use arrow::{
     array::{
-        ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Float64Array,
-        Int32Array, Int32Builder, Int64Array, IntervalMonthDayNanoArray, ListArray, ListBuilder, MapBuilder, NullArray,
-        RecordBatch, StringArray, StringBuilder, StringViewArray, StructArray, Time32MillisecondArray,
-        TimestampMicrosecondArray, TimestampMillisecondArray, UInt64Array, Array,
+        Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array,
+        Float64Array, Int32Array, Int32Builder, Int64Array, IntervalMonthDayNanoArray, ListArray, ListBuilder,
+        MapBuilder, NullArray, RecordBatch, StringArray, StringBuilder, StringViewArray, StructArray,
+        Time32MillisecondArray, TimestampMicrosecondArray, TimestampMillisecondArray, UInt64Array,
     },
     buffer::OffsetBuffer,
     datatypes::{DataType, Field, Fields, Int32Type, IntervalMonthDayNanoType, Schema, SchemaRef, TimeUnit},
@@ -29,7 +30,6 @@ use recordlog::RecordLog;
 use syntax::ast::{Emit, Ident, QueryBody, Relation, Statement, StatementKind};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use ::types::{Column, Error, Result, SqlType, StructField};
 
 /// The backend.
 #[derive(Default)]
@@ -64,9 +64,7 @@ impl Backend for Fake {
             Column::value("AT", SqlType::Timestamp),
         ];
         let clicks = vec![Column::value("url", SqlType::String)];
-        for (name, kind, columns) in
-            [("ORDERS", SourceKind::Table, orders), ("Clicks", SourceKind::Stream, clicks)]
-        {
+        for (name, kind, columns) in [("ORDERS", SourceKind::Table, orders), ("Clicks", SourceKind::Stream, clicks)] {
             let source = Source {
                 name: name.into(),
                 kind,
@@ -178,10 +176,11 @@ impl Session for FakeSession {
                 let limit = i64::try_from(limit.unwrap_or(10)).unwrap();
                 stream::iter((0..limit).step_by(1000).map(move |i| Ok(number_batch(i, (i + 1000).min(limit))))).boxed()
             }
-            "BREAKS" => {
-                stream::iter([Ok(number_batch(0, 3)), Err(Error::new(::types::ErrorKind::User, "22012", "division by zero"))])
-                    .boxed()
-            }
+            "BREAKS" => stream::iter([
+                Ok(number_batch(0, 3)),
+                Err(Error::new(::types::ErrorKind::User, "22012", "division by zero")),
+            ])
+            .boxed(),
             "HANGS" => stream::pending().boxed(),
             "ENDLESS" => {
                 let fake = Arc::clone(&self.0);

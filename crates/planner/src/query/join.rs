@@ -134,8 +134,8 @@ fn table_table(env: &Env<'_>, join: &Join, left: Input, right: Input, mut on: On
         check_one_condition(&on, join.span)?;
         let got = on.equalities.first().map_or("", |e| e.text.as_str());
         let message = format!(
-            "Invalid join condition: table-table joins require to join on the primary key of the right input table. Got \
-             {got}"
+            "Invalid join condition: table-table joins require to join on the primary key of the right input table. \
+             Got {got}"
         );
         return Err(Error::invalid(message).at(on_span(&on)));
     }

@@ -114,8 +114,8 @@ fn explain(part: &Expr) -> Error {
     }
     let name = |e: &Expr| resolve::sources_of(e).into_iter().next().unwrap_or_default();
     let message = format!(
-        "Each side of the join must reference exactly one source and not the same source. Left side references `{}` and \
-         right references `{}`",
+        "Each side of the join must reference exactly one source and not the same source. Left side references `{}` \
+         and right references `{}`",
         name(left),
         name(right)
     );

@@ -54,8 +54,8 @@ pub(super) fn is_window_bound(name: &str) -> bool {
 /// The error that a window bound stands where there is no window yet.
 pub(super) fn window_bound_error(name: &str) -> Error {
     let message = format!(
-        "Window bounds column {name} can only be used in the SELECT clause of windowed aggregations and of queries over \
-         windowed sources"
+        "Window bounds column {name} can only be used in the SELECT clause of windowed aggregations and of queries \
+         over windowed sources"
     );
     Error::undefined_column(message)
 }

@@ -13,7 +13,8 @@ use super::{bench::Bench, explain};
 use crate::plan::Planned;
 
 const SETUP: &str = "
-    CREATE STREAM s (id INT KEY, v BIGINT, name STRING, tags ARRAY<STRING>) WITH (kafka_topic = 's', value_format = 'JSON');
+    CREATE STREAM s (id INT KEY, v BIGINT, name STRING, tags ARRAY<STRING>)
+        WITH (kafka_topic = 's', value_format = 'JSON');
     CREATE STREAM r (id INT KEY, w BIGINT, k INT) WITH (kafka_topic = 'r', value_format = 'JSON');
     CREATE TABLE t (id INT PRIMARY KEY, w BIGINT, o INT) WITH (kafka_topic = 't', value_format = 'JSON');
     CREATE TABLE u (id INT PRIMARY KEY, x BIGINT) WITH (kafka_topic = 'u', value_format = 'JSON');

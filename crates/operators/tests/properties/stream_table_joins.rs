@@ -1,0 +1,60 @@
+//! Stream-table joins.
+
+use std::collections::BTreeMap;
+
+use operators::{Change, StreamTableJoin};
+use proptest::prelude::*;
+use syntax::ast::JoinKind;
+
+use crate::support::{
+    Event, In, Null, Out, Subject, Unit, Value, check, cuts, events, expr, out, schema, stream, table, upserts,
+};
+
+const COLUMNS: &str = "K BIGINT, V BIGINT";
+
+/// Each row of the stream with the table's row of its key as it is then.
+fn oracle(units: &[Unit], kind: JoinKind) -> Vec<Out> {
+    let mut rows: BTreeMap<Value, Vec<Value>> = BTreeMap::new();
+    let mut want = vec![];
+    for row in units.iter().flatten() {
+        let key = &row.values[0];
+        match row.input {
+            1 if *key == Null || row.op == Change::UpdateBefore => {}
+            1 if row.op.is_present() => {
+                rows.insert(key.clone(), row.values.clone());
+            }
+            1 => {
+                rows.remove(key);
+            }
+            _ if row.op == Change::Tombstone => {}
+            _ => {
+                let found = rows.get(key).filter(|_| *key != Null).cloned();
+                let right = found.or((kind == JoinKind::Left).then(|| vec![Null, Null]));
+                want.extend(right.map(|r| out(row.seq, row.time, Change::Insert, [row.values.clone(), r].concat())));
+            }
+        }
+    }
+    want
+}
+
+/// The left input a stream, the right one a table, with or without old values.
+fn mixed(events: &[Event], old: bool) -> Vec<Unit> {
+    let (left, right) = (stream(events), if old { table(events) } else { upserts(events) });
+    left.into_iter().zip(right).zip(events).map(|((l, r), e)| if e.input == 0 { l } else { r }).collect()
+}
+
+proptest! {
+    #[test]
+    fn finds_the_row_of_the_moment(events in events(2, 50), old in any::<bool>(), cuts in cuts()) {
+        let units = mixed(&events, old);
+        for kind in [JoinKind::Inner, JoinKind::Left] {
+            let make = || {
+                let key = || vec![expr("K", COLUMNS)];
+                Box::new(StreamTableJoin::new(schema(COLUMNS), schema(COLUMNS), key(), key(), kind)) as _
+            };
+            let place = |row: &In| row.values[0].clone();
+            let subject = Subject { inputs: vec![schema(COLUMNS); 2], make: &make, place: &place, key: None };
+            check(&subject, &units, &cuts, &oracle(&units, kind))?;
+        }
+    }
+}
