@@ -120,6 +120,10 @@ fn numbers_equal(want: &str, have: &str, ty: Option<&SqlType>) -> bool {
             let have = digits(have).filter(|(_, _, places)| *places == i64::from(*scale));
             have.is_some() && digits(want).and_then(|want| rescaled(want, i64::from(*scale))) == have
         }
+        // The same number of the wider type: 3.0 where 3 is stored.
+        Some(SqlType::Int | SqlType::BigInt) if whole(have) => {
+            digits(have).and_then(|have| rescaled(have, digits(want)?.2)).is_some_and(|have| Some(have) == digits(want))
+        }
         None if !(whole(want) && whole(have)) => near(want, have),
         _ => false,
     }
@@ -190,6 +194,9 @@ mod tests {
             "9007199254740992",
             Err(": expected 9007199254740993, found 9007199254740992"),
         );
+        check(Some("INT"), "3.0", "3", Ok(()));
+        check(Some("INT"), "3.1", "3", Err(": expected 3.1, found 3"));
+        check(Some("INT"), "3", "3.0", Err(": expected 3, found 3.0"));
         check(None, "1", "1.0", Ok(()));
         check(None, "\"1\"", "1", Err(": expected \"1\", found 1"));
     }

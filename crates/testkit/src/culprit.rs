@@ -10,9 +10,9 @@
 //!    text.
 //! 3. If it quotes names (`` `A` ``, 'A', "A"), one of them must be in our error (message, detail or hint, as a whole
 //!    word, in any case), or three of the names in capitals: a type such as MAP<STRING, INTEGER>.
-//! 4. Otherwise, if it has words in capitals or numbers (functions, types, columns; clauses where there is nothing
-//!    else), one of them must be.
-//! 5. Otherwise two words of five letters or more must be in both, or the only such word.
+//! 4. Otherwise, if it has words in capitals or numbers (functions, types, columns), one of them must be.
+//! 5. Otherwise one of the clauses that it names must be in both, or two words of five letters or more (or the only
+//!    such word).
 //!
 //! A message about syntax wants an error of parsing (or of a rule that is checked right after it), whatever it names.
 
@@ -64,6 +64,8 @@ const CLAUSES: &[&str] = &[
 ];
 /// So many names that are not quoted stand for a quoted one.
 const TYPES_MIN: usize = 3;
+/// Words that begin with so many letters alike are of one family.
+const FAMILY_CHARS: usize = 6;
 /// Words shorter than this say nothing.
 const SHORTEST_WORD: usize = 5;
 
@@ -86,7 +88,7 @@ pub fn check(expected: &ExpectedError, found: &Error) -> Result<(), String> {
     }
     let quoted: Vec<String> = quoted(&message).into_iter().flat_map(|text| words(&text)).collect();
     let quoted: Vec<String> = quoted.into_iter().filter(|w| !w.is_empty()).collect();
-    let capitals = capitals(&message);
+    let (clauses, capitals) = capitals(&message);
     if !quoted.is_empty() {
         let types = capitals.iter().filter(|word| ours.iter().any(|our| same_stem(word, our))).count();
         return one_of(&quoted, &ours, "quoted names").or_else(|e| if types >= TYPES_MIN { Ok(()) } else { Err(e) });
@@ -94,8 +96,11 @@ pub fn check(expected: &ExpectedError, found: &Error) -> Result<(), String> {
     if !capitals.is_empty() {
         return one_of(&capitals, &ours, "names");
     }
+    if !clauses.is_empty() && one_of(&clauses, &ours, "clauses").is_ok() {
+        return Ok(());
+    }
     let long: Vec<String> = words(&message).into_iter().filter(|w| w.len() >= SHORTEST_WORD).collect();
-    let shared = long.iter().filter(|word| ours.iter().any(|our| same_stem(word, our))).count();
+    let shared = long.iter().filter(|word| ours.iter().any(|our| alike(word, our))).count();
     if shared >= 2.min(long.len()) {
         return Ok(());
     }
@@ -205,8 +210,8 @@ fn quoted(text: &str) -> Vec<String> {
     found
 }
 
-/// Words in capitals and numbers.
-fn capitals(text: &str) -> Vec<String> {
+/// Words in capitals: clauses, and the others with the numbers.
+fn capitals(text: &str) -> (Vec<String>, Vec<String>) {
     let parts = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
     let capital = |word: &&str| {
         let letters = word.chars().any(char::is_alphabetic);
@@ -214,8 +219,8 @@ fn capitals(text: &str) -> Vec<String> {
             || (!word.is_empty() && word.chars().all(|c| c.is_ascii_digit()))
     };
     let (clauses, names): (Vec<&str>, Vec<&str>) = parts.filter(capital).partition(|word| CLAUSES.contains(word));
-    let culprits = if names.is_empty() { clauses } else { names };
-    culprits.into_iter().map(str::to_lowercase).collect()
+    let lower = |words: Vec<&str>| words.into_iter().map(str::to_lowercase).collect();
+    (lower(clauses), lower(names))
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -231,6 +236,12 @@ fn same_stem(a: &str, b: &str) -> bool {
         other => other.trim_end_matches("ing").trim_end_matches("ed").trim_end_matches('s').to_owned(),
     };
     plain(a) == plain(b)
+}
+
+/// Words of one family: comparison, compares.
+fn alike(a: &str, b: &str) -> bool {
+    let shared = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
+    same_stem(a, b) || shared >= FAMILY_CHARS
 }
 
 fn one_of(culprits: &[String], ours: &[String], what: &str) -> Result<(), String> {

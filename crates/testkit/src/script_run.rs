@@ -48,7 +48,8 @@ struct Script {
 /// # Errors
 /// A statement or an assertion fails where none should, or none where one should.
 pub async fn run(case: &ScriptCase, cut: Cut) -> Result<(), Failure> {
-    let properties = [("auto.offset.reset".to_owned(), "earliest".to_owned())];
+    // A query sees what is written after it was made.
+    let properties = [("auto.offset.reset".to_owned(), "latest".to_owned())];
     let world = World::open(&properties, PARTITIONS, cut).await;
     let world = world.map_err(|e| Failure::new(format!("the engine does not open: {e}")))?;
     let mut script = Script { world, taken: HashMap::new() };
