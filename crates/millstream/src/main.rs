@@ -71,6 +71,8 @@ enum Command {
     Produce(topics::ProduceArgs),
     /// Print a topic's records as they come.
     Consume(topics::ConsumeArgs),
+    /// Run test scripts (.sql) and query tests (.json) in process, on an engine of their own each.
+    Test(testkit::TestArgs),
     /// Run a server that watches this machine: something to look at from the first minute.
     Quickstart {
         /// Where data lives.
@@ -84,6 +86,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::Test(args) = &cli.command {
+        return ExitCode::from(testkit::run(args));
+    }
     let result = log(&cli.log, cli.log_format).and_then(|()| match cli.command {
         Command::Start(args) => server::start(args),
         Command::Sql(args) => shell::run(args),
@@ -91,6 +96,7 @@ fn main() -> ExitCode {
         Command::Produce(args) => topics::produce(args),
         Command::Consume(args) => topics::consume(args),
         Command::Quickstart { data, pg } => quickstart::run(data, pg),
+        Command::Test(_) => Ok(()),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
