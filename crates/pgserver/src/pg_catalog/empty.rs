@@ -186,8 +186,13 @@ fn factor_is_empty(factor: &TableFactor) -> bool {
         }
         TableFactor::Table { name, args: Some(arguments), .. } => {
             let unnested = parts(name).last().is_some_and(|name| name == "unnest");
-            unnested && matches!(arguments.args.as_slice(), [argument] if is_never_set(argument))
+            let never_set = |argument: &FunctionArg| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => is_never_set(expr),
+                _ => false,
+            };
+            unnested && matches!(arguments.args.as_slice(), [argument] if never_set(argument))
         }
+        TableFactor::UNNEST { array_exprs, .. } => array_exprs.iter().all(is_never_set),
         TableFactor::Derived { subquery, .. } => is_empty(&subquery.body),
         TableFactor::NestedJoin { table_with_joins, .. } => joined_is_empty(table_with_joins),
         _ => false,
@@ -195,8 +200,7 @@ fn factor_is_empty(factor: &TableFactor) -> bool {
 }
 
 /// Whether it is a column that is NULL in every row: nothing here has options, privileges or settings of its own.
-fn is_never_set(argument: &FunctionArg) -> bool {
-    let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else { return false };
+fn is_never_set(expr: &Expr) -> bool {
     let ident = match expr {
         Expr::Identifier(ident) => Some(ident),
         Expr::CompoundIdentifier(idents) => idents.last(),

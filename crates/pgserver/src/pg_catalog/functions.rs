@@ -186,7 +186,8 @@ const FUNCTIONS: &[Def] = &[
     def("pg_statistics_obj_is_visible", "bool", yes),
     def("pg_table_is_visible", "bool", |view, args| {
         let wanted = int(args, 0);
-        let user = relations::relations(view).iter().any(|r| Some(r.oid) == wanted);
+        let of_key = |r: &relations::Relation| !r.key.is_empty() && Some(r.key_index().1) == wanted;
+        let user = relations::relations(view).iter().any(|r| Some(r.oid) == wanted || of_key(r));
         Ok(V::Bool(user || is_system(wanted)))
     }),
     def("pg_table_size", "int8", zero),

@@ -378,7 +378,7 @@ mod tests {
         );
         check(
             "SELECT array(SELECT x FROM unnest(c.reloptions) x), array(SELECT rolname FROM pg_roles ORDER BY 1) FROM pg_class c",
-            "SELECT CAST(NULL AS TEXT[]) AS \"array#0\", (SELECT array_agg(rolname) FROM \"pg_catalog\".\"pg_roles\" AS \"pg_roles\") AS \"array#1\" FROM \"pg_catalog\".\"pg_class\" c",
+            "SELECT CAST(NULL AS TEXT[]) AS \"array#0\", (SELECT \"array_agg\"(rolname) FROM \"pg_catalog\".\"pg_roles\" AS \"pg_roles\") AS \"array#1\" FROM \"pg_catalog\".\"pg_class\" c",
         );
         check(
             "SELECT count(*) FROM pg_policy",
