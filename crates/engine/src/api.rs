@@ -22,6 +22,10 @@ pub struct EngineConfig {
     pub manual: bool,
     /// Partitions of topics that a statement creates without saying how many.
     pub default_partitions: u32,
+    /// How the log in the data directory works: durability, sizes.
+    pub log: recordlog::embedded::Settings,
+    /// Bytes of memory that the states of all queries may take together; `None`: any.
+    pub state_bytes_max: Option<u64>,
 }
 
 /// What a statement will take and give, before it runs.
@@ -92,6 +96,8 @@ impl Default for EngineConfig {
             properties: BTreeMap::new(),
             manual: false,
             default_partitions: 4,
+            log: recordlog::embedded::Settings::default(),
+            state_bytes_max: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use planner::{
     query::{plan_create_as_select, plan_insert_select},
 };
 use recordlog::TopicConfig;
-use runtime::{changelog_topic, log_error};
+use runtime::log_error;
 use syntax::ast::{self, ObjectKind, QueryTarget, StatementKind};
 use types::{Error, Result};
 
@@ -20,9 +20,10 @@ use crate::{
     Session,
     api::Outcome,
     rows::{done, done_with},
+    running::RunningQuery,
     schemas,
     session::Plans,
-    statements::{LoggedStatement, append},
+    surroundings::Recorder,
 };
 
 /// Whether a statement is carried out, or was before.
@@ -39,32 +40,81 @@ impl Applied<'_> {
     }
 }
 
+/// What is left to do when the statement stands in the statement log. Were it done before, a crash in between would
+/// leave outputs of a query, or the loss of a state, that no statement accounts for.
+pub(crate) enum After {
+    /// Let a query run that was opened.
+    Run(Arc<RunningQuery>),
+    /// End a query; its state and progress go.
+    End(String),
+    /// A query that was stopped before is not to come back: its state and progress go.
+    Forget(String),
+    DeleteTopic(String),
+    Pause {
+        id: String,
+        paused: bool,
+    },
+}
+
+/// What a statement did to the engine before it was written down, and what comes after.
+#[derive(Default)]
+pub(crate) struct Work {
+    pub after: Vec<After>,
+    /// Queries that were stopped for others to take their place; they go on when the statement fails.
+    pub replaced: Vec<Arc<RunningQuery>>,
+    /// Queries that were opened.
+    pub opened: Vec<String>,
+}
+
 impl Session {
-    pub(crate) async fn apply(&mut self, statement: &ast::Statement, mut how: Applied<'_>) -> Result<Outcome> {
+    /// Carry out a statement, all but what [`After`] says. When it fails the catalog is as it was.
+    pub(crate) async fn apply(
+        &mut self,
+        statement: &ast::Statement,
+        mut how: Applied<'_>,
+        recorder: &Recorder,
+        work: &mut Work,
+    ) -> Result<Outcome> {
+        let before = self.engine.catalog();
+        let outcome = self.carry_out(statement, &mut how, recorder, work).await;
+        if outcome.is_err() {
+            self.engine.change_catalog(|c| *c = (*before).clone());
+        }
+        outcome
+    }
+
+    async fn carry_out(
+        &mut self,
+        statement: &ast::Statement,
+        how: &mut Applied<'_>,
+        recorder: &Recorder,
+        work: &mut Work,
+    ) -> Result<Outcome> {
         let catalog = self.engine.catalog();
         let text = statement.text.as_str();
         let outcome = match &statement.kind {
             StatementKind::CreateSource(create) => {
-                let planned = ddl::plan_create_source(create, &catalog, &self.world(true), text)?;
+                let planned = ddl::plan_create_source(create, &catalog, &recorder.over(self.world(true)), text)?;
                 let tag = format!("CREATE {}", object_name(create.object));
-                self.create_source(planned, tag, &mut how).await?
+                self.create_source(planned, tag, how, work).await?
             }
             StatementKind::CreateAsSelect(create) => {
-                let planned = plan_create_as_select(create, text, &catalog, &self.world(true))?;
+                let planned = plan_create_as_select(create, text, &catalog, &recorder.over(self.world(true)))?;
                 let tag = format!("CREATE {}", object_name(create.object));
-                self.create_query(planned, tag, &mut how).await?
+                self.create_query(planned, tag, how, work).await?
             }
             StatementKind::InsertSelect { target, properties, query } => {
-                let planned = plan_insert_select(target, properties, query, text, &catalog, &self.world(true))?;
-                self.create_query(planned, "INSERT QUERY".into(), &mut how).await?
+                let planned =
+                    plan_insert_select(target, properties, query, text, &catalog, &recorder.over(self.world(true)))?;
+                self.create_query(planned, "INSERT QUERY".into(), how, work).await?
             }
             StatementKind::AlterSource { object, name, add } => {
                 let planned = ddl::plan_alter(*object, name, add, &catalog, text)?;
-                self.create_source(planned, format!("ALTER {}", object_name(*object)), &mut how).await?
+                self.create_source(planned, format!("ALTER {}", object_name(*object)), how, work).await?
             }
             StatementKind::Drop { object, if_exists, name, delete_topic } => {
                 let drop = ddl::plan_drop(*object, *if_exists, name, *delete_topic, &catalog)?;
-                self.drop(drop, format!("DROP {}", object_name(*object)), &mut how).await?
+                self.drop(drop, format!("DROP {}", object_name(*object)), how, work)
             }
             StatementKind::CreateType { if_not_exists, name, ty } => {
                 match ddl::plan_create_type(name, ty, *if_not_exists, &catalog.types)? {
@@ -95,7 +145,7 @@ impl Session {
                     return Ok(done_with("CREATE VIEW", format!("view {} exists already", name.value)));
                 }
                 if !(taken && *or_replace) {
-                    ddl::check_free(&name.value, kind, false, false, &catalog, &self.world(true))
+                    ddl::check_free(&name.value, kind, false, false, &catalog, &recorder.over(self.world(true)))
                         .map_err(|e| e.at(name.span))?;
                 }
                 let view = View { name: name.value.clone(), query: query.text.clone(), statement: text.into() };
@@ -104,9 +154,9 @@ impl Session {
                 });
                 done("CREATE VIEW")
             }
-            StatementKind::Terminate(target) => self.terminate(target, &mut how).await?,
-            StatementKind::Pause(target) => self.pause(target, true, &mut how)?,
-            StatementKind::Resume(target) => self.pause(target, false, &mut how)?,
+            StatementKind::Terminate(target) => self.terminate(target, how, work)?,
+            StatementKind::Pause(target) => self.pause(target, true, work)?,
+            StatementKind::Resume(target) => self.pause(target, false, work)?,
             StatementKind::CreateConnector { name, if_not_exists, .. } => {
                 if catalog.connectors.contains_key(&name.value) {
                     if *if_not_exists {
@@ -135,16 +185,16 @@ impl Session {
             }
             other => return Err(refused(other)),
         };
-        if let (Applied::Now, Outcome::Done { .. }) = (&how, &outcome)
-            && !Arc::ptr_eq(&catalog, &self.engine.catalog())
-        {
-            let logged = LoggedStatement { text: text.to_string(), properties: self.own_properties() };
-            append(&*self.engine.log, &logged, self.engine.host.clock.now_ms()).await?;
-        }
         Ok(outcome)
     }
 
-    async fn create_source(&mut self, planned: Planned, tag: String, how: &mut Applied<'_>) -> Result<Outcome> {
+    async fn create_source(
+        &mut self,
+        planned: Planned,
+        tag: String,
+        how: &mut Applied<'_>,
+        work: &mut Work,
+    ) -> Result<Outcome> {
         let Planned::CreateSource { source, replaces: _, topic, materialize } = planned else {
             return nothing(planned, tag);
         };
@@ -162,18 +212,21 @@ impl Session {
         self.engine.change_catalog(|c| {
             c.sources.insert(source.name.clone(), Arc::new(source));
         });
-        if let Some(plan) = materialize
-            && let Err(e) = self.run(&name, plan, None, how).await
-        {
-            self.engine.change_catalog(|c| {
-                c.sources.shift_remove(&name);
-            });
-            return Err(e);
+        if let Some(plan) = materialize {
+            // A source table that is made anew is kept anew, perhaps with other columns.
+            self.stop(&name, how, work).await;
+            self.open(&name, plan, None, Leaves::Nothing, how, work).await?;
         }
         Ok(done(tag))
     }
 
-    async fn create_query(&mut self, planned: Planned, tag: String, how: &mut Applied<'_>) -> Result<Outcome> {
+    async fn create_query(
+        &mut self,
+        planned: Planned,
+        tag: String,
+        how: &mut Applied<'_>,
+        work: &mut Work,
+    ) -> Result<Outcome> {
         let (source, query, plan, replaces) = match planned {
             Planned::CreateAsSelect { source, query, plan, replaces } => (Some(source), query, plan, replaces),
             Planned::InsertSelect { query, plan } => (None, query, plan, None),
@@ -185,10 +238,14 @@ impl Session {
             }
             self.create_sink_topic(&plan).await?;
         }
+        let mut leaves = Leaves::Nothing;
         if let Some(old) = &replaces {
-            self.stop(old, how, query.id != *old).await;
+            self.stop(old, how, work).await;
+            match query.id == *old {
+                true => leaves = Leaves::State,
+                false => work.after.push(After::Forget(old.clone())),
+            }
         }
-        let before = self.engine.catalog();
         let (id, sink) = (query.id.clone(), query.writes.clone());
         self.engine.change_catalog(|c| {
             if let Some(old) = &replaces {
@@ -201,18 +258,31 @@ impl Session {
                 c.sources.insert(source.name.clone(), Arc::new(source));
             }
         });
-        if let Err(e) = self.run(&id, plan, Some(sink), how).await {
-            self.engine.change_catalog(|c| *c = (*before).clone());
-            return Err(e);
-        }
+        self.open(&id, plan, Some(sink), leaves, how, work).await?;
         Ok(done_with(tag, format!("query {id} is running")))
     }
 
-    async fn run(&mut self, id: &str, plan: QueryPlan, sink: Option<String>, how: &mut Applied<'_>) -> Result<()> {
+    /// Open a query; it runs when the statement is written down.
+    async fn open(
+        &mut self,
+        id: &str,
+        plan: QueryPlan,
+        sink: Option<String>,
+        leaves: Leaves,
+        how: &mut Applied<'_>,
+        work: &mut Work,
+    ) -> Result<()> {
         match how {
             Applied::Now => {
-                let properties = self.properties.clone();
-                self.engine.start(id, plan, sink, false, &properties).await
+                if leaves == Leaves::Nothing {
+                    self.engine.forget(id).await?;
+                }
+                let opener = self.engine.opener(id, plan, sink, &self.properties);
+                let query = RunningQuery::open(opener, false).await?;
+                self.engine.queries.lock().insert(id.to_string(), query.clone());
+                work.opened.push(id.to_string());
+                work.after.push(After::Run(query));
+                Ok(())
             }
             Applied::Again(plans) => {
                 plans.insert(id.to_string(), (plan, sink, self.properties.clone()));
@@ -244,8 +314,8 @@ impl Session {
         Ok(())
     }
 
-    /// Stop a query; `forget`: its state and progress too.
-    async fn stop(&mut self, id: &str, how: &mut Applied<'_>, forget: bool) {
+    /// Stop a query for another to take its place.
+    async fn stop(&mut self, id: &str, how: &mut Applied<'_>, work: &mut Work) {
         match how {
             Applied::Again(plans) => {
                 plans.shift_remove(id);
@@ -254,53 +324,48 @@ impl Session {
                 let query = self.engine.queries.lock().shift_remove(id);
                 if let Some(query) = query {
                     query.stop().await;
-                }
-                if forget {
-                    let log = &self.engine.log;
-                    if let Err(error) = log.delete_topic(&changelog_topic(id)).await
-                        && !matches!(error, recordlog::LogError::UnknownTopic(_))
-                    {
-                        tracing::warn!(query = id, %error, "its changelog could not be deleted");
-                    }
-                    if let Err(error) = runtime::forget_progress(&**log, id, self.engine.host.clock.now_ms()).await {
-                        tracing::warn!(query = id, %error, "its progress could not be deleted");
-                    }
+                    work.replaced.push(query);
                 }
             }
         }
     }
 
-    async fn drop(&mut self, drop: Drop, tag: String, how: &mut Applied<'_>) -> Result<Outcome> {
+    /// End a query once that is written down.
+    fn end(&mut self, id: &str, how: &mut Applied<'_>, work: &mut Work) {
+        match how {
+            Applied::Again(plans) => {
+                plans.shift_remove(id);
+            }
+            Applied::Now => work.after.push(After::End(id.to_string())),
+        }
+    }
+
+    fn drop(&mut self, drop: Drop, tag: String, how: &mut Applied<'_>, work: &mut Work) -> Outcome {
         match drop {
-            Drop::Nothing(why) => Ok(done_with(tag, why)),
+            Drop::Nothing(why) => return done_with(tag, why),
             Drop::View(name) => {
                 self.engine.change_catalog(|c| {
                     c.views.shift_remove(&name);
                 });
-                Ok(done(tag))
             }
             Drop::Source { name, terminates, delete_topic } => {
                 if let Some(id) = &terminates {
-                    self.stop(id, how, true).await;
+                    self.end(id, how, work);
                 }
                 // A table that is only kept runs under its own name.
-                self.stop(&name, how, true).await;
+                if self.engine.query(&name).is_some() || !how.now() {
+                    self.end(&name, how, work);
+                }
                 self.engine.change_catalog(|c| {
                     c.sources.shift_remove(&name);
                     if let Some(id) = &terminates {
                         c.queries.shift_remove(id);
                     }
                 });
-                if how.now()
-                    && let Some(topic) = delete_topic
-                    && let Err(e) = self.engine.log.delete_topic(&topic).await
-                    && !matches!(e, recordlog::LogError::UnknownTopic(_))
-                {
-                    return Err(log_error(e));
-                }
-                Ok(done(tag))
+                work.after.extend(delete_topic.map(After::DeleteTopic));
             }
         }
+        done(tag)
     }
 
     fn targets(&self, target: &QueryTarget) -> Result<Vec<String>> {
@@ -321,9 +386,9 @@ impl Session {
         }
     }
 
-    async fn terminate(&mut self, target: &QueryTarget, how: &mut Applied<'_>) -> Result<Outcome> {
+    fn terminate(&mut self, target: &QueryTarget, how: &mut Applied<'_>, work: &mut Work) -> Result<Outcome> {
         for id in self.targets(target)? {
-            self.stop(&id, how, true).await;
+            self.end(&id, how, work);
             self.engine.change_catalog(|c| {
                 c.queries.shift_remove(&id);
             });
@@ -331,19 +396,24 @@ impl Session {
         Ok(done("TERMINATE"))
     }
 
-    fn pause(&mut self, target: &QueryTarget, paused: bool, how: &mut Applied<'_>) -> Result<Outcome> {
+    fn pause(&mut self, target: &QueryTarget, paused: bool, work: &mut Work) -> Result<Outcome> {
         for id in self.targets(target)? {
-            if let (true, Some(query)) = (how.now(), self.engine.query(&id)) {
-                query.pause(paused);
-            }
             self.engine.change_catalog(|c| {
                 if let Some(query) = c.queries.get_mut(&id) {
                     Arc::make_mut(query).paused = paused;
                 }
             });
+            work.after.push(After::Pause { id, paused });
         }
         Ok(done(if paused { "PAUSE" } else { "RESUME" }))
     }
+}
+
+/// What of a query of the same name stays for the one that takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaves {
+    State,
+    Nothing,
 }
 
 fn nothing(planned: Planned, tag: String) -> Result<Outcome> {

@@ -11,21 +11,20 @@ use datafusion::{
     logical_expr::{AggregateUDF, ScalarUDF},
 };
 use formats::{FormatSpec, SchemaRegistry};
+use futures::StreamExt;
 use host::Host;
 use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
-use recordlog::{
-    RecordLog,
-    embedded::{EmbeddedLog, Settings},
-};
-use runtime::{PROCESSING_LOG_TOPIC, TableView, log_error, processing_log_columns};
+use recordlog::{RecordLog, embedded::EmbeddedLog};
+use runtime::{PROCESSING_LOG_TOPIC, ProgressIndex, StateBudget, TableView, log_error, processing_log_columns};
 use types::{Error, Result, Schema};
 
 use crate::{
     api::{Cut, EngineConfig, QueryReport},
+    apply::{After, Work},
     running::{Opener, QueryState, RunningQuery},
     schemas::LoggedRegistry,
-    session::Session,
+    session::{Plans, Session},
     statements,
 };
 
@@ -43,6 +42,8 @@ pub struct Engine {
     pub(crate) host: Host,
     pub(crate) pool: Arc<rayon::ThreadPool>,
     registry: Arc<dyn SchemaRegistry>,
+    progress: Arc<ProgressIndex>,
+    budget: Arc<StateBudget>,
     catalog: RwLock<Arc<Catalog>>,
     /// Running queries by id, in order of creation. Tables that are only kept run under their source's name.
     pub(crate) queries: Mutex<IndexMap<String, Arc<RunningQuery>>>,
@@ -61,7 +62,7 @@ impl Engine {
         let (host, embedded) = match &config.data_dir {
             Some(dir) => {
                 let host = Host::real();
-                let log = EmbeddedLog::open(host.clone(), dir.join("log"), Settings::default()).map_err(log_error)?;
+                let log = EmbeddedLog::open(host.clone(), dir.join("log"), config.log.clone()).map_err(log_error)?;
                 (host, log)
             }
             None => {
@@ -91,6 +92,8 @@ impl Engine {
         statements::create_topics(&*log).await?;
         let registry: Arc<dyn SchemaRegistry> = Arc::new(LoggedRegistry::open(log.clone())?);
         let engine = Arc::new(Engine {
+            progress: Arc::default(),
+            budget: StateBudget::new(config.state_bytes_max.unwrap_or(u64::MAX)),
             config,
             log,
             registry,
@@ -109,49 +112,163 @@ impl Engine {
 
     async fn recover(self: &Arc<Engine>) -> Result<()> {
         let entries = statements::read(&*self.log)?;
-        let mut plans = IndexMap::new();
-        for entry in entries {
-            let mut session = self.session();
-            session.set_properties(entry.properties);
-            session.replay(&entry.text, &mut plans).await.map_err(|e| e.context("while reading the statement log"))?;
+        let (mut plans, mut deleted) = (IndexMap::new(), vec![]);
+        for mut entry in entries {
+            let text = entry.text.clone();
+            deleted.append(&mut entry.deletes);
+            let replayed = self.session().replay(entry, &mut plans).await;
+            replayed.map_err(|e| e.context(&format!("while reading the statement log, at {text:?}")))?;
         }
-        for (id, (plan, sink, properties)) in plans {
+        self.tidy_up(&plans, &deleted).await;
+        let openers = plans.into_iter().map(|(id, (plan, sink, properties))| {
             let paused = self.catalog().queries.get(&id).is_some_and(|q| q.paused);
-            self.start(&id, plan, sink, paused, &properties).await?;
+            let opener = self.opener(&id, plan, sink, &properties);
+            // Reading a state back is work for a core.
+            let open = move || tokio::runtime::Handle::current().block_on(RunningQuery::open_or_fail(opener, paused));
+            tokio::task::spawn_blocking(open)
+        });
+        let opened: Vec<_> = futures::stream::iter(openers).buffered(self.config.threads.max(1)).collect().await;
+        for query in opened {
+            let query = query.map_err(|e| Error::internal(format!("a query could not be opened: {e}")))?;
+            self.queries.lock().insert(query.id.clone(), query.clone());
+            self.run(&query);
         }
         Ok(())
     }
 
-    /// Open a query and let it run.
-    pub(crate) async fn start(
-        self: &Arc<Engine>,
+    /// Remove what queries left that ended while the process did.
+    async fn tidy_up(&self, plans: &Plans, deleted: &[(String, String)]) {
+        for (name, id) in deleted {
+            if self.log.topic(name).is_some_and(|t| t.id.to_string() == *id) {
+                tracing::info!(topic = name, "a topic that was to be deleted is deleted");
+                if let Err(error) = self.log.delete_topic(name).await {
+                    tracing::warn!(topic = name, %error, "it could not be deleted");
+                }
+            }
+        }
+        let mut left: Vec<String> = match self.progress.queries(&*self.log) {
+            Ok(queries) => queries,
+            Err(error) => {
+                tracing::warn!(%error, "the progress of queries cannot be read");
+                return;
+            }
+        };
+        let topics = self.log.topics();
+        left.extend(topics.iter().filter_map(|t| runtime::query_of_changelog(&t.name)).map(str::to_string));
+        left.sort_unstable();
+        left.dedup();
+        for id in left.into_iter().filter(|id| !plans.contains_key(id)) {
+            tracing::info!(query = id, "what a dropped query left is removed");
+            if let Err(error) = self.forget(&id).await {
+                tracing::warn!(query = id, %error, "its state could not be removed");
+            }
+        }
+    }
+
+    /// What it takes to open a query.
+    pub(crate) fn opener(
+        &self,
         id: &str,
         plan: planner::plan::QueryPlan,
         sink: Option<String>,
-        paused: bool,
         properties: &BTreeMap<String, String>,
-    ) -> Result<()> {
-        let reads = plan.reads.clone();
-        let options = runtime::QueryOptions {
-            id: id.to_string(),
-            caching: self.caching(properties),
-            durable: true,
-            registry: Some(self.registry()),
-        };
-        let opener = Opener {
+    ) -> Opener {
+        Opener {
+            sink,
             plan: Arc::new(plan),
-            options,
+            options: self.query_options(id, properties, true),
             log: self.log.clone(),
             host: self.host.clone(),
             pool: self.pool.clone(),
             epoch_bytes_max: EPOCH_BYTES_MAX,
-        };
-        let query = RunningQuery::open(id.to_string(), opener, sink, reads, paused).await?;
+        }
+    }
+
+    /// How a query of a session with these properties runs.
+    pub(crate) fn query_options(
+        &self,
+        id: &str,
+        properties: &BTreeMap<String, String>,
+        durable: bool,
+    ) -> runtime::QueryOptions {
+        runtime::QueryOptions {
+            id: id.to_string(),
+            caching: self.caching(properties),
+            durable,
+            registry: Some(self.registry()),
+            progress: self.progress.clone(),
+            budget: self.budget.clone(),
+        }
+    }
+
+    fn run(&self, query: &Arc<RunningQuery>) {
         if !self.config.manual {
             query.spawn();
         }
-        self.queries.lock().insert(id.to_string(), query);
+    }
+
+    /// Do what was put off until the statement was written down.
+    pub(crate) async fn follow_up(&self, work: Work) -> Result<()> {
+        for after in work.after {
+            match after {
+                After::Run(query) => self.run(&query),
+                After::End(id) => {
+                    let query = self.queries.lock().shift_remove(&id);
+                    if let Some(query) = query {
+                        query.stop().await;
+                    }
+                    self.forget_later(&id).await;
+                }
+                After::Forget(id) => self.forget_later(&id).await,
+                After::DeleteTopic(topic) => match self.log.delete_topic(&topic).await {
+                    Ok(()) | Err(recordlog::LogError::UnknownTopic(_)) => {}
+                    Err(e) => return Err(log_error(e)),
+                },
+                After::Pause { id, paused } => {
+                    if let Some(query) = self.query(&id) {
+                        query.pause(paused);
+                    }
+                }
+            }
+        }
         Ok(())
+    }
+
+    /// Undo what a statement did that failed.
+    pub(crate) async fn take_back(&self, work: Work) {
+        for id in work.opened {
+            let query = self.queries.lock().shift_remove(&id);
+            if let Some(query) = query {
+                query.stop().await;
+            }
+            if !work.replaced.iter().any(|q| q.id == id) {
+                self.forget_later(&id).await;
+            }
+        }
+        for old in work.replaced {
+            let query = RunningQuery::open_or_fail(old.opener.clone(), false).await;
+            self.queries.lock().insert(query.id.clone(), query.clone());
+            self.run(&query);
+        }
+    }
+
+    /// Remove the state and the progress of a query that does not run.
+    pub(crate) async fn forget(&self, id: &str) -> Result<()> {
+        match self.log.delete_topic(&runtime::changelog_topic(id)).await {
+            Ok(()) | Err(recordlog::LogError::UnknownTopic(_)) => {}
+            Err(e) => return Err(log_error(e)),
+        }
+        if self.progress.queries(&*self.log)?.iter().any(|known| known == id) {
+            runtime::forget_progress(&*self.log, id, self.host.clock.now_ms()).await?;
+        }
+        Ok(())
+    }
+
+    /// As [`Engine::forget`], where the next start can make up for a failure.
+    async fn forget_later(&self, id: &str) {
+        if let Err(error) = self.forget(id).await {
+            tracing::warn!(query = id, %error, "its state could not be removed; the next start tries again");
+        }
     }
 
     /// Whether superseded changes within an epoch are dropped: unless the cache is set to no bytes.

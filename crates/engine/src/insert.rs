@@ -68,8 +68,8 @@ async fn append(
     let log = &*engine.log;
     let topic = log.topic(&source.topic);
     let unknown = || Error::undefined_source(format!("topic {} of {} does not exist", source.topic, source.name));
-    let partitions = topic.ok_or_else(unknown)?.config.partitions;
-    let appends = rows_to_appends(source, columns, times, tombstones, partitions, Some(&engine.registry()))?;
+    let topic = topic.ok_or_else(unknown)?;
+    let appends = rows_to_appends(source, columns, times, tombstones, &topic.config, Some(&engine.registry()))?;
     let places: Vec<TopicPartition> = appends.iter().map(|a| a.partition.clone()).collect();
     let appended = commit(log, Commit { appends }).await?;
     Ok(places.into_iter().zip(appended).map(|(p, a)| (p, a.base_offset + i64::from(a.record_count))).collect())

@@ -292,10 +292,8 @@ pub(crate) async fn source_rows(engine: &Arc<Engine>, source: &Arc<catalog::Sour
         from_earliest: true,
     };
     let options = QueryOptions {
-        id: format!("scan of {}", source.name),
         caching: false,
-        durable: false,
-        registry: Some(engine.registry()),
+        ..engine.query_options(&format!("scan of {}", source.name), &Default::default(), false)
     };
     let mut query = Query::open(&plan, options, engine.log.clone(), engine.host.clone(), engine.pool.clone()).await?;
     let mut ends = HashMap::new();

@@ -9,7 +9,7 @@ use arrow::{
 use futures::{StreamExt, future::select_all};
 use operators::ChangeBatch;
 use planner::plan::QueryPlan;
-use runtime::{Cut, Query, QueryOptions, log_error};
+use runtime::{Cut, Query, log_error};
 use syntax::ast;
 use tokio::sync::mpsc;
 use types::{Error, Result};
@@ -36,8 +36,7 @@ pub(crate) async fn run(session: &Session, query: &ast::Query) -> Result<Outcome
     let columns = columns(&plan);
     let fields: Vec<Field> = columns.iter().map(|c| Field::new(c.name.as_str(), c.data_type.clone(), true)).collect();
     let schema = Arc::new(Schema::new(fields));
-    let caching = engine.caching(&session.properties);
-    let options = QueryOptions { id: "push query".into(), caching, durable: false, registry: Some(engine.registry()) };
+    let options = engine.query_options("push query", &session.properties, false);
     let query = Query::open(&plan, options, engine.log.clone(), engine.host.clone(), engine.pool.clone()).await?;
     let mut watches =
         query.topics().iter().map(|t| engine.log.watch(t).map_err(log_error)).collect::<Result<Vec<_>>>()?;

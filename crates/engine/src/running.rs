@@ -43,6 +43,8 @@ pub(crate) struct Opener {
     pub host: host::Host,
     pub pool: Arc<rayon::ThreadPool>,
     pub epoch_bytes_max: usize,
+    /// The source that it writes; none for a table that is only kept.
+    pub sink: Option<String>,
 }
 
 impl Opener {
@@ -85,26 +87,43 @@ enum Control {
 const RETRY_MS: (u64, u64) = (200, 15_000);
 
 impl RunningQuery {
-    pub async fn open(
-        id: String,
-        opener: Opener,
-        sink: Option<String>,
-        reads: Vec<String>,
-        paused: bool,
-    ) -> Result<Arc<RunningQuery>> {
+    /// Open a query; it runs when it is [spawned](RunningQuery::spawn).
+    pub async fn open(opener: Opener, paused: bool) -> Result<Arc<RunningQuery>> {
         let query = opener.open().await?;
-        let state = if paused { QueryState::Paused } else { QueryState::Running };
-        let shared = Shared { state, stats: query.stats(), view: query.view(), positions: query.positions() };
-        Ok(Arc::new(RunningQuery {
-            id,
+        Ok(RunningQuery::new(opener, paused, Ok(query)))
+    }
+
+    /// As [`RunningQuery::open`]; a query that cannot be opened is in state ERROR, and is tried again when it runs.
+    pub async fn open_or_fail(opener: Opener, paused: bool) -> Arc<RunningQuery> {
+        let opened = opener.open().await;
+        if let Err(error) = &opened {
+            tracing::error!(query = %opener.options.id, %error, "query cannot be opened, will be tried again");
+        }
+        RunningQuery::new(opener, paused, opened)
+    }
+
+    fn new(opener: Opener, paused: bool, opened: Result<Query>) -> Arc<RunningQuery> {
+        let running = if paused { QueryState::Paused } else { QueryState::Running };
+        let (shared, query) = match opened {
+            Ok(query) => {
+                let (stats, view, positions) = (query.stats(), query.view(), query.positions());
+                (Shared { state: running, stats, view, positions }, Some(query))
+            }
+            Err(error) => {
+                let state = QueryState::Error(error.to_string());
+                (Shared { state, stats: Arc::default(), view: None, positions: vec![] }, None)
+            }
+        };
+        Arc::new(RunningQuery {
+            id: opener.options.id.clone(),
+            sink: opener.sink.clone(),
+            reads: opener.plan.reads.clone(),
             opener,
-            sink,
-            reads,
             shared: Mutex::new(shared),
             control: watch::Sender::new(if paused { Control::Pause } else { Control::Run }),
             committed: watch::Sender::new(0),
-            query: tokio::sync::Mutex::new(Some(query)),
-        }))
+            query: tokio::sync::Mutex::new(query),
+        })
     }
 
     pub fn state(&self) -> QueryState {
@@ -130,7 +149,11 @@ impl RunningQuery {
 
     pub fn pause(&self, paused: bool) {
         self.control.send_replace(if paused { Control::Pause } else { Control::Run });
-        self.shared.lock().state = if paused { QueryState::Paused } else { QueryState::Running };
+        let mut shared = self.shared.lock();
+        // What failed stays failed until it was opened again.
+        if !matches!(shared.state, QueryState::Error(_)) {
+            shared.state = if paused { QueryState::Paused } else { QueryState::Running };
+        }
     }
 
     /// Stop it and wait until it has.
@@ -147,14 +170,24 @@ impl RunningQuery {
         if *self.control.borrow() != Control::Run {
             return Ok(());
         }
+        if self.query.lock().await.is_none() {
+            self.reopen().await?;
+        }
         let mut slot = self.query.lock().await;
         let Some(query) = slot.as_mut() else { return Ok(()) };
-        while let Some(epoch) = query.run_epoch(cut)? {
-            let ticket = self.opener.log.commit(epoch.commit);
-            wait(ticket).await?;
-            query.committed(epoch.number);
+        let driven = drive_epochs(query, &*self.opener.log, cut).await;
+        let mut shared = self.shared.lock();
+        match driven {
+            Ok(()) => {
+                shared.positions = query.positions();
+                shared.state = QueryState::Running;
+            }
+            Err(error) => {
+                shared.state = QueryState::Error(error.to_string());
+                *slot = None;
+                return Err(error);
+            }
         }
-        self.shared.lock().positions = query.positions();
         Ok(())
     }
 
@@ -165,28 +198,31 @@ impl RunningQuery {
             let mut pause_ms = RETRY_MS.0;
             loop {
                 let before = *own.committed.borrow();
-                match own.run().await {
-                    Ok(()) => return,
-                    Err(error) => {
-                        if *own.control.borrow() == Control::Stop {
-                            return;
-                        }
-                        tracing::error!(query = %own.id, %error, retry_ms = pause_ms, "query failed, will be tried again");
-                        own.shared.lock().state = QueryState::Error(error.to_string());
-                    }
+                let opened = match own.query.lock().await.is_some() {
+                    true => Ok(()),
+                    false => own.reopen().await,
+                };
+                let ended = match opened {
+                    Ok(()) => own.run().await,
+                    Err(e) => Err(e),
+                };
+                let Err(error) = ended else { return };
+                // Its state has moved on from what is committed: it has to be read back, and until then takes no room.
+                *own.query.lock().await = None;
+                if *own.control.borrow() == Control::Stop {
+                    return;
                 }
                 if *own.committed.borrow() != before {
                     pause_ms = RETRY_MS.0;
                 }
+                tracing::error!(query = %own.id, %error, retry_ms = pause_ms, "query failed, will be tried again");
+                own.shared.lock().state = QueryState::Error(error.to_string());
                 let mut control = own.control.subscribe();
                 let stopped = control.wait_for(|c| *c == Control::Stop);
                 if tokio::time::timeout(Duration::from_millis(pause_ms), stopped).await.is_ok() {
                     return;
                 }
                 pause_ms = (pause_ms * 2).min(RETRY_MS.1);
-                if let Err(error) = own.reopen().await {
-                    tracing::error!(query = %own.id, %error, "query cannot be opened");
-                }
             }
         })
     }
@@ -200,17 +236,24 @@ impl RunningQuery {
         let query = self.opener.open().await?;
         let mut shared = self.shared.lock();
         (shared.stats, shared.view, shared.positions) = (query.stats(), query.view(), query.positions());
-        if *self.control.borrow() == Control::Run {
-            shared.state = QueryState::Running;
-        }
         *slot = Some(query);
         Ok(())
+    }
+
+    /// It goes on: what failed before does no longer.
+    fn recovered(&self) {
+        let mut shared = self.shared.lock();
+        if matches!(shared.state, QueryState::Error(_)) {
+            tracing::info!(query = %self.id, "query goes on");
+            shared.state = QueryState::Running;
+        }
     }
 
     async fn run(&self) -> Result<()> {
         let topics = match self.query.lock().await.as_ref() {
             Some(query) => query.topics(),
-            None => return Err(Error::unavailable("the query could not be opened")),
+            // It was stopped meanwhile.
+            None => return Ok(()),
         };
         let mut watches =
             topics.iter().map(|t| self.opener.log.watch(t).map_err(log_error)).collect::<Result<Vec<_>>>()?;
@@ -220,6 +263,9 @@ impl RunningQuery {
             let wanted = *control.borrow_and_update();
             if wanted != Control::Run {
                 self.finish(&mut last).await?;
+                if wanted == Control::Pause {
+                    self.shared.lock().state = QueryState::Paused;
+                }
                 if wanted == Control::Stop || control.changed().await.is_err() {
                     return Ok(());
                 }
@@ -246,6 +292,7 @@ impl RunningQuery {
                     last = Some((epoch.number, self.opener.log.commit(epoch.commit), positions));
                 }
                 None => {
+                    self.recovered();
                     let changes = watches.iter_mut().map(|w| Box::pin(w.changed()));
                     tokio::select! {
                         (changed, _, _) = select_all(changes) => {
@@ -270,9 +317,18 @@ impl RunningQuery {
             query.committed(epoch);
         }
         self.shared.lock().positions = positions;
+        self.recovered();
         self.committed.send_modify(|n| *n += 1);
         Ok(())
     }
+}
+
+async fn drive_epochs(query: &mut Query, log: &dyn RecordLog, cut: Cut) -> Result<()> {
+    while let Some(epoch) = query.run_epoch(cut)? {
+        wait(log.commit(epoch.commit)).await?;
+        query.committed(epoch.number);
+    }
+    Ok(())
 }
 
 async fn wait(ticket: CommitTicket) -> Result<()> {

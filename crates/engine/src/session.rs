@@ -20,11 +20,12 @@ use types::{Error, Result, SqlType};
 use crate::{
     Engine,
     api::{Description, Outcome, OutputColumn, Parameter},
-    apply::Applied,
+    apply::{After, Applied, Work},
     describe, explain, general, insert, print, pull, push,
     rows::{done, text_rows},
     show,
-    surroundings::World,
+    statements::{self, LoggedStatement},
+    surroundings::{Recorder, World},
 };
 
 /// One user's connection: properties, variables, and what it has written.
@@ -239,13 +240,43 @@ impl Session {
     async fn change(&mut self, statement: &ast::Statement) -> Result<Outcome> {
         let engine = self.engine.clone();
         let _one_at_a_time = engine.changing.lock().await;
-        self.apply(statement, Applied::Now).await
+        let (before, recorder, mut work) = (engine.catalog(), Recorder::default(), Work::default());
+        let mut outcome = self.apply(statement, Applied::Now, &recorder, &mut work).await;
+        let changed = !Arc::ptr_eq(&before, &engine.catalog());
+        if let (Ok(Outcome::Done { .. }), true) = (&outcome, changed) {
+            let deletes = work.after.iter().filter_map(|after| match after {
+                After::DeleteTopic(name) => Some((name.clone(), engine.log.topic(name)?.id.to_string())),
+                _ => None,
+            });
+            let logged = LoggedStatement {
+                text: statement.text.clone(),
+                properties: self.own_properties(),
+                answers: recorder.answers(),
+                deletes: deletes.collect(),
+            };
+            if let Err(e) = statements::append(&*engine.log, &logged, engine.host.clock.now_ms()).await {
+                engine.change_catalog(|c| *c = (*before).clone());
+                outcome = Err(e);
+            }
+        }
+        match outcome {
+            Ok(outcome) => {
+                engine.follow_up(work).await?;
+                Ok(outcome)
+            }
+            Err(e) => {
+                engine.take_back(work).await;
+                Err(e)
+            }
+        }
     }
 
     /// Run a statement of the statement log again: the catalog changes, nothing else does.
-    pub(crate) async fn replay(&mut self, text: &str, plans: &mut Plans) -> Result<()> {
-        for statement in syntax::parse(text, None)? {
-            self.apply(&statement, Applied::Again(plans)).await?;
+    pub(crate) async fn replay(&mut self, entry: LoggedStatement, plans: &mut Plans) -> Result<()> {
+        self.set_properties(entry.properties);
+        let recorder = Recorder::new(entry.answers);
+        for statement in syntax::parse(&entry.text, None)? {
+            self.apply(&statement, Applied::Again(plans), &recorder, &mut Work::default()).await?;
         }
         Ok(())
     }

@@ -11,8 +11,13 @@ use runtime::log_error;
 use serde::{Deserialize, Serialize};
 use types::{Error, Result};
 
+use crate::surroundings::Answers;
+
 /// Its topic.
 pub(crate) const STATEMENTS_TOPIC: &str = "_millstream-statements";
+
+/// Bytes after which a segment of the topic of progress is closed.
+const OFFSETS_SEGMENT_BYTES: u32 = 4 << 20;
 
 /// One entry.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,11 +26,24 @@ pub(crate) struct LoggedStatement {
     pub text: String,
     /// The session's properties that differ from the server's.
     pub properties: BTreeMap<String, String>,
+    /// What planning it asked of its surroundings.
+    #[serde(default)]
+    pub answers: Answers,
+    /// Topics that it deletes, with their ids as text: a topic of that name may be made again by others.
+    #[serde(default)]
+    pub deletes: Vec<(String, String)>,
 }
 
 /// Create the engine's own topics where they are missing.
 pub(crate) async fn create_topics(log: &dyn RecordLog) -> Result<()> {
-    let compact = BTreeMap::from([("cleanup.policy".to_string(), "compact".to_string())]);
+    let compact = [
+        ("cleanup.policy", "compact".to_string()),
+        // A record an epoch and query: it is compacted often, since it is read at every start.
+        ("segment.bytes", OFFSETS_SEGMENT_BYTES.to_string()),
+        // A query over many partitions has a long record.
+        ("max.message.bytes", i32::MAX.to_string()),
+    ];
+    let compact = compact.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
     let keep = BTreeMap::from([("retention.ms".to_string(), "-1".to_string())]);
     let week = BTreeMap::from([("retention.ms".to_string(), "604800000".to_string())]);
     let schemas = keep.clone();

@@ -6,6 +6,7 @@ use std::{
     path::PathBuf,
 };
 
+use recordlog::embedded::{Durability, Settings};
 use serde::Deserialize;
 
 use crate::CommandResult;
@@ -28,6 +29,8 @@ The configuration file is TOML with the names of the options:
   pg = \"127.0.0.1:5433\"
   [properties]
   \"auto.offset.reset\" = \"earliest\"
+  [log]
+  durability = \"fsync\"
 An option on the command line counts before the file.
 
 SIGINT and SIGTERM end the server: running work is finished and written first.")]
@@ -50,6 +53,13 @@ pub struct StartArgs {
     /// A property that sessions start with, as SET would set it; may be repeated.
     #[arg(long = "property", value_name = "NAME=VALUE")]
     properties: Vec<String>,
+    /// When a write counts as done: fsync (it survives a loss of power), interval:MS (a loss of power takes at most
+    /// the last milliseconds), none (it survives the process) [default: fsync].
+    #[arg(long, value_name = "WHEN", value_parser = durability)]
+    durability: Option<Durability>,
+    /// Bytes of memory that the states of all queries may take [default: six tenths of what the machine has].
+    #[arg(long, value_name = "BYTES")]
+    state_bytes_max: Option<u64>,
     /// A file with these options.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -70,6 +80,60 @@ pub struct Config {
     pub threads: Option<usize>,
     /// What sessions start with.
     pub properties: BTreeMap<String, String>,
+    /// How the record log works.
+    pub log: LogConfig,
+    /// Bytes of memory that the states of all queries may take; `None`: a share of what the machine has.
+    pub state_bytes_max: Option<u64>,
+}
+
+/// How the record log works; what is not there is as the log has it by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// When a write counts as done.
+    #[serde(default, deserialize_with = "durability_text")]
+    pub durability: Option<Durability>,
+    /// The journal's length at which a checkpoint is taken, bytes.
+    pub checkpoint_bytes: Option<u64>,
+    /// How often retention and compaction look around, ms.
+    pub maintenance_interval_ms: Option<u64>,
+    /// Bytes of latest batches that are kept in memory.
+    pub tail_bytes_max: Option<usize>,
+    /// Bytes of commits that wait for the writer.
+    pub queue_bytes_max: Option<usize>,
+    /// Segment files that are open at a time.
+    pub files_open_max: Option<usize>,
+}
+
+impl LogConfig {
+    /// As the log takes it.
+    pub fn settings(&self) -> Settings {
+        let defaults = Settings::default();
+        Settings {
+            durability: self.durability.unwrap_or(defaults.durability),
+            checkpoint_bytes: self.checkpoint_bytes.unwrap_or(defaults.checkpoint_bytes),
+            maintenance_interval_ms: self.maintenance_interval_ms.unwrap_or(defaults.maintenance_interval_ms),
+            tail_bytes_max: self.tail_bytes_max.unwrap_or(defaults.tail_bytes_max),
+            queue_bytes_max: self.queue_bytes_max.unwrap_or(defaults.queue_bytes_max),
+            files_open_max: self.files_open_max.unwrap_or(defaults.files_open_max),
+            ..defaults
+        }
+    }
+}
+
+/// `fsync`, `interval:MS` or `none`.
+fn durability(text: &str) -> Result<Durability, String> {
+    match (text, text.strip_prefix("interval:").map(str::parse)) {
+        ("fsync", _) => Ok(Durability::Fsync),
+        ("none", _) => Ok(Durability::None),
+        (_, Some(Ok(ms))) => Ok(Durability::Interval(ms)),
+        _ => Err(format!("{text:?}: expected fsync, interval:MS or none")),
+    }
+}
+
+fn durability_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Durability>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    text.map(|t| durability(&t).map_err(serde::de::Error::custom)).transpose()
 }
 
 /// The configuration file.
@@ -81,8 +145,11 @@ struct ConfigFile {
     http: Option<SocketAddr>,
     allow_remote: Option<bool>,
     threads: Option<usize>,
+    state_bytes_max: Option<u64>,
     #[serde(default)]
     properties: BTreeMap<String, Scalar>,
+    #[serde(default)]
+    log: LogConfig,
 }
 
 /// A property's value as TOML has it.
@@ -136,6 +203,8 @@ impl StartArgs {
             allow_remote: self.allow_remote || file.allow_remote == Some(true),
             threads: self.threads.or(file.threads),
             properties,
+            log: LogConfig { durability: self.durability.or(file.log.durability), ..file.log },
+            state_bytes_max: self.state_bytes_max.or(file.state_bytes_max),
         })
     }
 }
@@ -157,6 +226,16 @@ mod tests {
         check("pg = '127.0.0.1:1'\n[properties]\na = 1\n\"b.c\" = 'x'", StartArgs::default(), |c| {
             c.pg = SocketAddr::from(([127, 0, 0, 1], 1));
             c.properties = [("a", "1"), ("b.c", "x")].map(|(k, v)| (k.to_string(), v.to_string())).into();
+        });
+        let log = "state_bytes_max = 9\n[log]\ndurability = 'interval:20'\ncheckpoint_bytes = 7";
+        check(log, StartArgs { durability: Some(Durability::None), ..StartArgs::default() }, |c| {
+            c.state_bytes_max = Some(9);
+            c.log = LogConfig { durability: Some(Durability::None), checkpoint_bytes: Some(7), ..c.log.clone() };
+        });
+        check(log, StartArgs { state_bytes_max: Some(8), ..StartArgs::default() }, |c| {
+            c.state_bytes_max = Some(8);
+            let durability = Some(Durability::Interval(20));
+            c.log = LogConfig { durability, checkpoint_bytes: Some(7), ..c.log.clone() };
         });
         let args = StartArgs { data: Some("d".into()), properties: vec!["a=2".into()], ..StartArgs::default() };
         check("data = 'e'\n[properties]\na = 1", args, |c| {

@@ -3,6 +3,7 @@
 mod client;
 mod config;
 mod machine;
+mod memory;
 mod quickstart;
 mod server;
 mod shell;

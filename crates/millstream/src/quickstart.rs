@@ -47,7 +47,7 @@ pub fn run(data: PathBuf, pg: SocketAddr) -> CommandResult {
         let config = EngineConfig { data_dir: Some(data.clone()), ..EngineConfig::default() };
         let engine = Engine::open(config).await.map_err(|e| format!("{}: {e}", data.display()))?;
         let stop = CancellationToken::new();
-        let server = serve_pg(&engine, pg, false, &stop).await?;
+        let (_, server) = serve_pg(&engine, pg, false, &stop).await?;
         let mut session = engine.session();
         println!("{}", SETUP.trim());
         execute(&mut session, SETUP, false).await?;

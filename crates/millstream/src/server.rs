@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     CommandResult, block_on,
     config::{Config, StartArgs},
+    memory,
 };
 
 /// Run until a signal says stop.
@@ -16,9 +17,9 @@ pub fn start(args: StartArgs) -> CommandResult {
     block_on(async move {
         let engine = open(config.data.clone(), config.threads, &config).await?;
         let stop = CancellationToken::new();
-        let pg = serve_pg(&engine, config.pg, config.allow_remote, &stop).await?;
-        let http = serve_http(&engine, config.http, config.allow_remote, &stop).await?;
-        tracing::info!(data = %config.data.display(), pg = %config.pg, http = %config.http, "ready");
+        let (pg_at, pg) = serve_pg(&engine, config.pg, config.allow_remote, &stop).await?;
+        let (http_at, http) = serve_http(&engine, config.http, config.allow_remote, &stop).await?;
+        tracing::info!(data = %config.data.display(), pg = %pg_at, http = %http_at, "ready");
         signal().await;
         tracing::info!("stopping");
         stop.cancel();
@@ -35,26 +36,30 @@ async fn open(data: PathBuf, threads: Option<usize>, config: &Config) -> Command
         data_dir: Some(data.clone()),
         threads: threads.unwrap_or(defaults.threads),
         properties: config.properties.clone(),
+        log: config.log.settings(),
+        state_bytes_max: config.state_bytes_max.or_else(memory::state_bytes_max),
         ..defaults
     };
     Engine::open(engine).await.map_err(|e| format!("{}: {e}", data.display()))
 }
 
-/// Serve Postgres clients until `stop`.
+/// Serve Postgres clients until `stop`; the address says the port also where any was asked for.
 pub async fn serve_pg(
     engine: &Arc<Engine>,
     address: SocketAddr,
     allow_remote: bool,
     stop: &CancellationToken,
-) -> CommandResult<tokio::task::JoinHandle<()>> {
+) -> CommandResult<(SocketAddr, tokio::task::JoinHandle<()>)> {
     let settings = pgserver::Settings { allow_remote, ..pgserver::Settings::default() };
     let listener = pgserver::listen(address, &settings).await.map_err(|e| format!("--pg {address}: {e}"))?;
+    let bound = listener.local_addr().map_err(|e| format!("--pg {address}: {e}"))?;
     let (engine, stop) = (engine.clone(), stop.clone());
-    Ok(tokio::spawn(async move {
+    let serving = tokio::spawn(async move {
         if let Err(error) = pgserver::serve(engine, listener, settings, stop).await {
             tracing::error!(%error, "the Postgres listener ended");
         }
-    }))
+    });
+    Ok((bound, serving))
 }
 
 async fn serve_http(
@@ -62,17 +67,19 @@ async fn serve_http(
     address: SocketAddr,
     allow_remote: bool,
     stop: &CancellationToken,
-) -> CommandResult<tokio::task::JoinHandle<()>> {
+) -> CommandResult<(SocketAddr, tokio::task::JoinHandle<()>)> {
     if !address.ip().is_loopback() && !allow_remote {
         return Err(format!("--http {address}: reachable from other machines; say --allow-remote if that is meant"));
     }
     let listener = tokio::net::TcpListener::bind(address).await.map_err(|e| format!("--http {address}: {e}"))?;
+    let bound = listener.local_addr().map_err(|e| format!("--http {address}: {e}"))?;
     let (engine, stop) = (engine.clone(), stop.clone());
-    Ok(tokio::spawn(async move {
+    let serving = tokio::spawn(async move {
         if let Err(error) = httpserver::serve(engine, listener, stop.cancelled_owned()).await {
             tracing::error!(%error, "the HTTP listener ended");
         }
-    }))
+    });
+    Ok((bound, serving))
 }
 
 /// Resolves at SIGINT or SIGTERM.

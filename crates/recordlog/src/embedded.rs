@@ -28,7 +28,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
@@ -135,6 +135,8 @@ struct Shared {
     topics: RwLock<Topics>,
     /// Held by the writer while it shows a group, and by readers while they look.
     fence: RwLock<()>,
+    /// Records with smaller arrival numbers are shown. Changes while the fence is held for writing.
+    shown_arrival: AtomicU64,
     writer: Mutex<Writer>,
     queue: Queue,
     /// The last checkpoint's first journal. Held while one is put in place.
@@ -142,6 +144,8 @@ struct Shared {
     /// The system may have dropped segments' bytes; the next checkpoint takes them from the journal again.
     rewrite_segments: AtomicBool,
     cleaner: Mutex<cleaner::Progress>,
+    /// The checkpoint that is being written beside the writer.
+    checkpointing: Mutex<Option<JoinHandle<()>>>,
     closing: Mutex<bool>,
     closing_changed: Condvar,
 }
@@ -175,6 +179,7 @@ impl EmbeddedLog {
             dirty: recovered.dirty,
             unsynced: Vec::new(),
             referred_bytes: 0,
+            carried_bytes: recovered.journal_bytes,
             checkpoint_running: false,
             synced_at: host.clock.monotonic(),
         };
@@ -185,11 +190,13 @@ impl EmbeddedLog {
             tails: TailBudget::new(settings.tail_bytes_max),
             topics: RwLock::new(recovered.topics),
             fence: RwLock::new(()),
+            shown_arrival: AtomicU64::new(writer.next_arrival),
             writer: Mutex::new(writer),
             queue: Queue::new(settings.queue_bytes_max),
             checkpoint_placed: Mutex::new(recovered.checkpoint_sequence),
             rewrite_segments: AtomicBool::new(false),
             cleaner: Mutex::default(),
+            checkpointing: Mutex::default(),
             closing: Mutex::new(false),
             closing_changed: Condvar::new(),
             settings,
@@ -226,11 +233,15 @@ impl EmbeddedLog {
         self.shared.queue.close();
         *self.shared.closing.lock() = true;
         self.shared.closing_changed.notify_all();
-        for thread in self.threads.lock().drain(..) {
+        let mut threads: Vec<JoinHandle<()>> = self.threads.lock().drain(..).collect();
+        let join = |thread: JoinHandle<()>| {
             if thread.join().is_err() {
                 tracing::error!("a thread of the log panicked");
             }
-        }
+        };
+        threads.drain(..).for_each(join);
+        // Nobody begins another, and this one must not write when the next process has the log open.
+        self.shared.checkpointing.lock().take().into_iter().for_each(join);
         let Some(lock) = self.lock.lock().take() else { return Ok(()) };
         let closed = self.finish();
         for topic in self.shared.topics.read().values() {
@@ -375,6 +386,11 @@ impl RecordLog for EmbeddedLog {
         let partition = self.partition(partition)?;
         let _whole = self.shared.fence.read();
         Ok(partition.offsets())
+    }
+
+    fn arrival_end(&self) -> u64 {
+        let _whole = self.shared.fence.read();
+        self.shared.shown_arrival.load(Ordering::SeqCst)
     }
 
     fn read(&self, partition: &TopicPartition, from: Offset, bytes_max: usize) -> Result<Vec<StoredBatch>> {

@@ -197,6 +197,9 @@ pub trait RecordLog: Send + Sync + 'static {
     fn commit(&self, commit: Commit) -> CommitTicket;
     /// The ends of a partition.
     fn offsets(&self, partition: &TopicPartition) -> Result<Offsets>;
+    /// Every record with a smaller arrival number can be read now: what a reader of several partitions may go up to
+    /// without missing, in one of them, what came before that in another.
+    fn arrival_end(&self) -> u64;
     /// Whole committed batches from the one that holds `from` on, about `bytes_max` bytes but at least one batch;
     /// empty at the end. The first batch may begin before `from`.
     fn read(&self, partition: &TopicPartition, from: Offset, bytes_max: usize) -> Result<Vec<StoredBatch>>;

@@ -138,6 +138,11 @@ impl TopicConfig {
         self.setting(name).and_then(|value| value.parse().ok()).unwrap_or(0)
     }
 
+    /// The longest batch that the topic takes, bytes (`max.message.bytes`).
+    pub fn message_bytes_max(&self) -> usize {
+        usize::try_from(self.number("max.message.bytes")).unwrap_or(0)
+    }
+
     /// Check partitions and settings; the error names what is wrong.
     pub fn validate(&self) -> Result<()> {
         if self.partitions == 0 || self.partitions > TOPIC_PARTITIONS_MAX {
@@ -219,7 +224,7 @@ impl Effective {
             retention_bytes: u64::try_from(config.number("retention.bytes")).ok(),
             segment_bytes: config.number("segment.bytes").unsigned_abs(),
             segment_ms: config.number("segment.ms"),
-            message_bytes_max: usize::try_from(config.number("max.message.bytes")).unwrap_or(0),
+            message_bytes_max: config.message_bytes_max(),
             log_append_time: config.setting("message.timestamp.type") == Some("LogAppendTime"),
             delete_retention_ms: config.number("delete.retention.ms"),
             compaction_lag_min_ms: config.number("min.compaction.lag.ms"),

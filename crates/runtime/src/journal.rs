@@ -3,9 +3,10 @@
 //! All three are records of internal topics, written in the same commit of the log as the outputs. So on one machine
 //! and on a cluster it is the log alone that decides what happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use recordlog::{
     Append, Offset, RecordLog, TopicPartition,
     batch::{BatchBuilder, Compression, RecordRanges, decode_ranges},
@@ -21,6 +22,11 @@ pub const OFFSETS_TOPIC: &str = "_millstream-offsets";
 /// The topic of a query's state: key the operator's number (2 bytes, big-endian) and the entry's key.
 pub fn changelog_topic(query: &str) -> String {
     format!("_millstream-{query}-changelog")
+}
+
+/// The query whose state a topic holds, if it is such a topic.
+pub fn query_of_changelog(topic: &str) -> Option<&str> {
+    topic.strip_prefix("_millstream-")?.strip_suffix("-changelog")
 }
 
 /// Whether a topic belongs to the engine itself.
@@ -53,15 +59,16 @@ pub(crate) fn progress_append(query: &str, progress: &Progress, time_ms: i64) ->
     Ok(append(OFFSETS_TOPIC, 0, one_record(query.as_bytes(), Some(&value), time_ms)?))
 }
 
-/// Call `each` with key and value of every record of a partition from `from` on.
+/// Call `each` with key and value of every record of a partition from `from` on; gives one past the last offset.
 pub(crate) fn replay(
     log: &dyn RecordLog,
     partition: &TopicPartition,
+    from: Offset,
     mut each: impl FnMut(Option<&[u8]>, Option<&[u8]>) -> Result<()>,
-) -> Result<()> {
+) -> Result<Offset> {
     const REPLAY_BYTES: usize = 4 << 20;
     let ends = log.offsets(partition).map_err(log_error)?;
-    let (mut next, mut ranges) = (ends.start, RecordRanges::default());
+    let (mut next, mut ranges) = (ends.start.max(from), RecordRanges::default());
     while next < ends.end {
         let batches = log.read(partition, next, REPLAY_BYTES).map_err(log_error)?;
         let Some(last) = batches.last() else { break };
@@ -70,30 +77,65 @@ pub(crate) fn replay(
             decode_ranges(&batch.bytes, &mut ranges)
                 .map_err(|e| Error::corrupt(format!("{partition} is damaged at offset {}: {e}", batch.base_offset)))?;
             for i in 0..ranges.len() {
-                each(ranges.key(i), ranges.value(i))?;
+                let delta = ranges.offset_deltas.get(i).copied().unwrap_or(0);
+                if ranges.base_offset + i64::from(delta) >= from {
+                    each(ranges.key(i), ranges.value(i))?;
+                }
             }
         }
     }
-    Ok(())
+    Ok(next)
 }
 
-/// The last progress of every query in the log.
-pub(crate) fn read_progress(log: &dyn RecordLog, query: &str) -> Result<Option<Progress>> {
-    let partition = TopicPartition::new(OFFSETS_TOPIC, 0);
-    let mut last = None;
-    if log.topic(OFFSETS_TOPIC).is_none() {
-        return Ok(None);
+/// How far the queries of a log have come: read once, and from then on only what was added. Opening many queries costs
+/// one reading of the topic.
+#[derive(Default)]
+pub struct ProgressIndex {
+    read: Mutex<ReadProgress>,
+}
+
+#[derive(Default)]
+struct ReadProgress {
+    next: Offset,
+    /// The last value by query.
+    last: HashMap<Vec<u8>, Bytes>,
+}
+
+impl ProgressIndex {
+    /// The last progress of `query`.
+    pub(crate) fn of(&self, log: &dyn RecordLog, query: &str) -> Result<Option<Progress>> {
+        let bytes = self.caught_up(log)?.last.get(query.as_bytes()).cloned();
+        let read = |bytes: Bytes| {
+            serde_json::from_slice(&bytes)
+                .map_err(|e| Error::corrupt(format!("progress of {query} cannot be read: {e}")))
+        };
+        bytes.map(read).transpose()
     }
-    replay(log, &partition, |key, value| {
-        if key == Some(query.as_bytes()) {
-            last = value.map(<[u8]>::to_vec);
+
+    /// The queries that there is progress of.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn queries(&self, log: &dyn RecordLog) -> Result<Vec<String>> {
+        let read = self.caught_up(log)?;
+        Ok(read.last.keys().map(|k| String::from_utf8_lossy(k).into_owned()).collect())
+    }
+
+    fn caught_up(&self, log: &dyn RecordLog) -> Result<MutexGuard<'_, ReadProgress>> {
+        let mut read = self.read.lock();
+        if log.topic(OFFSETS_TOPIC).is_some() {
+            let ReadProgress { next, last } = &mut *read;
+            *next = replay(log, &TopicPartition::new(OFFSETS_TOPIC, 0), *next, |key, value| {
+                let key = key.unwrap_or_default();
+                match value {
+                    Some(value) => last.insert(key.to_vec(), Bytes::copy_from_slice(value)),
+                    None => last.remove(key),
+                };
+                Ok(())
+            })?;
         }
-        Ok(())
-    })?;
-    let read = |bytes: Vec<u8>| {
-        serde_json::from_slice(&bytes).map_err(|e| Error::corrupt(format!("progress of {query} cannot be read: {e}")))
-    };
-    last.map(read).transpose()
+        Ok(read)
+    }
 }
 
 /// Forget how far a query has come; durable when it returns.

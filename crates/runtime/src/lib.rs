@@ -7,6 +7,7 @@
 //!
 //! Invariant: knows no SQL text and no wire.
 
+mod budget;
 mod graph;
 mod journal;
 mod processing_log;
@@ -16,7 +17,10 @@ mod sink;
 mod source;
 mod stats;
 
-pub use journal::{OFFSETS_TOPIC, changelog_topic, forget_progress, is_internal_topic};
+pub use budget::StateBudget;
+pub use journal::{
+    OFFSETS_TOPIC, ProgressIndex, changelog_topic, forget_progress, is_internal_topic, query_of_changelog,
+};
 pub use processing_log::{PROCESSING_LOG_TOPIC, processing_log_columns};
 pub use query::{Epoch, Query, QueryOptions, TableView};
 pub use sink::rows_to_appends;

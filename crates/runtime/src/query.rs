@@ -1,7 +1,7 @@
 //! A continuous query: its graph with state, and the running of one epoch.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -19,12 +19,13 @@ use statestore::View;
 use types::{Error, Result};
 
 use crate::{
+    budget::{Charge, StateBudget},
     graph::{Graph, NodeId, NodeKind, SourceNode, lower},
-    journal::{Progress, changelog_topic, progress_append, read_progress, replay},
+    journal::{Progress, ProgressIndex, changelog_topic, progress_append, replay},
     log_error, processing_log,
     route::{Routed, Router, gather},
     sink::{SinkWriter, append, keeps_order, ordered_appends},
-    source::{Cut, Reader, RowReader, Taken, find_record, take_epoch},
+    source::{Cut, Reader, RecordFinder, RowReader, Taken, take_epoch},
     stats::{NodeStats, QueryStats},
 };
 
@@ -39,6 +40,10 @@ pub struct QueryOptions {
     pub durable: bool,
     /// Where formats find their schemas.
     pub registry: Option<Arc<dyn formats::SchemaRegistry>>,
+    /// What is known of how far queries have come; needed where `durable`.
+    pub progress: Arc<ProgressIndex>,
+    /// What the states of all queries together may take.
+    pub budget: Arc<StateBudget>,
 }
 
 /// A table's rows, for lookups.
@@ -67,6 +72,12 @@ pub struct Epoch {
 /// Rows of an epoch from which on it is worth to spread it over threads.
 const PARALLEL_ROWS_MIN: usize = 2048;
 
+/// Small epochs between two looks at the size of the state.
+const MEASURE_EPOCHS: u64 = 64;
+
+/// Bytes after which a changelog's segment is closed.
+const CHANGELOG_SEGMENT_BYTES: u32 = 32 << 20;
+
 /// A running query.
 pub struct Query {
     options: QueryOptions,
@@ -83,6 +94,7 @@ pub struct Query {
     epoch: u64,
     times: BTreeMap<NodeId, i64>,
     stats: Arc<QueryStats>,
+    charge: Charge,
 }
 
 /// One partition of a segment.
@@ -148,6 +160,7 @@ impl Query {
             view: None,
             epoch: 0,
             times: BTreeMap::new(),
+            charge: Charge::new(options.budget.clone()),
             options,
             graph,
             log,
@@ -155,7 +168,8 @@ impl Query {
             pool,
         };
         query.build()?;
-        let progress = if query.options.durable { read_progress(&*query.log, &query.options.id)? } else { None };
+        let options = &query.options;
+        let progress = if options.durable { options.progress.of(&*query.log, &options.id)? } else { None };
         query.place_readers(plan, progress.as_ref())?;
         if query.options.durable {
             let wanted = query.internal_topics();
@@ -252,31 +266,28 @@ impl Query {
         if self.log.topic(&topic).is_none() {
             return Ok(());
         }
-        for (segment, tasks) in self.tasks.iter_mut().enumerate() {
-            let own = &self.graph.segments;
-            for (p, task) in (0u32..).zip(tasks) {
-                let partition = TopicPartition::new(topic.as_str(), p);
-                if own.get(segment).is_none() || task.operators.is_empty() {
-                    continue;
+        let by_number = self.graph.nodes.iter().enumerate().filter(|(_, n)| n.is_stateful());
+        let by_number: HashMap<usize, NodeId> = by_number.map(|(at, n)| (n.number, at)).collect();
+        let groups: Vec<(u32, Vec<&mut Task>)> = by_partition(&mut self.tasks).into_iter().collect();
+        let log = &*self.log;
+        let work = |(p, tasks): (u32, Vec<&mut Task>)| -> Result<()> {
+            let mut operators: BTreeMap<NodeId, &mut Box<dyn Operator>> =
+                tasks.into_iter().flat_map(|t| t.operators.iter_mut().map(|(at, o)| (*at, o))).collect();
+            replay(log, &TopicPartition::new(topic.as_str(), p), 0, |key, value| {
+                let Some((number, key)) = key.and_then(|k| k.split_first_chunk::<2>()) else { return Ok(()) };
+                let node = by_number.get(&usize::from(u16::from_be_bytes(*number)));
+                match node.and_then(|n| operators.get_mut(n)) {
+                    Some(operator) => operator.restore(key, value),
+                    None => Ok(()),
                 }
-                replay(&*self.log, &partition, |key, value| {
-                    let Some((node, key)) = key.and_then(|k| k.split_first_chunk::<2>()) else { return Ok(()) };
-                    let number = usize::from(u16::from_be_bytes(*node));
-                    let node = self.graph.nodes.iter().position(|n| n.is_stateful() && n.number == number);
-                    match node.and_then(|n| task.operators.get_mut(&n)) {
-                        Some(operator) => operator.restore(key, value),
-                        None => Ok(()),
-                    }
-                })?;
-                for operator in task.operators.values_mut() {
-                    operator.drain(&mut |_, _| {});
-                }
-            }
-        }
+            })?;
+            operators.into_values().for_each(|operator| operator.drain(&mut |_, _| {}));
+            Ok(())
+        };
+        self.pool.install(|| groups.into_par_iter().map(work).collect::<Result<()>>())?;
         let epoch = self.epoch;
         self.committed(epoch);
-        self.measure_state();
-        Ok(())
+        self.measure_state()
     }
 
     /// Its counters.
@@ -352,8 +363,8 @@ impl Query {
         if let Some(time) = self.times.values().max() {
             self.stats.stream_time_ms.store(*time, Ordering::Relaxed);
         }
-        if self.epoch.is_multiple_of(64) || parallel {
-            self.measure_state();
+        if self.epoch.is_multiple_of(MEASURE_EPOCHS) || parallel {
+            self.measure_state()?;
         }
         Ok(Some(Epoch { number: self.epoch, commit: Commit { appends }, rows, records }))
     }
@@ -418,6 +429,10 @@ impl Query {
         if rows == 0 {
             return Ok(vec![]);
         }
+        if let Some(topic) = self.log.topic(&spec.source.topic) {
+            let bytes_max = topic.config.message_bytes_max();
+            writers.iter_mut().for_each(|w| w.limit(bytes_max));
+        }
         let ordered = keeps_order(rows);
         let work = |(from, (writer, batch)): (usize, (&mut SinkWriter, &ChangeBatch))| {
             let mut reports = vec![];
@@ -455,14 +470,14 @@ impl Query {
         if self.log.topic(processing_log::PROCESSING_LOG_TOPIC).is_none() {
             return Ok(());
         }
-        let find = |seq| {
-            taken.iter().zip(&self.readers).find_map(|(taken, reader)| {
-                let found = find_record(taken, seq)?;
-                Some((reader.partition.topic.to_string(), reader.partition.partition, found))
-            })
+        let mut finder = RecordFinder::new(taken);
+        let mut find = |seq| {
+            let (reader, found) = finder.find(seq)?;
+            let partition = &self.readers.get(reader)?.partition;
+            Some((partition.topic.to_string(), partition.partition, found))
         };
-        let batch = processing_log::batch(&self.options.id, reports, self.host.clock.now_ms(), &find)?;
-        appends.push(append(processing_log::PROCESSING_LOG_TOPIC, 0, batch));
+        let batches = processing_log::batches(&self.options.id, reports, self.host.clock.now_ms(), &mut find)?;
+        appends.extend(batches.into_iter().map(|batch| append(processing_log::PROCESSING_LOG_TOPIC, 0, batch)));
         Ok(())
     }
 
@@ -470,9 +485,9 @@ impl Query {
         let topic = changelog_topic(&self.options.id);
         let time_ms = self.host.clock.now_ms();
         let nodes = &self.graph.nodes;
-        let work = |tasks: Vec<(u32, &mut Task)>| -> Result<Vec<(u32, bytes::Bytes)>> {
+        let work = |(p, tasks): (u32, Vec<&mut Task>)| -> Result<Vec<(u32, bytes::Bytes)>> {
             let mut out = vec![];
-            for (p, task) in tasks {
+            for task in tasks {
                 let (mut builder, mut failed, mut key) = (BatchBuilder::with_capacity(0), None, Vec::new());
                 for (node, operator) in &mut task.operators {
                     let Some(number) = nodes.get(*node).filter(|n| n.is_stateful()).map(|n| n.number) else { continue };
@@ -502,15 +517,7 @@ impl Query {
             }
             Ok(out)
         };
-        let mut tasks: BTreeMap<u32, Vec<(u32, &mut Task)>> = BTreeMap::new();
-        for segment in &mut self.tasks {
-            for (p, task) in (0u32..).zip(segment) {
-                if !task.operators.is_empty() {
-                    tasks.entry(p).or_default().push((p, task));
-                }
-            }
-        }
-        let groups: Vec<_> = tasks.into_values().collect();
+        let groups: Vec<_> = by_partition(&mut self.tasks).into_iter().collect();
         let results: Vec<Result<Vec<_>>> = self.pool.install(|| groups.into_par_iter().map(work).collect());
         for result in results {
             appends.extend(result?.into_iter().map(|(p, batch)| append(&topic, p, batch)));
@@ -518,13 +525,20 @@ impl Query {
         Ok(())
     }
 
-    fn measure_state(&self) {
+    /// Count the state's rows and bytes; an error where there are more than there may be.
+    fn measure_state(&mut self) -> Result<()> {
+        let mut total = 0;
         for (at, stats) in self.stats.nodes.iter().enumerate() {
             let sizes = self.tasks.iter().flatten().filter_map(|t| t.operators.get(&at)).map(|o| o.size());
             let (rows, bytes) = sizes.fold((0, 0), |(r, b), (rows, bytes)| (r + rows, b + bytes));
             stats.state_rows.store(rows as u64, Ordering::Relaxed);
             stats.state_bytes.store(bytes as u64, Ordering::Relaxed);
+            total += bytes as u64;
         }
+        self.charge.set(total).map_err(|over| {
+            let largest = self.stats.nodes.iter().max_by_key(|n| n.state_bytes.load(Ordering::Relaxed));
+            over.error(&self.options.id, largest.map_or("", |n| n.label.as_str()))
+        })
     }
 }
 
@@ -631,12 +645,25 @@ impl Run<'_> {
     }
 }
 
+/// The tasks that have operators, of all segments, by partition: their states share a partition of the changelog.
+fn by_partition(tasks: &mut [Vec<Task>]) -> BTreeMap<u32, Vec<&mut Task>> {
+    let mut groups: BTreeMap<u32, Vec<&mut Task>> = BTreeMap::new();
+    for segment in tasks {
+        for (p, task) in (0u32..).zip(segment).filter(|(_, t)| !t.operators.is_empty()) {
+            groups.entry(p).or_default().push(task);
+        }
+    }
+    groups
+}
+
 async fn create_internal_topics(log: Arc<dyn RecordLog>, wanted: Vec<(String, u32)>) -> Result<()> {
     for (name, partitions) in wanted {
         if log.topic(&name).is_none() {
             let settings = BTreeMap::from([
                 ("cleanup.policy".to_string(), "compact".to_string()),
                 ("max.message.bytes".to_string(), i32::MAX.to_string()),
+                // What is not in a closed segment is not compacted, and is replayed when the query opens.
+                ("segment.bytes".to_string(), CHANGELOG_SEGMENT_BYTES.to_string()),
             ]);
             match log.create_topic(&name, recordlog::TopicConfig { partitions, replicas: 1, settings }).await {
                 Ok(_) | Err(recordlog::LogError::TopicExists(_)) => {}

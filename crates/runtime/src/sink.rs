@@ -11,7 +11,7 @@ use operators::{Change, ChangeBatch, Report, ReportKind};
 use planner::plan::SinkSpec;
 use recordlog::{
     Append, TopicPartition,
-    batch::{BatchBuilder, Compression},
+    batch::{BatchBuilder, Compression, HEADER_BYTES, RECORD_OVERHEAD_BYTES_MAX},
     partitioner::partition_for_key,
 };
 use types::{Column, Error, Result};
@@ -32,6 +32,8 @@ pub(crate) struct SinkWriter {
     value: Option<Box<dyn Encoder>>,
     keys: EncodedRows,
     values: EncodedRows,
+    /// The longest batch that the topic takes.
+    message_bytes_max: usize,
 }
 
 /// Rows as records, not yet in batches.
@@ -39,6 +41,7 @@ pub(crate) struct SinkWriter {
 pub(crate) struct Encoded {
     rows: Vec<EncodedRecord>,
     bytes: Vec<u8>,
+    message_bytes_max: usize,
 }
 
 struct EncodedRecord {
@@ -66,7 +69,13 @@ impl SinkWriter {
             spec: spec.clone(),
             keys: EncodedRows::default(),
             values: EncodedRows::default(),
+            message_bytes_max: usize::MAX,
         })
+    }
+
+    /// What the topic takes from here on: a longer record costs itself, not the query.
+    pub fn limit(&mut self, message_bytes_max: usize) {
+        self.message_bytes_max = message_bytes_max;
     }
 
     /// The records of `batch`, whose rows are in partition `from` of the query.
@@ -115,7 +124,9 @@ impl SinkWriter {
         let mut out = Encoded {
             rows: Vec::with_capacity(rows),
             bytes: Vec::with_capacity(self.keys.data.len() + self.values.data.len()),
+            message_bytes_max: self.message_bytes_max,
         };
+        let record_bytes_max = self.message_bytes_max.saturating_sub(HEADER_BYTES + RECORD_OVERHEAD_BYTES_MAX);
         for row in 0..rows {
             if lost.get(row).copied().unwrap_or(false) {
                 continue;
@@ -147,6 +158,15 @@ impl SinkWriter {
                 None => put(&[key]),
             });
             let value = self.values.get(row).map(|v| put(&[v]));
+            let bytes = [key, value].into_iter().flatten().map(|(start, end)| end - start).sum::<usize>();
+            if bytes > record_bytes_max {
+                let (topic, max) = (&self.spec.source.topic, self.message_bytes_max);
+                let message =
+                    format!("the record takes {bytes} bytes, and a batch of {topic} {max} (max.message.bytes)");
+                reports.push(Report { seq: batch.seq.value(row), kind: ReportKind::Unwritable, message });
+                out.bytes.truncate(key.or(value).map_or(out.bytes.len(), |(start, _)| start));
+                continue;
+            }
             out.rows.push(EncodedRecord { seq: batch.seq.value(row), target, time, key, value });
         }
         Ok(out)
@@ -179,16 +199,23 @@ impl Encoded {
         self.rows.len()
     }
 
+    /// Whether the batch at hand is to be closed before `row`.
+    fn is_full(&self, builder: &BatchBuilder, row: &EncodedRecord) -> bool {
+        let bytes = |part: Option<(usize, usize)>| part.map_or(0, |(start, end)| end - start);
+        let after = builder.bytes() + bytes(row.key) + bytes(row.value) + RECORD_OVERHEAD_BYTES_MAX;
+        !builder.is_empty() && (builder.bytes() > BATCH_BYTES || after > self.message_bytes_max)
+    }
+
     /// The records as batches, one sequence a target.
     pub fn batches(&self, partitions: u32) -> Result<Vec<(u32, Bytes)>> {
         let mut out = vec![];
         let mut builders: Vec<BatchBuilder> = (0..partitions).map(|_| BatchBuilder::with_capacity(0)).collect();
         for row in &self.rows {
             let Some(builder) = builders.get_mut(row.target as usize) else { continue };
-            push(builder, self, row)?;
-            if builder.bytes() > BATCH_BYTES {
+            if self.is_full(builder, row) {
                 out.push((row.target, finish(builder)?));
             }
+            push(builder, self, row)?;
         }
         for (target, builder) in (0..partitions).zip(&mut builders) {
             if !builder.is_empty() {
@@ -222,7 +249,7 @@ pub(crate) fn ordered_appends(all: &[Encoded], topic: &str) -> Result<Vec<Append
     let mut appends = vec![];
     let (mut builder, mut target) = (BatchBuilder::with_capacity(0), 0);
     for (_, encoded, row) in order {
-        if row.target != target && !builder.is_empty() {
+        if !builder.is_empty() && (row.target != target || encoded.is_full(&builder, row)) {
             appends.push(append(topic, target, finish(&mut builder)?));
         }
         target = row.target;
@@ -238,14 +265,14 @@ pub(crate) fn append(topic: &str, partition: u32, batches: Bytes) -> Append {
     Append { partition: TopicPartition::new(topic, partition), batches }
 }
 
-/// Rows written by hand (INSERT … VALUES, COPY): appends for the source's topic of `partitions` partitions. `columns`:
-/// one array a column of the source's schema; `rowtime` and `tombstones`: one entry a row. The error names the row.
+/// Rows written by hand (INSERT … VALUES, COPY): appends for the source's topic. `columns`: one array a
+/// column of the source's schema; `rowtime` and `tombstones`: one entry a row. The error names the row.
 pub fn rows_to_appends(
     source: &std::sync::Arc<catalog::Source>,
     columns: Vec<ArrayRef>,
     rowtime: Vec<i64>,
     tombstones: &[bool],
-    partitions: u32,
+    topic: &recordlog::TopicConfig,
     registry: Option<&std::sync::Arc<dyn formats::SchemaRegistry>>,
 ) -> Result<Vec<Append>> {
     let places = |namespace: types::Namespace| {
@@ -271,8 +298,10 @@ pub fn rows_to_appends(
         ops: Some(tombstones.iter().map(op).collect::<Vec<_>>().into()),
     };
     let mut reports = vec![];
-    let encoded = SinkWriter::new(&spec, registry)?.encode(&batch, 0, partitions, &mut reports)?;
-    if let Some(report) = reports.first() {
+    let mut writer = SinkWriter::new(&spec, registry)?;
+    writer.limit(topic.message_bytes_max());
+    let encoded = writer.encode(&batch, 0, topic.partitions, &mut reports)?;
+    if let Some(report) = reports.iter().min_by_key(|r| r.seq) {
         return Err(Error::bad_value(format!("row {}: {}", report.seq + 1, report.message)));
     }
     ordered_appends(&[encoded], &source.topic)

@@ -140,7 +140,9 @@ pub(crate) fn take_epoch(
     cut: Cut,
     ordered: bool,
 ) -> Result<(Vec<Taken>, bool)> {
-    let mut end = u64::MAX;
+    // Between the looks at two partitions both may grow: a record in the later one must not overtake an older one in
+    // the earlier.
+    let mut end = if ordered { log.arrival_end() } else { u64::MAX };
     let bytes = match cut {
         Cut::Bytes(bytes) => bytes.max(1),
         // Enough for records of any usual size; a batch is fetched whole anyway.
@@ -506,21 +508,45 @@ pub(crate) struct Found {
     pub value: Option<Vec<u8>>,
 }
 
-/// The record with that `seq` among what was taken.
-pub(crate) fn find_record(taken: &Taken, seq: u64) -> Option<Found> {
-    let arrival = seq >> SUB_BITS;
-    let stored = taken
-        .batches
-        .iter()
-        .find(|b| (b.arrival..b.arrival + (b.next_offset - b.base_offset).unsigned_abs()).contains(&arrival))?;
-    let mut ranges = RecordRanges::default();
-    decode_ranges(&stored.bytes, &mut ranges).ok()?;
-    let delta = u32::try_from(arrival - stored.arrival).ok()?;
-    let at = ranges.offset_deltas.iter().position(|d| *d == delta)?;
-    Some(Found {
-        offset: ranges.base_offset + i64::from(delta),
-        timestamp_ms: ranges.timestamps_ms.get(at).copied().unwrap_or(0),
-        key: ranges.key(at).map(<[u8]>::to_vec),
-        value: ranges.value(at).map(<[u8]>::to_vec),
-    })
+/// Finds records of an epoch by their order; those asked for one after another are mostly in one batch.
+pub(crate) struct RecordFinder<'a> {
+    taken: &'a [Taken],
+    /// The batch found last, with its reader; `ranges` are its records.
+    last: Option<(usize, &'a StoredBatch)>,
+    ranges: RecordRanges,
+}
+
+impl<'a> RecordFinder<'a> {
+    pub fn new(taken: &'a [Taken]) -> RecordFinder<'a> {
+        RecordFinder { taken, last: None, ranges: RecordRanges::default() }
+    }
+
+    /// The record with that `seq`, and the reader that took it.
+    pub fn find(&mut self, seq: u64) -> Option<(usize, Found)> {
+        let arrival = seq >> SUB_BITS;
+        let (reader, stored) = match self.last.filter(|(_, batch)| holds(batch, arrival)) {
+            Some(last) => last,
+            None => {
+                let all = self.taken.iter().enumerate().flat_map(|(r, t)| t.batches.iter().map(move |b| (r, b)));
+                let found = all.into_iter().find(|(_, b)| holds(b, arrival))?;
+                self.last = None;
+                decode_ranges(&found.1.bytes, &mut self.ranges).ok()?;
+                self.last = Some(found);
+                found
+            }
+        };
+        let delta = u32::try_from(arrival - stored.arrival).ok()?;
+        let at = self.ranges.offset_deltas.iter().position(|d| *d == delta)?;
+        let found = Found {
+            offset: self.ranges.base_offset + i64::from(delta),
+            timestamp_ms: self.ranges.timestamps_ms.get(at).copied().unwrap_or(0),
+            key: self.ranges.key(at).map(<[u8]>::to_vec),
+            value: self.ranges.value(at).map(<[u8]>::to_vec),
+        };
+        Some((reader, found))
+    }
+}
+
+fn holds(batch: &StoredBatch, arrival: u64) -> bool {
+    (batch.arrival..batch.arrival + (batch.next_offset - batch.base_offset).unsigned_abs()).contains(&arrival)
 }

@@ -44,6 +44,7 @@ impl World {
             properties: properties.iter().cloned().collect::<BTreeMap<_, _>>(),
             manual: true,
             default_partitions: partitions,
+            ..EngineConfig::default()
         };
         let engine = Engine::open(config).await?;
         let session = engine.session();

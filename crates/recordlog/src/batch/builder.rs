@@ -17,6 +17,8 @@ const BYTES_MAX: usize = i32::MAX as usize - HEADER_BYTES;
 const RECORDS_MAX: u32 = i32::MAX.unsigned_abs();
 /// Length, attributes, timestamp, offset and key length of a record.
 const PREFIX_BYTES_MAX: usize = VARINT_BYTES_MAX + 1 + VARLONG_BYTES_MAX + 2 * VARINT_BYTES_MAX;
+/// What a record without headers takes besides its key and value, at most.
+pub const RECORD_OVERHEAD_BYTES_MAX: usize = PREFIX_BYTES_MAX + VARINT_BYTES_MAX + 1;
 /// Capacity of the first buffer.
 const FIRST_CAPACITY_BYTES: usize = 1024;
 

@@ -7,7 +7,10 @@ use std::{
     collections::BTreeSet,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use host::Disk;
@@ -25,6 +28,10 @@ use crate::Offset;
 const MAGIC: u32 = 0x4d53_434b;
 const FORMAT_VERSION: u32 = 1;
 const FILE_NAME: &str = "checkpoint";
+/// Threads that sync segments for a checkpoint.
+const SYNC_THREADS_MAX: usize = 16;
+/// With fewer files a thread it is not worth to start one.
+const SYNCS_PER_THREAD_MIN: usize = 4;
 /// A partition takes this many bytes at least.
 const PARTITION_BYTES_MIN: usize = 8 + 8 + 8 + 4;
 
@@ -153,10 +160,8 @@ impl Checkpoint {
             super::recovery::rewrite_segments(shared, *placed, self.journal_sequence)?;
             shared.rewrite_segments.store(false, Ordering::SeqCst);
         }
-        for file in &self.dirty {
-            // The system may drop what it could not write, so after a failure the bytes come from the journal again.
-            shared.files.sync(file).inspect_err(|_| shared.rewrite_segments.store(true, Ordering::SeqCst))?;
-        }
+        // The system may drop what it could not write, so after a failure the bytes come from the journal again.
+        sync_all(shared, &self.dirty).inspect_err(|_| shared.rewrite_segments.store(true, Ordering::SeqCst))?;
         sync_dirs(shared, &self.dirty)?;
         let disk = shared.host.disk.as_ref();
         disk.replace(&shared.root.join(FILE_NAME), &self.image)?;
@@ -171,6 +176,26 @@ impl Checkpoint {
         }
         Ok(())
     }
+}
+
+/// Sync files, several at a time: most of a sync is waiting for the device, which takes many at once.
+fn sync_all(shared: &Shared, files: &[Arc<SegmentFile>]) -> io::Result<()> {
+    let workers = if shared.settings.threads { SYNC_THREADS_MAX.min(files.len() / SYNCS_PER_THREAD_MIN) } else { 0 };
+    let next = AtomicUsize::new(0);
+    let sync_rest = || {
+        while let Some(file) = files.get(next.fetch_add(1, Ordering::SeqCst)) {
+            shared.files.sync(file)?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let spawn = |_| std::thread::Builder::new().name("recordlog-sync".into()).spawn_scoped(scope, sync_rest);
+        // Where there are no threads to be had the one that is here does it all.
+        let threads: Vec<_> = (1..workers).map_while(|n| spawn(n).ok()).collect();
+        let own: io::Result<()> = sync_rest();
+        let others = threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err(io::Error::other("a sync panicked"))));
+        others.fold(own, |all, one| all.and(one))
+    })
 }
 
 /// Make the names of newly made segments durable.

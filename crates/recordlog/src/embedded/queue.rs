@@ -251,9 +251,13 @@ fn checkpoint_if_due(shared: &Arc<Shared>) {
     let spawned = std::thread::Builder::new()
         .name("recordlog-checkpoint".into())
         .spawn(move || finish_checkpoint(&background, &checkpoint));
-    if let Err(error) = spawned {
-        tracing::warn!(%error, "no thread for a checkpoint; it is tried again");
-        shared.writer.lock().checkpoint_running = false;
+    match spawned {
+        // The one before it has ended, or it would still count as running.
+        Ok(thread) => *shared.checkpointing.lock() = Some(thread),
+        Err(error) => {
+            tracing::warn!(%error, "no thread for a checkpoint; it is tried again");
+            shared.writer.lock().checkpoint_running = false;
+        }
     }
 }
 

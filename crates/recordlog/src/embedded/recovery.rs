@@ -36,6 +36,8 @@ pub(super) struct Recovered {
     pub next_number: u64,
     /// Segments written by the recovery, and so not durable yet.
     pub dirty: Vec<Arc<SegmentFile>>,
+    /// What was replayed, and is again until there is a checkpoint.
+    pub journal_bytes: u64,
 }
 
 /// A journal's file in memory.
@@ -95,6 +97,7 @@ pub(super) fn recover(host: &Host, root: &Path, topics_dir: &Path, files: &Segme
         next_sequence,
         next_number,
         dirty: recovery.dirty,
+        journal_bytes: journals.iter().map(|file| file.bytes.len() as u64).sum(),
     })
 }
 

@@ -42,6 +42,8 @@ pub(super) struct Writer {
     pub unsynced: Vec<Arc<SegmentFile>>,
     /// Bytes referred to since the journal file began: a recovery may have to read them.
     pub referred_bytes: u64,
+    /// Bytes of the journals before this one that no checkpoint covers: those of lives that ended in a crash.
+    pub carried_bytes: u64,
     pub checkpoint_running: bool,
     /// When the journal was synced last, monotonic.
     pub synced_at: Duration,
@@ -323,6 +325,7 @@ impl Writer {
         let journal = Journal::create(&shared.host, &shared.root, sequence, self.journal.next_number);
         self.journal = journal.map_err(|error| io("begin a journal file", &error))?;
         self.referred_bytes = 0;
+        self.carried_bytes = 0;
         let image = Image::of(&shared.topics.read(), sequence, self.next_arrival);
         // Every file is synced, also those that were not dirty when they were gathered: the flags tell.
         let mut dirty = self.dirty.clone();
@@ -334,8 +337,9 @@ impl Writer {
     pub fn checkpoint_due(&self, shared: &Shared) -> (bool, bool) {
         let limit = shared.settings.checkpoint_bytes;
         let overdue = limit.saturating_mul(CHECKPOINT_OVERDUE_FACTOR);
-        let due = self.journal.bytes() > limit || self.referred_bytes > overdue;
-        (due && !self.checkpoint_running, self.journal.bytes() > overdue)
+        let bytes = self.journal.bytes().saturating_add(self.carried_bytes);
+        let due = bytes > limit || self.referred_bytes > overdue;
+        (due && !self.checkpoint_running, bytes > overdue)
     }
 }
 
@@ -371,6 +375,7 @@ fn show(shared: &Shared, appends: &mut [PreparedAppend], plan: &Plan) {
         drop(state);
         shared.tails.add(partition, placed.next_offset, added);
     }
+    shared.shown_arrival.store(plan.next_arrival, Ordering::SeqCst);
     drop(whole);
     shared.tails.trim();
 }
