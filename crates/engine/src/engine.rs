@@ -117,7 +117,7 @@ impl Engine {
             let text = entry.text.clone();
             deleted.append(&mut entry.deletes);
             let replayed = self.session().replay(entry, &mut plans).await;
-            replayed.map_err(|e| e.context(&format!("while reading the statement log, at {text:?}")))?;
+            replayed.map_err(|e| e.context(format!("while reading the statement log, at {text:?}")))?;
         }
         self.tidy_up(&plans, &deleted).await;
         let openers = plans.into_iter().map(|(id, (plan, sink, properties))| {
