@@ -195,6 +195,7 @@ impl Engine {
             id: id.to_string(),
             caching: self.caching(properties),
             durable,
+            strict_timestamps: self.strict_timestamps(properties),
             registry: Some(self.registry()),
             progress: self.progress.clone(),
             budget: self.budget.clone(),
@@ -278,6 +279,11 @@ impl Engine {
         !self.config.manual && set.is_none_or(|v| v.trim() != "0")
     }
 
+    /// Whether a record without a timestamp in its TIMESTAMP column stops a query.
+    pub(crate) fn strict_timestamps(&self, properties: &BTreeMap<String, String>) -> bool {
+        properties.get("ksql.timestamp.throw.on.invalid").is_some_and(|v| v.trim().eq_ignore_ascii_case("true"))
+    }
+
     /// A new session with the server's properties.
     pub fn session(self: &Arc<Engine>) -> Session {
         Session::new(self.clone())
@@ -330,6 +336,11 @@ impl Engine {
 
     pub(crate) fn query(&self, id: &str) -> Option<Arc<RunningQuery>> {
         self.queries.lock().get(id).cloned()
+    }
+
+    /// The plan of every persistent query, by the query's id, in order of creation.
+    pub fn plans(&self) -> Vec<(String, Arc<planner::plan::QueryPlan>)> {
+        self.queries.lock().values().map(|q| (q.id.clone(), q.opener.plan.clone())).collect()
     }
 
     /// How every query does, in order of creation.

@@ -7,7 +7,8 @@ use arrow::{
     compute::filter_record_batch,
     datatypes::{DataType, Schema, SchemaRef},
 };
-use catalog::SourceKind;
+use catalog::{Source, SourceKind};
+use formats::{EncodedRows, FormatSpec, Part};
 use functions::RowErrors;
 use operators::split_row;
 use planner::{
@@ -18,7 +19,7 @@ use planner::{
 use recordlog::{Offset, TopicPartition};
 use runtime::{Cut, Query, QueryOptions, TableView};
 use statestore::{Mode, RowDecoder, RowEncoder, View};
-use types::{Error, Result};
+use types::{Error, Namespace, Result};
 
 use crate::{
     Engine, Session,
@@ -136,6 +137,7 @@ fn table_rows(view: &TableView, plan: &PullPlan) -> Result<Vec<RecordBatch>> {
             reader.range(&bound(from, true)?, &bound(to, false)?)?;
         }
         KeyRange::PointExprs(_) => return Err(Error::invalid("the statement's parameters are missing")),
+        KeyRange::All if plan.limit.is_some() => first_by_key(view, plan, &mut reader)?,
         KeyRange::All => {
             for part in &view.partitions {
                 let mut failed = None;
@@ -151,6 +153,26 @@ fn table_rows(view: &TableView, plan: &PullPlan) -> Result<Vec<RecordBatch>> {
         }
     }
     reader.finish()
+}
+
+/// Rows in order of their keys over all partitions, so that LIMIT always gives the same ones: as many as LIMIT asks for,
+/// or all if WHERE may refuse some.
+fn first_by_key(view: &TableView, plan: &PullPlan, reader: &mut Reader<'_>) -> Result<()> {
+    let limit = usize::try_from(plan.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+    let enough = if plan.filter.is_some() { usize::MAX } else { limit };
+    let mut rows: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    for part in &view.partitions {
+        part.read().scan(|key, row| {
+            rows.push((key.to_vec(), row.to_vec()));
+            // Now and then what cannot be among the first is dropped, so that no more than twice as much is held.
+            if rows.len() >= enough.saturating_add(BATCH_ROWS).saturating_mul(2) {
+                rows.sort_unstable();
+                rows.truncate(enough);
+            }
+        });
+    }
+    rows.sort_unstable();
+    rows.iter().take(enough).try_for_each(|(_, row)| reader.push(row))
 }
 
 /// Keys of `key` whose window start lies within the bounds: from, to (both inclusive as prefixes).
@@ -254,7 +276,8 @@ impl<'a> Reader<'a> {
             }
             None => arrow::array::new_null_array(&field.ty.to_arrow(), rows),
         });
-        let columns = columns.collect();
+        let mut columns: Vec<ArrayRef> = columns.collect();
+        as_written(&self.plan.source, &mut columns, rows)?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options);
         self.done.push(batch.map_err(|e| Error::internal(e.to_string()))?);
@@ -267,6 +290,35 @@ impl<'a> Reader<'a> {
         }
         Ok(self.done)
     }
+}
+
+/// What readers of the table's topic find in the value columns: Protobuf has no NULLs of most types, and writes their
+/// defaults. `columns` are as the source's schema has them, then others.
+fn as_written(source: &Source, columns: &mut [ArrayRef], rows: usize) -> Result<()> {
+    let spec = &source.value_format;
+    if !spec.name.starts_with("PROTOBUF") || source.created_by.is_none() {
+        return Ok(());
+    }
+    let values = || source.schema.columns.iter().enumerate().filter(|(_, c)| c.namespace == Namespace::Value);
+    let value_columns: Vec<_> = values().map(|(_, c)| c.clone()).collect();
+    let arrays: Vec<ArrayRef> = values().filter_map(|(at, _)| columns.get(at).cloned()).collect();
+    let wanted: Vec<usize> = (0..value_columns.len()).collect();
+    // The message without a registry: which schema it has makes no difference to what comes back.
+    let format = formats::format("PROTOBUF_NOSR")?;
+    let spec = FormatSpec { name: "PROTOBUF_NOSR".into(), extra: spec.extra.clone(), ..FormatSpec::default() };
+    let (mut bytes, mut errors) = (EncodedRows::default(), vec![]);
+    format.encoder(Part::Value, &value_columns, &spec)?.encode(&arrays, rows, None, &mut bytes, &mut errors);
+    let records: Vec<Option<&[u8]>> = (0..rows).map(|row| bytes.get(row)).collect();
+    let read = format.decoder(Part::Value, &value_columns, &wanted, &spec)?.decode(&records, &mut errors);
+    if let Some(error) = errors.first() {
+        return Err(Error::internal(format!("a row of {} cannot be written: {}", source.name, error.message)));
+    }
+    for ((at, _), array) in values().zip(read) {
+        if let Some(column) = columns.get_mut(at) {
+            *column = array;
+        }
+    }
+    Ok(())
 }
 
 /// All rows that a source's topic holds now: of a stream every record, of a table the last of each key. Columns as in
@@ -293,6 +345,7 @@ pub(crate) async fn source_rows(engine: &Arc<Engine>, source: &Arc<catalog::Sour
     };
     let options = QueryOptions {
         caching: false,
+        strict_timestamps: false,
         ..engine.query_options(&format!("scan of {}", source.name), &Default::default(), false)
     };
     let mut query = Query::open(&plan, options, engine.log.clone(), engine.host.clone(), engine.pool.clone()).await?;

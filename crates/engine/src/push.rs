@@ -6,8 +6,9 @@ use arrow::{
     array::{BooleanArray, RecordBatch, RecordBatchOptions},
     datatypes::{Field, Schema, SchemaRef},
 };
+use catalog::SourceKind;
 use futures::{StreamExt, future::select_all};
-use operators::ChangeBatch;
+use operators::{Change, ChangeBatch};
 use planner::plan::QueryPlan;
 use runtime::{Cut, Query, log_error};
 use syntax::ast;
@@ -44,6 +45,7 @@ pub(crate) async fn run(session: &Session, query: &ast::Query) -> Result<Outcome
     let live = plan.limit.is_none();
     // In an engine driven by hand nothing arrives later: the query ends with what is there.
     let ends = engine.config.manual;
+    let stream = plan.root.kind == SourceKind::Stream;
     let (mut left, output, out_schema) = (plan.limit.unwrap_or(u64::MAX), plan.output.clone(), schema.clone());
     tokio::spawn(async move {
         let mut query = query;
@@ -62,7 +64,7 @@ pub(crate) async fn run(session: &Session, query: &ast::Query) -> Result<Outcome
                 Ok(Some(epoch)) => {
                     query.committed(epoch.number);
                     let Some(rows) = epoch.rows.filter(|r| !r.is_empty()) else { continue };
-                    let batch = shown(&rows, &output, &out_schema);
+                    let batch = shown(&rows, stream, &output, &out_schema);
                     let batch =
                         batch.map(|b| b.slice(0, usize::try_from(left).unwrap_or(usize::MAX).min(b.num_rows())));
                     left -= batch.as_ref().map_or(0, |b| b.num_rows() as u64).min(left);
@@ -96,12 +98,14 @@ pub(crate) async fn run(session: &Session, query: &ast::Query) -> Result<Outcome
     Ok(Outcome::Rows(Rows { columns, schema, batches, live, tag: "SELECT" }))
 }
 
-/// The rows that a client sees: not what a change replaces; of a deletion the key alone.
-fn shown(rows: &ChangeBatch, output: &[usize], schema: &SchemaRef) -> Result<RecordBatch> {
+/// The rows that a client sees: not what a change replaces; of a deletion the key alone; of a stream no record without
+/// a value.
+fn shown(rows: &ChangeBatch, stream: bool, output: &[usize], schema: &SchemaRef) -> Result<RecordBatch> {
     let fail = |e: arrow::error::ArrowError| Error::internal(e.to_string());
     let visible;
     let rows = if rows.ops.is_some() {
-        let keep: BooleanArray = (0..rows.len()).map(|r| Some(rows.op(r) != operators::Change::UpdateBefore)).collect();
+        let hidden = |op: Change| op == Change::UpdateBefore || stream && op == Change::Tombstone;
+        let keep: BooleanArray = (0..rows.len()).map(|r| Some(!hidden(rows.op(r)))).collect();
         visible = rows.filter(&keep)?;
         &visible
     } else {

@@ -60,16 +60,9 @@ impl LoggedRegistry {
         }
         Ok(LoggedRegistry { memory, log, writing: Mutex::default() })
     }
-}
 
-impl SchemaRegistry for LoggedRegistry {
-    fn register(&self, subject: &str, schema: &SchemaText) -> Result<i32> {
-        let _one_at_a_time = self.writing.lock();
-        let before = self.memory.versions(subject).len();
-        let id = self.memory.register(subject, schema)?;
-        if self.memory.versions(subject).len() == before {
-            return Ok(id);
-        }
+    /// Append a version to the topic, and wait until it is there.
+    fn write(&self, subject: &str, id: i32, schema: &SchemaText) -> Result<()> {
         let references = schema.references.iter().map(|r| (r.name.clone(), r.subject.clone(), r.version)).collect();
         let (language, schema) = (language(schema.ty).to_string(), schema.text.clone());
         let entry = Entry { subject: subject.to_string(), id, language, schema, references };
@@ -82,8 +75,29 @@ impl SchemaRegistry for LoggedRegistry {
         let ticket = self.log.commit(Commit { appends: vec![Append { partition, batches }] });
         // The log has a thread of its own: waiting for it here holds up nobody that it waits for.
         let committed = futures::executor::block_on(ticket).map_err(|_| Error::unavailable("the log is closed"))?;
-        committed.map_err(runtime::log_error)?;
+        committed.map(drop).map_err(runtime::log_error)
+    }
+}
+
+impl SchemaRegistry for LoggedRegistry {
+    fn register(&self, subject: &str, schema: &SchemaText) -> Result<i32> {
+        let _one_at_a_time = self.writing.lock();
+        let before = self.memory.versions(subject).len();
+        let id = self.memory.register(subject, schema)?;
+        if self.memory.versions(subject).len() > before {
+            self.write(subject, id, schema)?;
+        }
         Ok(id)
+    }
+
+    fn import(&self, subject: &str, id: i32, schema: &SchemaText) -> Result<()> {
+        let _one_at_a_time = self.writing.lock();
+        let before = self.memory.versions(subject).len();
+        self.memory.insert(subject, id, schema)?;
+        if self.memory.versions(subject).len() > before {
+            self.write(subject, id, schema)?;
+        }
+        Ok(())
     }
 
     fn by_id(&self, id: i32) -> Result<Option<Arc<RegisteredSchema>>> {
@@ -102,7 +116,7 @@ impl SchemaRegistry for LoggedRegistry {
 /// Register the schemas of a source's keys and values, where its formats have any. `only_missing`: not under subjects
 /// that have one already (a source over a topic that others write).
 pub(crate) fn register(registry: &Arc<dyn SchemaRegistry>, source: &catalog::Source, only_missing: bool) -> Result<()> {
-    let context = FormatContext { registry: Some(registry.clone()), topic: source.topic.clone() };
+    let context = FormatContext { registry: Some(registry.clone()), topic: source.topic.clone(), ..Default::default() };
     let key: Vec<_> = source.schema.key().cloned().collect();
     let value: Vec<_> = source.schema.value().cloned().collect();
     for (part, columns, spec) in [(Part::Key, key, &source.key_format), (Part::Value, value, &source.value_format)] {

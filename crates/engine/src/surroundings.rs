@@ -34,7 +34,11 @@ impl Surroundings for World<'_> {
         part: formats::Part,
         format: &formats::FormatSpec,
     ) -> Result<Option<Schema>> {
-        let context = formats::FormatContext { registry: Some(self.registry.clone()), topic: topic.to_string() };
+        let context = formats::FormatContext {
+            registry: Some(self.registry.clone()),
+            topic: topic.to_string(),
+            ..Default::default()
+        };
         let registered = match format.schema_id {
             Some(id) => self.registry.by_id(id)?,
             None => self.registry.latest(&context.subject(part))?,

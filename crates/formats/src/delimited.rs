@@ -11,7 +11,7 @@ use base64::{
 use types::{Column, Error, Result, SqlType};
 
 use crate::{
-    Decoder, Encoder, Format, FormatSpec, Part,
+    Decoder, Encoder, Format, FormatContext, FormatSpec, Part,
     check::{self, Abilities},
     number,
     rows::{ReadRecord, Reading, WriteRow, Writing},
@@ -63,8 +63,19 @@ impl Format for Delimited {
     }
 
     fn encoder(&self, part: Part, columns: &[Column], spec: &FormatSpec) -> Result<Box<dyn Encoder>> {
+        self.encoder_in(part, columns, spec, &FormatContext::default())
+    }
+
+    fn encoder_in(
+        &self,
+        part: Part,
+        columns: &[Column],
+        spec: &FormatSpec,
+        context: &FormatContext,
+    ) -> Result<Box<dyn Encoder>> {
         self.check(part, columns, spec)?;
-        let writer = Writer { delimiter: delimiter(part, spec)?, null_is_no_key: part == Part::Key, value: Vec::new() };
+        let null_is_no_key = context.null_is_no_key(part);
+        let writer = Writer { delimiter: delimiter(part, spec)?, null_is_no_key, value: Vec::new() };
         Ok(Box::new(Writing::new(writer, columns)))
     }
 

@@ -64,6 +64,15 @@ pub trait SchemaRegistry: Send + Sync {
     /// Add a version to `subject`, unless it has this schema; the schema's id, which is the same in all subjects.
     fn register(&self, subject: &str, schema: &SchemaText) -> Result<i32>;
 
+    /// Add a version to `subject` under an id of the caller's choice, as an import from another registry does.
+    ///
+    /// # Errors
+    /// The id belongs to another schema, or the registry takes no imports.
+    fn import(&self, subject: &str, id: i32, schema: &SchemaText) -> Result<()> {
+        let _ = (id, schema);
+        Err(Error::unsupported(format!("this schema registry takes no imports: {subject}")))
+    }
+
     /// The schema of that id.
     fn by_id(&self, id: i32) -> Result<Option<Arc<RegisteredSchema>>>;
 
@@ -81,6 +90,15 @@ pub struct FormatContext {
     pub registry: Option<Arc<dyn SchemaRegistry>>,
     /// The topic, which gives the subjects their names.
     pub topic: String,
+    /// Encoders of keys: a key whose columns are all NULL is written as such, if it is an object; else it is no key.
+    pub whole_keys: bool,
+}
+
+impl FormatContext {
+    /// Whether a row whose columns are all NULL has no key.
+    pub(crate) fn null_is_no_key(&self, part: Part) -> bool {
+        part == Part::Key && !self.whole_keys
+    }
 }
 
 impl std::fmt::Debug for FormatContext {
@@ -213,6 +231,10 @@ impl SchemaRegistry for MemoryRegistry {
         let id = state.ids.get(schema).copied().unwrap_or(next);
         state.add(subject, id, schema);
         Ok(id)
+    }
+
+    fn import(&self, subject: &str, id: i32, schema: &SchemaText) -> Result<()> {
+        self.insert(subject, id, schema)
     }
 
     fn by_id(&self, id: i32) -> Result<Option<Arc<RegisteredSchema>>> {

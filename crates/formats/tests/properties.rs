@@ -208,8 +208,11 @@ fn there_and_back(
     rows: &[Value],
     damaged: &[(usize, u8, u8)],
 ) -> Result<(), TestCaseError> {
-    let context =
-        FormatContext { registry: Some(std::sync::Arc::new(MemoryRegistry::default())), topic: "t".to_owned() };
+    let context = FormatContext {
+        registry: Some(std::sync::Arc::new(MemoryRegistry::default())),
+        topic: "t".to_owned(),
+        ..Default::default()
+    };
     let texts: Vec<String> = rows.iter().map(Value::to_string).collect();
     let records: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
     let (arrays, _) = decode("JSON", columns, &all(columns), &records);

@@ -20,7 +20,7 @@ fn schema(ty: SchemaType, text: &str) -> SchemaText {
 }
 
 fn context(registry: Arc<MemoryRegistry>) -> FormatContext {
-    FormatContext { registry: Some(registry), topic: "OUTPUT".to_owned() }
+    FormatContext { registry: Some(registry), topic: "OUTPUT".to_owned(), ..Default::default() }
 }
 
 /// A context in which the topic's values (id 1) and keys (id 2) have that schema.

@@ -64,6 +64,25 @@ pub struct Plan {
     pub windowed: Option<KeyWindow>,
 }
 
+impl Plan {
+    /// The nodes right below, in order.
+    pub fn inputs(&self) -> Vec<&Plan> {
+        match &self.node {
+            PlanNode::Source { .. } => vec![],
+            PlanNode::Filter { input, .. }
+            | PlanNode::Project { input, .. }
+            | PlanNode::FlatMap { input, .. }
+            | PlanNode::Exchange { input, .. }
+            | PlanNode::Aggregate { input, .. } => vec![input],
+            PlanNode::StreamTableJoin { left, right, .. }
+            | PlanNode::StreamStreamJoin { left, right, .. }
+            | PlanNode::TableTableJoin { left, right, .. }
+            | PlanNode::ForeignKeyJoin { left, right, .. } => vec![left, right],
+            PlanNode::UnionAll { inputs } => inputs.iter().collect(),
+        }
+    }
+}
+
 /// The kinds of nodes.
 #[derive(Clone)]
 pub enum PlanNode {
@@ -296,6 +315,8 @@ pub struct SinkSpec {
     pub source: Arc<Source>,
     /// Positions in the root's fields of the key columns, in order of the sink's key.
     pub key: Vec<usize>,
+    /// Whether a key of several columns that are all NULL is written as such (PARTITION BY); else it is no key.
+    pub whole_key: bool,
     /// Positions in the root's fields of the value columns, in order of the sink's value.
     pub value: Vec<usize>,
     /// Position of the column that gives the record's timestamp, and its pattern.

@@ -22,6 +22,9 @@ use types::{Error, Result};
 /// Place of a node in the graph; a node's inputs come before it.
 pub(crate) type NodeId = usize;
 
+/// Numbers of nodes that keep a source's rows begin here; those of operators with state begin at 0.
+const KEPT_SOURCES_FIRST: usize = 1 << 14;
+
 type Factory = Arc<dyn Fn() -> Box<dyn Operator> + Send + Sync>;
 
 pub(crate) enum NodeKind {
@@ -180,7 +183,7 @@ impl Builder<'_> {
         if let PlanNode::Source { source, .. } = &plan.node {
             return (self.partitions_of)(source);
         }
-        inputs(plan).into_iter().try_fold(1, |widest, input| Ok(widest.max(self.widest_source(input)?)))
+        plan.inputs().into_iter().try_fold(1, |widest, input| Ok(widest.max(self.widest_source(input)?)))
     }
 
     fn push(&mut self, kind: NodeKind, inputs: Vec<NodeId>, schema: SchemaRef, label: String) -> NodeId {
@@ -249,7 +252,9 @@ impl Builder<'_> {
                 let shown: Vec<_> =
                     exprs.iter().zip(&plan.fields.columns).map(|(e, c)| format!("{e} AS {}", c.name)).collect();
                 let label = format!("Project: {}", shown.join(", "));
-                let make = move || Box::new(Project::new(exprs.clone(), schema.clone())) as Box<dyn Operator>;
+                let columns = input.fields.columns.iter().enumerate();
+                let values: BTreeSet<usize> = columns.filter(|(_, c)| !c.key && !c.hidden).map(|(at, _)| at).collect();
+                let make = move || Box::new(Project::new(exprs.clone(), schema.clone(), &values)) as Box<dyn Operator>;
                 self.stateless(Arc::new(make), at, plan, label)
             }
             PlanNode::FlatMap { input, calls } => {
@@ -493,13 +498,16 @@ impl Builder<'_> {
         let mut right_at = self.node(right, false, &r, depth + 1)?;
         let partitions = |builder: &Self, at: NodeId| builder.nodes.get(at).map_or(1, |n| n.partitions);
         let (home, place) = (partitions(self, left_at), partitions(self, right_at));
-        if formats::format(&right_key_format.name)?.uses_registry() {
+        let by_registry = formats::format(&right_key_format.name)?.uses_registry();
+        if by_registry {
             // Equal keys differ by the id of their schema: both sides move, written alike.
             right_at = self.exchange(right, right_at, target, right_key_format, NullKeys::Keep, place, depth + 1)?;
         }
         let nulls = NullKeys::KeepUnmatched;
         let left_at = self.exchange(left, left_at, pointer, right_key_format, nulls, place, depth + 1)?;
-        self.written_like(left_at, right_source.as_deref());
+        if !by_registry {
+            self.written_like(left_at, right_source.as_deref());
+        }
         let spec = ForeignKeySpec {
             left: left.fields.to_arrow(),
             right: right.fields.to_arrow(),
@@ -568,32 +576,24 @@ impl Builder<'_> {
         }
         let mut ordered = false;
         let (mut sources, mut stateful) = (0, 0);
+        let is_source = |n: &Node| matches!(n.kind, NodeKind::Source(_));
+        let sources_at: Vec<bool> = self.nodes.iter().map(is_source).collect();
         for (node, segment) in self.nodes.iter_mut().zip(number) {
             node.segment = segment;
-            let counter = if node.is_stateful() { &mut stateful } else { &mut sources };
-            if node.is_stateful() || matches!(node.kind, NodeKind::Source(_)) {
+            // Rows kept for their old values are numbered by their source: a filter that comes later brings such a node,
+            // which must not take the number of one that is there.
+            let of_source = matches!(node.kind, NodeKind::Keep { .. })
+                && node.inputs.first().and_then(|i| sources_at.get(*i)).copied().unwrap_or(false);
+            if of_source {
+                node.number = KEPT_SOURCES_FIRST + sources - 1;
+            } else if node.is_stateful() || is_source(node) {
+                let counter = if node.is_stateful() { &mut stateful } else { &mut sources };
                 node.number = *counter;
                 *counter += 1;
             }
             ordered |= node.timed || node.inputs.len() > 1 || matches!(node.kind, NodeKind::Exchange(_));
         }
         Graph { nodes: self.nodes, segments, root, ordered }
-    }
-}
-
-fn inputs(plan: &Plan) -> Vec<&Plan> {
-    match &plan.node {
-        PlanNode::Source { .. } => vec![],
-        PlanNode::Filter { input, .. }
-        | PlanNode::Project { input, .. }
-        | PlanNode::FlatMap { input, .. }
-        | PlanNode::Exchange { input, .. }
-        | PlanNode::Aggregate { input, .. } => vec![input],
-        PlanNode::StreamTableJoin { left, right, .. }
-        | PlanNode::StreamStreamJoin { left, right, .. }
-        | PlanNode::TableTableJoin { left, right, .. }
-        | PlanNode::ForeignKeyJoin { left, right, .. } => vec![left, right],
-        PlanNode::UnionAll { inputs } => inputs.iter().collect(),
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod budget;
 mod graph;
+mod headers;
 mod journal;
 mod processing_log;
 mod query;

@@ -21,6 +21,7 @@ use types::{Error, Result};
 use crate::{
     budget::{Charge, StateBudget},
     graph::{Graph, NodeId, NodeKind, SourceNode, lower},
+    headers::HeaderBook,
     journal::{Progress, ProgressIndex, changelog_topic, progress_append, replay},
     log_error, processing_log,
     route::{Routed, Router, gather},
@@ -38,6 +39,8 @@ pub struct QueryOptions {
     pub caching: bool,
     /// Whether it commits progress and state (persistent queries), or lives for one client.
     pub durable: bool,
+    /// Whether a TIMESTAMP column that holds no timestamp stops the query; else the record is dropped and reported.
+    pub strict_timestamps: bool,
     /// Where formats find their schemas.
     pub registry: Option<Arc<dyn formats::SchemaRegistry>>,
     /// What is known of how far queries have come; needed where `durable`.
@@ -113,6 +116,7 @@ struct TaskOutput {
     /// Rows for exchanges, by exchange.
     routed: BTreeMap<NodeId, Routed>,
     reports: Vec<Report>,
+    headers: HeaderBook,
 }
 
 /// What segments left for those after them.
@@ -121,6 +125,7 @@ struct Outputs {
     rows: BTreeMap<NodeId, Vec<ChangeBatch>>,
     routed: BTreeMap<NodeId, Vec<Routed>>,
     times: BTreeMap<NodeId, TimeLine>,
+    headers: HeaderBook,
 }
 
 impl Query {
@@ -192,7 +197,9 @@ impl Query {
                 for task in &mut tasks {
                     match &node.kind {
                         NodeKind::Source(source) => {
-                            task.readers.insert(*at, RowReader::new(source, node.schema.clone(), registry)?);
+                            let strict = self.options.strict_timestamps;
+                            let reader = RowReader::new(source, node.schema.clone(), registry, strict)?;
+                            task.readers.insert(*at, reader);
                         }
                         NodeKind::Operator(make) => {
                             task.operators.insert(*at, make());
@@ -336,7 +343,7 @@ impl Query {
             self.run_segment(segment, &taken, &mut outputs, &mut reports, parallel)?;
         }
         let root = outputs.rows.remove(&self.graph.root).unwrap_or_default();
-        let mut appends = self.write_sink(&root, &mut reports, parallel)?;
+        let mut appends = self.write_sink(&root, std::mem::take(&mut outputs.headers), &mut reports, parallel)?;
         let rows = match self.sink {
             Some(_) => None,
             None => {
@@ -412,6 +419,7 @@ impl Query {
         for result in results {
             let output = result?;
             reports.extend(output.reports);
+            outputs.headers.extend(output.headers);
             for (node, batch) in output.rows {
                 outputs.rows.entry(node).or_default().push(batch);
             }
@@ -422,7 +430,13 @@ impl Query {
         Ok(())
     }
 
-    fn write_sink(&mut self, root: &[ChangeBatch], reports: &mut Vec<Report>, parallel: bool) -> Result<Vec<Append>> {
+    fn write_sink(
+        &mut self,
+        root: &[ChangeBatch],
+        headers: HeaderBook,
+        reports: &mut Vec<Report>,
+        parallel: bool,
+    ) -> Result<Vec<Append>> {
         let Some((spec, writers, partitions)) = &mut self.sink else { return Ok(vec![]) };
         let partitions = *partitions;
         let rows: usize = root.iter().map(ChangeBatch::len).sum();
@@ -434,9 +448,11 @@ impl Query {
             writers.iter_mut().for_each(|w| w.limit(bytes_max));
         }
         let ordered = keeps_order(rows);
+        let headers = Arc::new(headers);
         let work = |(from, (writer, batch)): (usize, (&mut SinkWriter, &ChangeBatch))| {
             let mut reports = vec![];
             let encoded = writer.encode(batch, u32::try_from(from).unwrap_or(0), partitions, &mut reports)?;
+            let encoded = encoded.with_headers(&headers);
             let batches = if ordered { vec![] } else { encoded.batches(partitions)? };
             let n = encoded.len();
             Ok((ordered.then_some(encoded), batches, n, reports))
@@ -569,7 +585,7 @@ impl Run<'_> {
             }
             let started = self.host.clock.monotonic();
             let batch = match &node.kind {
-                NodeKind::Source(_) => self.read(*at, p, task, &mut out.reports)?,
+                NodeKind::Source(_) => self.read(*at, p, task, &mut out)?,
                 NodeKind::Exchange(_) => {
                     gather(self.outputs.routed.get(at).map(Vec::as_slice).unwrap_or_default(), p, &node.schema)?
                 }
@@ -597,7 +613,7 @@ impl Run<'_> {
         Ok(out)
     }
 
-    fn read(&self, at: NodeId, p: usize, task: &mut Task, reports: &mut Vec<Report>) -> Result<ChangeBatch> {
+    fn read(&self, at: NodeId, p: usize, task: &mut Task, out: &mut TaskOutput) -> Result<ChangeBatch> {
         let reader = self.reader_of.iter().position(|r| *r == (at, p));
         let (Some(taken), Some(rows)) = (reader.and_then(|r| self.taken.get(r)), task.readers.get_mut(&at)) else {
             return Err(Error::internal("a reader is missing"));
@@ -608,7 +624,9 @@ impl Run<'_> {
             return Err(Error::internal("not a source"));
         };
         let partition = TopicPartition::new(source.source.topic.as_str(), u32::try_from(p).unwrap_or(0));
-        rows.read(&partition, taken, reports)
+        let batch = rows.read(&partition, taken, &mut out.reports)?;
+        out.headers.extend(rows.take_headers());
+        Ok(batch)
     }
 
     fn inputs(

@@ -36,7 +36,7 @@ impl Router {
             None if format.uses_registry() => None,
             topic => {
                 let topic = topic.clone().unwrap_or_default();
-                let context = formats::FormatContext { registry: registry.cloned(), topic };
+                let context = formats::FormatContext { registry: registry.cloned(), topic, ..Default::default() };
                 format.encoder_in(Part::Key, &columns, &node.key_format, &context).ok()
             }
         };

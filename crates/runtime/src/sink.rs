@@ -1,5 +1,7 @@
 //! Rows → records of the sink's partitions.
 
+use std::sync::Arc;
+
 use arrow::{
     array::{Array, ArrayRef, BooleanArray, Int64Array},
     buffer::BooleanBuffer,
@@ -16,7 +18,7 @@ use recordlog::{
 };
 use types::{Column, Error, Result};
 
-use crate::source::timestamp_values;
+use crate::{headers::HeaderBook, source::timestamp_values};
 
 /// Epochs of no more rows than this are written in order over all partitions, however many batches that takes: an
 /// epoch of a few records costs little, and readers of several partitions see the order of the causes.
@@ -42,6 +44,8 @@ pub(crate) struct Encoded {
     rows: Vec<EncodedRecord>,
     bytes: Vec<u8>,
     message_bytes_max: usize,
+    /// Headers of the records that the rows come from.
+    headers: Arc<HeaderBook>,
 }
 
 struct EncodedRecord {
@@ -56,7 +60,11 @@ struct EncodedRecord {
 impl SinkWriter {
     pub fn new(spec: &SinkSpec, registry: Option<&std::sync::Arc<dyn formats::SchemaRegistry>>) -> Result<SinkWriter> {
         let source = &spec.source;
-        let context = formats::FormatContext { registry: registry.cloned(), topic: source.topic.clone() };
+        let context = formats::FormatContext {
+            registry: registry.cloned(),
+            topic: source.topic.clone(),
+            whole_keys: spec.whole_key,
+        };
         let encoder = |part, columns: Vec<Column>, spec: &formats::FormatSpec| -> Result<Option<Box<dyn Encoder>>> {
             if columns.is_empty() {
                 return Ok(None);
@@ -125,6 +133,7 @@ impl SinkWriter {
             rows: Vec::with_capacity(rows),
             bytes: Vec::with_capacity(self.keys.data.len() + self.values.data.len()),
             message_bytes_max: self.message_bytes_max,
+            headers: Arc::default(),
         };
         let record_bytes_max = self.message_bytes_max.saturating_sub(HEADER_BYTES + RECORD_OVERHEAD_BYTES_MAX);
         for row in 0..rows {
@@ -191,6 +200,12 @@ impl SinkWriter {
 }
 
 impl Encoded {
+    /// The same rows with the headers of the records that they come from.
+    pub fn with_headers(mut self, headers: &Arc<HeaderBook>) -> Encoded {
+        self.headers = Arc::clone(headers);
+        self
+    }
+
     fn part(&self, range: Option<(usize, usize)>) -> Option<&[u8]> {
         range.and_then(|(start, end)| self.bytes.get(start..end))
     }
@@ -227,8 +242,10 @@ impl Encoded {
 }
 
 fn push(builder: &mut BatchBuilder, encoded: &Encoded, row: &EncodedRecord) -> Result<()> {
+    let headers = encoded.headers.of(row.seq).iter();
+    let headers: Vec<(&str, Option<&[u8]>)> = headers.map(|(name, v)| (name.as_str(), v.as_deref())).collect();
     builder
-        .push(encoded.part(row.key), encoded.part(row.value), row.time, &[])
+        .push(encoded.part(row.key), encoded.part(row.value), row.time, &headers)
         .map_err(|e| Error::invalid(format!("a record cannot be written: {e}")))
 }
 
@@ -282,6 +299,7 @@ pub fn rows_to_appends(
     let spec = SinkSpec {
         source: source.clone(),
         key: places(types::Namespace::Key),
+        whole_key: false,
         value: places(types::Namespace::Value),
         timestamp: None,
         window: None,

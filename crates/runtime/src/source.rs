@@ -21,6 +21,7 @@ use types::{Column, Error, Namespace, Result, SqlType};
 
 use crate::{
     graph::{SourceNode, window_suffix_bytes},
+    headers::HeaderBook,
     log_error,
 };
 
@@ -174,6 +175,10 @@ pub(crate) struct RowReader {
     hidden: std::collections::BTreeSet<usize>,
     suffix: usize,
     ranges: Vec<RecordRanges>,
+    /// Headers of the records read last.
+    carried: HeaderBook,
+    /// Whether a TIMESTAMP column without a timestamp stops the query (`ksql.timestamp.throw.on.invalid`).
+    strict_timestamps: bool,
 }
 
 impl RowReader {
@@ -181,8 +186,13 @@ impl RowReader {
         node: &SourceNode,
         schema: SchemaRef,
         registry: Option<&Arc<dyn formats::SchemaRegistry>>,
+        strict_timestamps: bool,
     ) -> Result<RowReader> {
-        let context = formats::FormatContext { registry: registry.cloned(), topic: node.source.topic.clone() };
+        let context = formats::FormatContext {
+            registry: registry.cloned(),
+            topic: node.source.topic.clone(),
+            ..Default::default()
+        };
         let source = node.source.clone();
         let part = |part: Part,
                     namespace: Namespace,
@@ -213,6 +223,8 @@ impl RowReader {
             hidden: node.wanted_hidden.clone(),
             source,
             ranges: vec![],
+            carried: HeaderBook::default(),
+            strict_timestamps,
         })
     }
 
@@ -248,6 +260,9 @@ impl RowReader {
         let mut rows = RawRows::default();
         for (stored, ranges) in taken.batches.iter().zip(ranges.iter()) {
             rows.collect(stored, ranges, taken);
+            if ranges.has_headers() {
+                self.note_headers(stored, ranges, taken);
+            }
         }
         let n = rows.offsets.len();
         let mut columns: Vec<Option<ArrayRef>> = vec![None; self.schema.fields().len()];
@@ -315,6 +330,20 @@ impl RowReader {
             .collect();
         let batch = ChangeBatch { columns, rowtime, ops: self.ops(&rows), seq: UInt64Array::from(rows.seqs) };
         if keep.iter().all(|k| *k) { Ok(batch) } else { batch.filter(&BooleanArray::from(keep)) }
+    }
+
+    /// The headers of the records that were read since this was asked last.
+    pub fn take_headers(&mut self) -> HeaderBook {
+        std::mem::take(&mut self.carried)
+    }
+
+    fn note_headers(&mut self, stored: &StoredBatch, ranges: &RecordRanges, taken: &Taken) {
+        for index in 0..ranges.len() {
+            if is_taken(stored, ranges, index, taken) {
+                let delta = ranges.offset_deltas.get(index).copied().unwrap_or(0);
+                self.carried.note(stored.arrival + u64::from(delta), ranges, index);
+            }
+        }
     }
 
     fn ops(&self, rows: &RawRows<'_>) -> Option<UInt8Array> {
@@ -393,6 +422,12 @@ impl RowReader {
             }
             match values.is_valid(row).then(|| values.value(row)) {
                 Some(t) if t >= 0 => *time = t,
+                _ if self.strict_timestamps => {
+                    let text = rows.values.get(row).copied().flatten().map(String::from_utf8_lossy).unwrap_or_default();
+                    let message =
+                        format!("no timestamp can be extracted from column {} of the record {text}", column.name);
+                    return Err(Error::bad_value(message));
+                }
                 Some(t) => fail(row, format!("{}: {t} is before 1970, which is no timestamp", column.name)),
                 None => fail(row, format!("{}: no timestamp can be read from it", column.name)),
             }

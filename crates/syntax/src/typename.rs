@@ -45,6 +45,7 @@ impl Parser<'_> {
                 self.advance();
                 Ok(TypeKind::Struct(Vec::new()))
             }
+            "STRUCT" if opens && self.is_symbol(1, ">") => self.in_angles(|_| Ok(TypeKind::Struct(Vec::new()))),
             "STRUCT" if opens => self.in_angles(|p| Ok(TypeKind::Struct(p.list(Self::field)?))),
             "ARRAY" | "MAP" | "STRUCT" => {
                 self.note("<");

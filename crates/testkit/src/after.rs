@@ -10,6 +10,7 @@ use types::{Column, Namespace, Schema};
 use crate::{
     case::{FormatSpec, RecordsCase, SourceSpec, TopicAfter},
     failure::Failure,
+    internal,
     world::World,
 };
 
@@ -24,18 +25,28 @@ pub fn check(case: &RecordsCase, world: &World) -> Result<(), Failure> {
         let source = source.ok_or_else(|| Failure::new(format!("source {} does not exist", spec.name)))?;
         check_source(spec, source).map_err(|e| Failure::new(format!("source {}: {e}", spec.name)))?;
     }
+    let internal = internal::of_queries(world);
     for topic in &case.topics_after {
-        check_topic(topic, world).map_err(|e| Failure::new(format!("topic {}: {e}", topic.name)))?;
+        let checked = match internal::parse(&topic.name) {
+            Some(wanted) => internal::check(&wanted, topic, case, &internal),
+            None => check_topic(topic, world),
+        };
+        checked.map_err(|e| Failure::new(format!("topic {}: {e}", topic.name)))?;
     }
-    check_forbidden(case, world)
+    check_forbidden(case, world, &internal)
 }
 
-fn check_forbidden(case: &RecordsCase, world: &World) -> Result<(), Failure> {
+fn check_forbidden(case: &RecordsCase, world: &World, internal: &[internal::Internal]) -> Result<(), Failure> {
     let Some(pattern) = &case.forbidden_topics else { return Ok(()) };
     let pattern =
         Regex::new(&format!("^(?:{pattern})$")).map_err(|e| Failure::new(format!("the pattern of topics: {e}")))?;
-    match world.engine.log().topics().iter().find(|t| pattern.is_match(&t.name)) {
-        Some(topic) => Err(Failure::new(format!("topic {} should not exist", topic.name))),
+    if let Some(topic) = world.engine.log().topics().iter().find(|t| pattern.is_match(&t.name)) {
+        return Err(Failure::new(format!("topic {} should not exist", topic.name)));
+    }
+    match internal.iter().find(|i| pattern.is_match(&i.name())) {
+        Some(found) => {
+            Err(Failure::new(format!("query {} has {} that it should not need", found.query, found.kind.name())))
+        }
         None => Ok(()),
     }
 }

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod compare;
 pub mod culprit;
 pub mod failure;
+mod internal;
 mod json;
 mod load;
 mod outputs;

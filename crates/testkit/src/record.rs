@@ -68,7 +68,7 @@ impl Shape {
         spec: Option<&TopicSpec>,
         registry: Option<Arc<dyn SchemaRegistry>>,
     ) -> Shape {
-        let context = FormatContext { registry: registry.clone(), topic: topic.to_owned() };
+        let context = FormatContext { registry: registry.clone(), topic: topic.to_owned(), ..Default::default() };
         let id = |part: Part, schema: bool| {
             let latest = registry.as_ref().filter(|_| schema)?.latest(&context.subject(part)).ok()??;
             Some(latest.id)
@@ -156,7 +156,9 @@ impl Shape {
         let arrays = reader.decode(&[Some(text.as_bytes())], &mut errors);
         first_error(errors)?;
         let format = formats::format(&spec.name).map_err(|e| e.to_string())?;
-        let mut writer = format.encoder_in(part, &columns, &spec, &self.context).map_err(|e| e.to_string())?;
+        // A key that is an object is one, whatever its fields are.
+        let context = FormatContext { whole_keys: wrapped, ..self.context.clone() };
+        let mut writer = format.encoder_in(part, &columns, &spec, &context).map_err(|e| e.to_string())?;
         let (mut out, mut errors) = (EncodedRows::default(), Vec::new());
         writer.encode(&arrays, 1, None, &mut out, &mut errors);
         first_error(errors)?;
@@ -237,7 +239,9 @@ impl Shape {
                     _ => object(&columns, &arrays),
                 };
                 let ty = side_type(part, &columns, &spec);
-                Ok(Side { value, ty, rules: Rules { missing_is_null: true } })
+                let nullable = spec.extra.keys().any(|k| k.ends_with("NULLABLE_REPRESENTATION"));
+                let default_is_null = name.starts_with("PROTOBUF") && !nullable;
+                Ok(Side { value, ty, rules: Rules { missing_is_null: true, default_is_null } })
             }
         }
     }
@@ -277,6 +281,8 @@ impl Shape {
 fn is_bare(part: Part, columns: &[Column], spec: &FormatSpec) -> bool {
     let wrapped = match spec.name.as_str() {
         "KAFKA" => false,
+        // A message has fields and nothing else.
+        "PROTOBUF" | "PROTOBUF_NOSR" => true,
         _ => spec.wrap_single.unwrap_or(part == Part::Value),
     };
     columns.len() == 1 && !wrapped

@@ -4,6 +4,7 @@ use engine::Cut;
 use formats::{Part, SchemaReference, SchemaRegistry, SchemaText, SchemaType};
 use recordlog::partitioner::RoundRobin;
 use serde_json::Value;
+use syntax::ast::{Literal, StatementKind};
 use types::Error;
 
 use crate::{
@@ -85,9 +86,15 @@ async fn steps(case: &RecordsCase, world: &mut World) -> Result<(), Stop> {
     }
     let queries = case.statements.iter().position(|s| is_query(s)).unwrap_or(case.statements.len());
     let (statements, queries) = case.statements.split_at(queries);
+    let mut waiting: Vec<&TopicSpec> = case.topics.iter().collect();
     for statement in statements {
+        // Schemas are registered when a statement first speaks of their topic: so their ids count as the case does.
+        let (named, others) = waiting.into_iter().partition(|t| mentions(statement, &t.name));
+        waiting = others;
+        register_all(&named, case, world)?;
         world.run(statement).await?;
     }
+    register_all(&waiting, case, world)?;
     if case.queries_first {
         world.drive().await?;
         let mut running = Vec::with_capacity(queries.len());
@@ -139,11 +146,39 @@ async fn write_inputs(case: &RecordsCase, world: &mut World) -> Result<(), Failu
     Ok(())
 }
 
-/// Create a topic and register its schemas.
+/// Create a topic.
 async fn prepare(topic: &TopicSpec, case: &RecordsCase, world: &mut World) -> Result<(), Failure> {
-    let partitions = topic.partitions.unwrap_or(PARTITIONS);
+    let partitions = topic.partitions.or_else(|| partitions_of(&topic.name, case, world)).unwrap_or(PARTITIONS);
     topics::create(&*world.engine.log(), &topic.name, partitions, topic.replicas.unwrap_or(1)).await?;
     world.describe(topic);
+    Ok(())
+}
+
+/// The partitions that a statement asks for where the case's own words about the topic have none.
+fn partitions_of(topic: &str, case: &RecordsCase, world: &World) -> Option<u32> {
+    let statements = case.statements.iter().filter_map(|text| world.session.parse(text).ok()).flatten();
+    statements.into_iter().find_map(|statement| {
+        let StatementKind::CreateSource(create) = statement.kind else { return None };
+        let property = |name: &str| create.properties.entries.get(name).map(|p| p.value.clone());
+        match (property("KAFKA_TOPIC"), property("PARTITIONS")) {
+            (Some(Literal::String(name)), Some(Literal::Integer(n))) if name == topic => n.parse().ok(),
+            _ => None,
+        }
+    })
+}
+
+/// Whether `name` is a word of the statement, in any case.
+fn mentions(statement: &str, name: &str) -> bool {
+    let part_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    statement.split(|c| !part_of_name(c)).any(|word| word.eq_ignore_ascii_case(name))
+}
+
+/// Register the schemas of topics.
+fn register_all(topics: &[&TopicSpec], case: &RecordsCase, world: &World) -> Result<(), Failure> {
+    topics.iter().try_for_each(|topic| register_schemas(topic, case, world))
+}
+
+fn register_schemas(topic: &TopicSpec, case: &RecordsCase, world: &World) -> Result<(), Failure> {
     for (part, side) in [(Part::Key, &topic.key), (Part::Value, &topic.value)] {
         if let Some(schema) = &side.schema {
             let registry = world.registry().ok_or_else(|| Failure::new("the engine has no schema registry"))?;
@@ -172,12 +207,12 @@ fn register(
         registry.register(name, &SchemaText { ty, text: text(imported), references: Vec::new() })?;
         references.push(SchemaReference { name: name.clone(), subject: name.clone(), version: 1 });
     }
-    let subject = formats::FormatContext { registry: None, topic: topic.to_owned() }.subject(part);
+    let subject =
+        formats::FormatContext { registry: None, topic: topic.to_owned(), ..Default::default() }.subject(part);
     let schema = SchemaText { ty, text: text(schema), references };
-    let given = registry.register(&subject, &schema)?;
-    match side.schema_id.filter(|wanted| *wanted != given) {
-        Some(wanted) => Err(Error::unsupported(format!("the registry gave it the id {given}, not {wanted}"))),
-        None => Ok(()),
+    match side.schema_id {
+        Some(id) => registry.import(&subject, id, &schema),
+        None => registry.register(&subject, &schema).map(drop),
     }
 }
 

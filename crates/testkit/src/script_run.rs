@@ -146,7 +146,7 @@ impl Script {
         }
         for (name, ty, want) in expected {
             let have = actual.iter().find(|(n, _, _)| *n == name).map_or(&Value::Null, |(_, _, v)| v);
-            compare(&want, have, Some(&ty), Rules { missing_is_null: true })
+            compare(&want, have, Some(&ty), Rules { missing_is_null: true, ..Rules::STRICT })
                 .map_err(|e| failed(format!("record {number} of {}: {name}{e}", source.name)).with_detail(shown()))?;
         }
         Ok(())

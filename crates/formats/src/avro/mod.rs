@@ -95,7 +95,7 @@ impl Format for Avro {
                 (context.registry(self.name())?.register(&context.subject(part), &schema)?, text)
             }
         };
-        let writer = Writer::new(id, &text, columns, wrapped, part == Part::Key)?;
+        let writer = Writer::new(id, &text, columns, wrapped, context.null_is_no_key(part))?;
         Ok(Box::new(Writing::new(writer, columns)))
     }
 
@@ -222,7 +222,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(id: i32, text: &str, columns: &[Column], wrapped: bool, key: bool) -> Result<Writer> {
+    fn new(id: i32, text: &str, columns: &[Column], wrapped: bool, null_is_no_key: bool) -> Result<Writer> {
         let schema = Schema::parse(text).map_err(Error::invalid)?;
         let mismatch = |why: String| Error::type_mismatch(format!("the columns do not fit the schema {id}: {why}"));
         let root = schema.without_null(schema.root).unwrap_or(schema.root);
@@ -231,6 +231,10 @@ impl Writer {
             _ => write::record(&schema, root, &columns.iter().map(|c| (c.name.as_str(), &c.ty)).collect::<Vec<_>>()),
         };
         let plan = plan.map_err(mismatch)?;
+        if let Some(field) = plan.unfilled() {
+            let why = format!("Unable to serialize records: its field {field} has no default, and no column is it");
+            return Err(mismatch(why));
+        }
         let plan = match &schema.node(schema.root).kind {
             Kind::Union(branches) => {
                 let some = branches.iter().position(|b| *b == root).and_then(|i| i64::try_from(i).ok()).unwrap_or(0);
@@ -238,7 +242,7 @@ impl Writer {
             }
             _ => plan,
         };
-        Ok(Writer { id, plan, wrapped, null_is_no_key: key })
+        Ok(Writer { id, plan, wrapped, null_is_no_key })
     }
 }
 

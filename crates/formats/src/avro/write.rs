@@ -169,6 +169,14 @@ pub(crate) fn record(schema: &Schema, id: NodeId, columns: &[(&str, &SqlType)]) 
     }
 }
 
+impl Plan {
+    /// A field of the record that nothing fills: no row could be written.
+    pub(crate) fn unfilled(&self) -> Option<&str> {
+        let Plan::Record(fields) = self else { return None };
+        fields.iter().find(|f| matches!(f.source, FieldSource::Missing)).map(|f| f.name.as_str())
+    }
+}
+
 /// The bytes of null, where a node may be null.
 fn null_bytes(schema: &Schema, id: NodeId) -> Option<Vec<u8>> {
     match &schema.node(id).kind {

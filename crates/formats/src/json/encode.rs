@@ -51,12 +51,12 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// A writer of `columns`.
-    pub fn new(columns: &[Column], wrapped: bool, key: bool) -> Writer {
+    pub fn new(columns: &[Column], wrapped: bool, null_is_no_key: bool) -> Writer {
         let names = match (wrapped, columns.first()) {
             (false, Some(column)) => Names::new(&column.ty),
             _ => Names::of_fields(columns.iter().map(|c| (c.name.as_str(), &c.ty))),
         };
-        Writer { names, wrapped, end: b"}".to_vec(), null_is_no_key: key }
+        Writer { names, wrapped, end: b"}".to_vec(), null_is_no_key }
     }
 
     /// The same writer with more fields in every object, which no column fills: name and JSON.

@@ -13,7 +13,7 @@ mod stringify;
 use types::{Column, Error, Result};
 
 use crate::{
-    Decoder, Encoder, Format, FormatSpec, Part,
+    Decoder, Encoder, Format, FormatContext, FormatSpec, Part,
     check::{self, Abilities},
     rows::{Reading, Writing},
 };
@@ -48,8 +48,19 @@ impl Format for Json {
     }
 
     fn encoder(&self, part: Part, columns: &[Column], spec: &FormatSpec) -> Result<Box<dyn Encoder>> {
+        self.encoder_in(part, columns, spec, &FormatContext::default())
+    }
+
+    fn encoder_in(
+        &self,
+        part: Part,
+        columns: &[Column],
+        spec: &FormatSpec,
+        context: &FormatContext,
+    ) -> Result<Box<dyn Encoder>> {
         self.check(part, columns, spec)?;
-        let writer = encode::Writer::new(columns, wraps(part, columns, spec), part == Part::Key);
+        let null_is_no_key = context.null_is_no_key(part);
+        let writer = encode::Writer::new(columns, wraps(part, columns, spec), null_is_no_key);
         Ok(Box::new(Writing::new(writer, columns)))
     }
 

@@ -61,7 +61,7 @@ impl Format for JsonSr {
     ) -> Result<Box<dyn Encoder>> {
         self.check(part, columns, spec)?;
         let wrapped = wraps(part, columns, spec);
-        let json = encode::Writer::new(columns, wrapped, part == Part::Key);
+        let json = encode::Writer::new(columns, wrapped, context.null_is_no_key(part));
         let (id, json) = match spec.schema_id {
             Some(id) => {
                 let registered = context.schema(self.name(), part, Some(id))?;

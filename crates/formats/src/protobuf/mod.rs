@@ -114,7 +114,10 @@ impl Format for Protobuf {
                 path.iter().for_each(|place| write_place(*place, &mut header));
             }
         }
-        Ok(Box::new(Writing::new(Writer::new(header, &schema, message, columns, part)?, columns)))
+        Ok(Box::new(Writing::new(
+            Writer::new(header, &schema, message, columns, context.null_is_no_key(part))?,
+            columns,
+        )))
     }
 
     fn infer(&self, part: Part, spec: &FormatSpec, context: &FormatContext) -> Result<Vec<Column>> {
@@ -173,9 +176,20 @@ impl Format for ProtobufNoSr {
     }
 
     fn encoder(&self, part: Part, columns: &[Column], spec: &FormatSpec) -> Result<Box<dyn Encoder>> {
+        self.encoder_in(part, columns, spec, &FormatContext::default())
+    }
+
+    fn encoder_in(
+        &self,
+        part: Part,
+        columns: &[Column],
+        spec: &FormatSpec,
+        context: &FormatContext,
+    ) -> Result<Box<dyn Encoder>> {
         self.check(part, columns, spec)?;
         let schema = load(&derived(columns, spec), None).map_err(Error::invalid)?;
-        let writer = Writer::new(Vec::new(), &schema, find(&schema, spec)?, columns, part)?;
+        let null_is_no_key = context.null_is_no_key(part);
+        let writer = Writer::new(Vec::new(), &schema, find(&schema, spec)?, columns, null_is_no_key)?;
         Ok(Box::new(Writing::new(writer, columns)))
     }
 
@@ -317,11 +331,17 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(header: Vec<u8>, schema: &Schema, message: usize, columns: &[Column], part: Part) -> Result<Writer> {
+    fn new(
+        header: Vec<u8>,
+        schema: &Schema,
+        message: usize,
+        columns: &[Column],
+        null_is_no_key: bool,
+    ) -> Result<Writer> {
         let columns: Vec<_> = columns.iter().map(|c| (c.name.as_str(), &c.ty)).collect();
         let mismatch = |why| Error::type_mismatch(format!("the columns do not fit the Protobuf schema: {why}"));
         let plan = write::message(schema, message, &columns).map_err(mismatch)?;
-        Ok(Writer { header, plan, null_is_no_key: part == Part::Key })
+        Ok(Writer { header, plan, null_is_no_key })
     }
 }
 

@@ -75,6 +75,11 @@ impl Pattern {
     pub fn parse(&self, text: &str) -> Result<Parsed, TimeError> {
         parse::parse(&self.items, text)
     }
+
+    /// Read as much of `text` as the pattern has.
+    pub fn parse_start(&self, text: &str) -> Result<Parsed, TimeError> {
+        parse::parse_start(&self.items, text).map(|(parsed, _)| parsed)
+    }
 }
 
 /// What is formatted: a date, a time, or both in a zone.

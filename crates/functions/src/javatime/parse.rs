@@ -3,11 +3,21 @@
 use super::{Field, Item, Number, OffsetStyle, Parsed, Sign, TimeError, Zone, names};
 
 pub(super) fn parse(items: &[Item], text: &str) -> Result<Parsed, TimeError> {
+    match parse_start(items, text)? {
+        (parsed, "") => Ok(parsed),
+        (_, rest) => {
+            let reason = format!("'{rest}' is more than the pattern has");
+            Err(TimeError::Text { text: text.to_owned(), reason })
+        }
+    }
+}
+
+/// The fields, and what of the text is behind them.
+pub(super) fn parse_start<'t>(items: &[Item], text: &'t str) -> Result<(Parsed, &'t str), TimeError> {
     let mut parsed = Parsed::default();
     let error = |reason: String| TimeError::Text { text: text.to_owned(), reason };
     match read_all(items, text, &mut parsed) {
-        Ok("") => Ok(parsed),
-        Ok(rest) => Err(error(format!("'{rest}' is more than the pattern has"))),
+        Ok(rest) => Ok((parsed, rest)),
         Err(Stop { rest: "", wanted }) => Err(error(format!("expected {wanted} after it"))),
         Err(Stop { rest, wanted }) => Err(error(format!("expected {wanted} at '{rest}'"))),
     }

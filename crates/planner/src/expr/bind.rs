@@ -210,7 +210,11 @@ impl<'a> Binder<'a> {
             };
             ArgType::Value(ty.cloned())
         };
-        let bound = operator::bind_arithmetic(arithmetic.0, &side(&left, &right), &side(&right, &left))?;
+        let bound = operator::bind_arithmetic(arithmetic.0, &side(&left, &right), &side(&right, &left));
+        let bound = bound.map_err(|e| {
+            let (l, r) = (text::sql(&left.expr), text::sql(&right.expr));
+            e.with_detail(format!("the expression is ({l} {} {r})", arithmetic.1))
+        })?;
         self.kernel(arithmetic.1, CallStyle::Infix, vec![left, right], bound)
     }
 

@@ -24,7 +24,7 @@ use crate::{
     plan::{AggregateCall, FieldDef, Fields, NullKeys, Plan, PlanNode, WindowSpec},
 };
 
-/// For how long late rows are taken unless GRACE PERIOD says so: this less the window's size.
+/// For how long late rows are taken unless GRACE PERIOD or EMIT FINAL says so: this less the window's size.
 const DEFAULT_GRACE_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Whether `expr` calls an aggregate function.
@@ -55,15 +55,16 @@ pub(super) fn apply(
         Some(having) => Some(rewrite_having(&mut over, having, &input)?),
         None => None,
     };
+    check_functions(env, &strangers, &input)?;
     if over.calls.is_empty() {
         let error = Error::invalid("GROUP BY requires aggregate functions in either the SELECT or HAVING clause");
         let at = select.group_by.first().map_or(select.span, |g| g.span);
         return Err(error.at(at).with_hint("add COUNT(*)"));
     }
-    check_grouped(env, &strangers, &input)?;
+    check_grouped(&strangers)?;
     let calls = calls::bind_all(env, &input, &over.calls, select.window.as_ref())?;
     let key = group_keys(env, &input, &groups)?;
-    let window = select.window.as_ref().map(window_spec).transpose()?;
+    let window = select.window.as_ref().map(|w| window_spec(w, emit)).transpose()?;
     let mut grouped = node(exchanged(env, input, key), calls, window, emit == Some(Emit::Final));
     if let Some(having) = having {
         let predicate = env.bind_condition(&having, &grouped.scope, "HAVING")?;
@@ -191,15 +192,19 @@ fn rewrite_items(over: &mut OverGroups, items: Vec<Item>) -> Result<(Vec<Item>, 
     Ok((rewritten, strangers))
 }
 
-fn check_grouped(env: &Env<'_>, strangers: &[Item], input: &Input) -> Result<()> {
-    let Some(first) = strangers.first() else { return Ok(()) };
-    // A function that nobody knows may have been meant as an aggregate.
+/// A function that nobody knows may have been meant as an aggregate.
+fn check_functions(env: &Env<'_>, strangers: &[Item], input: &Input) -> Result<()> {
     for item in strangers.iter().filter(|i| !contains(&i.expr)) {
         match env.bind(&item.expr, &input.scope, "SELECT") {
             Err(error) if error.sqlstate() == "42883" => return Err(error),
             _ => {}
         }
     }
+    Ok(())
+}
+
+fn check_grouped(strangers: &[Item]) -> Result<()> {
+    let Some(first) = strangers.first() else { return Ok(()) };
     let names: Vec<&str> = strangers.iter().map(|i| i.text.as_str()).collect();
     let message = format!("Non-aggregate SELECT expression(s) not part of GROUP BY: {}", names.join(", "));
     let hint = "either add the column(s) to the GROUP BY or remove them from the SELECT";
@@ -300,7 +305,7 @@ fn key_window(kind: WindowKind) -> KeyWindow {
 }
 
 /// WINDOW with its defaults.
-fn window_spec(window: &Window) -> Result<WindowSpec> {
+fn window_spec(window: &Window, emit: Option<Emit>) -> Result<WindowSpec> {
     let size_ms = match window.kind {
         WindowKind::Tumbling { size_ms } | WindowKind::Hopping { size_ms, .. } => size_ms,
         WindowKind::Session { gap_ms } => gap_ms,
@@ -314,7 +319,12 @@ fn window_spec(window: &Window) -> Result<WindowSpec> {
         let message = format!("a hopping window advances by 1 to its size, {size_ms} ms; found {advance_ms} ms");
         return Err(Error::invalid(message).at(window.span));
     }
-    let grace_ms = window.grace_ms.unwrap_or_else(|| DEFAULT_GRACE_MS.saturating_sub(size_ms).max(0));
+    let default_ms = match emit {
+        // Whoever waits for final results does not want to wait a day: they come when the window ends.
+        Some(Emit::Final) => 0,
+        _ => DEFAULT_GRACE_MS.saturating_sub(size_ms).max(0),
+    };
+    let grace_ms = window.grace_ms.unwrap_or(default_ms);
     if grace_ms < 0 {
         return Err(Error::invalid("GRACE PERIOD cannot be negative").at(window.span));
     }

@@ -31,7 +31,7 @@ impl Surroundings for Bench {
 
     fn registered_columns(&self, topic: &str, part: Part, spec: &FormatSpec) -> Result<Option<Schema>> {
         let registry: Arc<dyn SchemaRegistry> = Arc::clone(&self.registry) as _;
-        let context = FormatContext { registry: Some(registry), topic: topic.to_owned() };
+        let context = FormatContext { registry: Some(registry), topic: topic.to_owned(), ..Default::default() };
         if spec.schema_id.is_none() && self.registry.latest(&context.subject(part))?.is_none() {
             return Ok(None);
         }

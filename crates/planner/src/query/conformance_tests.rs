@@ -90,7 +90,8 @@ fn register_schemas(bench: &Bench, case: &Value) {
             next = next.max(id) + 1;
             let ty = schema_type(case, topic, side, schema);
             let schema = SchemaText { ty, text: schema_text(schema), references };
-            let subject = FormatContext { registry: None, topic: text(topic, "name").to_owned() }.subject(part);
+            let subject = FormatContext { registry: None, topic: text(topic, "name").to_owned(), ..Default::default() }
+                .subject(part);
             bench.registry.insert(&subject, id, &schema).expect("a schema can be registered");
         }
     }

@@ -97,11 +97,8 @@ fn differently_placed(env: &Env<'_>, left: &Input, right: &Input, span: Span) ->
         return Ok((!same, !same));
     }
     if !same_bytes(&left.key_format, &right.key_format) {
-        // A stream moves rather than a table, and the right side rather than the left.
-        return Ok(match (left.plan.kind, right.plan.kind) {
-            (SourceKind::Stream, SourceKind::Table) => (true, false),
-            _ => (false, true),
-        });
+        // The right side moves: the result is keyed and written like the left one.
+        return Ok((false, true));
     }
     match (&left.partitioning, &right.partitioning) {
         (Partitioning::Like(l), Partitioning::Like(r)) => {
@@ -142,7 +139,8 @@ fn exchange(plan: Plan, by: &[BoundExpr], key_format: &FormatSpec, like: Option<
         by: by.to_vec(),
         key_format: key_format.clone(),
         partitions_like: like.cloned(),
-        nulls: NullKeys::Drop,
+        // A table has no rows without a key, and its deletions must arrive.
+        nulls: if kind == SourceKind::Table { NullKeys::Keep } else { NullKeys::Drop },
     };
     Plan { node, fields, kind, windowed }
 }

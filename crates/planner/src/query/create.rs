@@ -71,7 +71,7 @@ pub(super) fn make(env: &Env<'_>, create: &CreateAsSelect, statement: &str, old_
         return Err(Error::unsupported(message).at(create.query.span));
     }
     let mode = Mode::Persistent { name: create.name.value.clone(), kind };
-    let selected = select::plan_query(env, &create.query, &mode)?;
+    let selected = select::plan_query(env, &create.query, &mode).map_err(|e| timestamp_first(env, create, &with, e))?;
     select::check_kind(&selected.plan, kind, create.name.span)?;
     check_values(&selected, create.query.span)?;
     let prefix = if kind == SourceKind::Table { "CTAS" } else { "CSAS" };
@@ -115,4 +115,13 @@ pub(super) fn new_query_id(catalog: &Catalog, prefix: &str, name: Option<&str>, 
         return Err(Error::exists(format!("Query ID '{id}' already exists")).at(span));
     }
     Ok(id)
+}
+
+/// What a query cannot be stored for, or that its TIMESTAMP column is not there, if that is wrong too.
+fn timestamp_first(env: &Env<'_>, create: &CreateAsSelect, with: &With<'_>, error: Error) -> Error {
+    if with.get("TIMESTAMP").is_none() {
+        return error;
+    }
+    let Ok(selected) = select::plan_query(env, &create.query, &Mode::Derived) else { return error };
+    sink::schema(&selected).and_then(|schema| ddl::timestamp(with, &schema)).err().unwrap_or(error)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use catalog::{KeyWindow, SourceKind};
 use formats::FormatSpec;
-use syntax::ast::{Expr, Join, JoinKind};
+use syntax::ast::{Expr, ExprKind, Join, JoinKind};
 use types::{Error, ErrorKind, Result, Span, SqlType};
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     resolve::resolve,
     select,
     text::{self, Style},
+    walk,
 };
 use crate::{
     expr::{Scope, ScopeColumn},
@@ -27,6 +28,7 @@ pub(super) fn plan(env: &Env<'_>, join: &Join) -> Result<Input> {
     let right = relation::plan(env, &join.right)?;
     check_aliases(&left, &right, join.span)?;
     let scope = both(&left, &right);
+    check_qualifiers(&join.on, &scope)?;
     let condition = resolve(&join.on, &scope, "JOIN ON", &[])?;
     let mut on = on::analyze(env, &condition, &left, &right)?;
     check_formats(&left, &right, join.span)?;
@@ -62,6 +64,23 @@ fn check_aliases(left: &Input, right: &Input, span: Span) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// A source that is not there is told before columns that could be of several sources.
+fn check_qualifiers(on: &Expr, scope: &Scope) -> Result<()> {
+    let mut found = None;
+    walk::visit(on, &mut |e| {
+        if let ExprKind::Column { qualifier: Some(qualifier), .. } = &e.kind
+            && !scope
+                .columns
+                .iter()
+                .any(|c| c.qualifier.as_ref() == Some(&qualifier.value) || c.name == qualifier.value)
+        {
+            found = found.take().or_else(|| resolve(e, scope, "JOIN ON", &[]).err());
+        }
+        found.is_none()
+    });
+    found.map_or(Ok(()), Err)
 }
 
 /// The KAFKA format names no columns, so ksqlDB keeps it out of joins.
@@ -326,6 +345,7 @@ impl Pair {
             names.extend(names_of(&equality.right, right.key.get(at).filter(|_| right_keyed)));
             let ty = equality.left_bound.ty.clone();
             let ty = ty.ok_or_else(|| Error::internal("a join key has no type").at(equality.span))?;
+            check_no_maps(&ty, equality)?;
             keys.push((ty, names));
         }
         let value = |side: &Input, keyed: bool, at: usize, bound: &BoundExpr| match side.key.get(at) {
@@ -430,6 +450,32 @@ impl Pair {
             partitioning: self.partitioning,
             first: self.left.first,
         }
+    }
+}
+
+/// Rows are brought together by the bytes of their keys, and those of equal maps may differ.
+fn check_no_maps(ty: &SqlType, equality: &Equality) -> Result<()> {
+    if !has_map(ty) {
+        return Ok(());
+    }
+    let name = match resolve::as_column(&equality.left) {
+        Some((Some(source), column)) => format!("{source}_{column}"),
+        Some((None, column)) => column.to_owned(),
+        None => text::write(&equality.left, Style::Qualified),
+    };
+    let message = format!(
+        "Map keys, including types that contain maps, are not supported, because equal maps may be serialized \
+         differently. Key column name: `{name}`. Column type: {ty}"
+    );
+    Err(Error::unsupported(message).at(equality.span))
+}
+
+fn has_map(ty: &SqlType) -> bool {
+    match ty {
+        SqlType::Map(_, _) => true,
+        SqlType::Array(element) => has_map(element),
+        SqlType::Struct(fields) => fields.iter().any(|f| has_map(&f.ty)),
+        _ => false,
     }
 }
 

@@ -7,7 +7,7 @@ use syntax::ast::{Expr, Select};
 use types::{Error, Result};
 
 use super::{
-    Env,
+    Env, Mode,
     input::{Input, KeyColumn, KeyName, KeyOrigin, Partitioning},
     resolve::resolve,
     select,
@@ -35,7 +35,7 @@ pub(super) fn resolve_key(select: &Select, input: &Input) -> Result<Vec<Expr>> {
 }
 
 /// `input` under the new key, if there is one.
-pub(super) fn apply(env: &Env<'_>, input: Input, new_key: Vec<Expr>, select: &Select) -> Result<Input> {
+pub(super) fn apply(env: &Env<'_>, input: Input, new_key: Vec<Expr>, select: &Select, mode: &Mode) -> Result<Input> {
     let Some(first) = new_key.first() else { return Ok(input) };
     if input.plan.kind == SourceKind::Table {
         let error = Error::unsupported("PARTITION BY cannot be applied to a table: its rows are what they are by key");
@@ -63,6 +63,11 @@ pub(super) fn apply(env: &Env<'_>, input: Input, new_key: Vec<Expr>, select: &Se
         return Ok(Input { key, key_origin: KeyOrigin::Partition, ..input });
     }
     let key_format = env.exchange_format(&key, &input.key_format);
+    if !matches!(mode, Mode::Derived) {
+        // Nothing comes after it but the sink, which writes every record to the partition of its key.
+        let partitioning = Partitioning::Widest;
+        return Ok(Input { key, key_format, partitioning, key_origin: KeyOrigin::Partition, ..input });
+    }
     let node = PlanNode::Exchange {
         by: key.iter().map(|k| Arc::clone(&k.value)).collect(),
         key_format: key_format.clone(),

@@ -9,7 +9,7 @@ use types::{Error, Result, Span, SqlType};
 
 use super::{
     Env, Mode, aggregate, filter, flat_map,
-    input::{Input, KeyColumn, Partitioning},
+    input::{Input, KeyColumn, KeyOrigin, Partitioning},
     key, partition, relation,
     resolve::resolve,
     select_list::{self, Item},
@@ -26,6 +26,8 @@ pub(super) struct Selected {
     pub visible: usize,
     /// Where the key's columns are, in order of the key.
     pub key: Vec<usize>,
+    /// Whether rows whose key columns are all NULL have a key: PARTITION BY several columns makes one of any values.
+    pub whole_key: bool,
     /// Where WINDOWSTART and WINDOWEND are, if rows are keyed by window.
     pub window: Option<(usize, usize)>,
     /// The left-most source.
@@ -78,7 +80,7 @@ pub(super) fn plan(env: &Env<'_>, select: &Select, emit: Option<Emit>, mode: &Mo
         aggregate::apply(env, select, emit, input, items, mode)?
     } else {
         check_not_grouped(select, emit)?;
-        (partition::apply(env, input, new_key, select)?, items)
+        (partition::apply(env, input, new_key, select, mode)?, items)
     };
     project(env, input, items, mode, select.span)
 }
@@ -175,6 +177,7 @@ fn project(env: &Env<'_>, input: Input, items: Vec<Item>, mode: &Mode, span: Spa
     Ok(Selected {
         plan: Plan { node, fields: root.fields, kind, windowed },
         visible,
+        whole_key: input.key_origin == KeyOrigin::Partition && key.len() > 1,
         key,
         window,
         first: input.first,

@@ -188,6 +188,7 @@ pub(super) fn spec(env: &Env<'_>, source: Source, topic: Topic, selected: &Selec
     SinkSpec {
         source: Arc::new(source),
         key,
+        whole_key: selected.whole_key,
         value,
         timestamp,
         window,

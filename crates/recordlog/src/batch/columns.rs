@@ -84,6 +84,11 @@ impl RecordRanges {
         self.values.get(index)?.of(&self.data)
     }
 
+    /// Whether any record has headers.
+    pub fn has_headers(&self) -> bool {
+        !self.header_counts.is_empty()
+    }
+
     /// Headers of a record.
     pub fn headers_of(&self, index: usize) -> Headers<'_> {
         let bytes = self.headers.get(index).and_then(|range| range.of(&self.data)).unwrap_or_default();

@@ -50,6 +50,19 @@ pub(super) fn parse<A, T>(
 where
     A: Array + FromIterator<Option<T>> + 'static,
 {
+    parse_with::<A, T>(call, errors, Pattern::parse, value)
+}
+
+/// As [`parse`], with another way to read a text by a pattern.
+pub(super) fn parse_with<A, T>(
+    call: &Call<'_>,
+    errors: &mut RowErrors,
+    read: impl Fn(&Pattern, &str) -> Result<Parsed, TimeError>,
+    value: impl Fn(&Parsed, &Zone) -> Result<T, TimeError>,
+) -> Result<ArrayRef>
+where
+    A: Array + FromIterator<Option<T>> + 'static,
+{
     let texts = call.view::<StringArray>(0)?;
     let (patterns, zones) = (call.view::<StringArray>(1)?, call.optional::<StringArray>(2)?);
     call.try_rows::<A, T, TimeError>(errors, |row| {
@@ -59,7 +72,8 @@ where
             Some(None) => return Ok(None),
             Some(Some(id)) => Some(zone(call, id)?),
         };
-        let parsed = call.cache.get(pattern, Pattern::compile)?.parse(text)?;
+        let pattern = call.cache.get(pattern, Pattern::compile)?;
+        let parsed = read(&pattern, text)?;
         value(&parsed, zone.as_deref().unwrap_or(&Zone::UTC)).map(Some)
     })
 }
