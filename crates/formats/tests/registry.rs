@@ -208,7 +208,9 @@ fn avro_across_schemas() {
         "A INT",
         r#"{"a":1}"#,
         "A INT",
-        Err("field b: no column has it, and the schema has no default for it"),
+        Err(
+            "the columns do not fit the schema 1: Unable to serialize records: its field b has no default, and no column is it",
+        ),
     );
     check(
         &required,

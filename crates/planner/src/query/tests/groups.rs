@@ -31,7 +31,7 @@ fn plans() {
         "
         Sink table O: topic O, key [NAME STRING] KAFKA, value [M BIGINT] JSON, tumbling windows of 3600000 ms
           Project [NAME, MAX(V) FILTER (WHERE (ID > 3)) AS M, WINDOWSTART, WINDOWEND]
-            Aggregate by [NAME]: MAX(V) FILTER (WHERE (ID > 3)), tumbling 3600000 ms grace 82800000 ms retention 86400000 ms, final
+            Aggregate by [NAME]: MAX(V) FILTER (WHERE (ID > 3)), tumbling 3600000 ms grace 0 ms retention 3600000 ms, final
               Exchange by [NAME] KAFKA
                 Project [ID, V, NAME]
                   Source stream S: topic s, key KAFKA, value JSON

@@ -9,9 +9,7 @@ fn plans() {
         "
         Sink stream O: topic O, key [NAME STRING] KAFKA, value [V BIGINT, TAGS ARRAY<STRING>, ID INTEGER] JSON
           Project [V, NAME, TAGS, ID]
-            Exchange by [NAME] KAFKA, keeping NULL
-              Project [ID, V, NAME, TAGS]
-                Source stream S: topic s, key KAFKA, value JSON
+            Source stream S: topic s, key KAFKA, value JSON
         ",
     );
     check(
@@ -19,9 +17,7 @@ fn plans() {
         "
         Sink stream O: topic O, key [KSQL_COL_0 BIGINT] KAFKA, value [V BIGINT, NAME STRING, TAGS ARRAY<STRING>, ID INTEGER] JSON
           Project [(V + 1) AS KSQL_COL_0, V, NAME, TAGS, ID]
-            Exchange by [(V + 1)] KAFKA, keeping NULL
-              Project [ID, V, NAME, TAGS]
-                Source stream S: topic s, key KAFKA, value JSON
+            Source stream S: topic s, key KAFKA, value JSON
         ",
     );
     check(
@@ -37,9 +33,7 @@ fn plans() {
         "
         Sink stream O: topic O, key [NAME STRING, ID INTEGER] JSON, value [V BIGINT] JSON
           Project [NAME, ID, V]
-            Exchange by [NAME, ID] JSON, keeping NULL
-              Project [ID, V, NAME]
-                Source stream S: topic s, key KAFKA, value JSON
+            Source stream S: topic s, key KAFKA, value JSON
         ",
     );
     check(
