@@ -227,9 +227,14 @@ mod tests {
         check(None, r#"{"A":null}"#, "{}", Err(".A: expected null, found nothing"));
         check(None, "{}", r#"{"A":null}"#, Err(".A: expected nothing, found null"));
         check(Some("MAP<STRING,INT>"), r#"{"a":1}"#, r#"{"A":1}"#, Err("[\"a\"]: expected 1, found nothing"));
-        let lenient = Rules { missing_is_null: true };
+        let lenient = Rules { missing_is_null: true, ..Rules::STRICT };
         let (null, none) = (serde_json::json!({"A": null}), serde_json::json!({}));
         assert_eq!(compare(&null, &none, None, lenient), Ok(()));
         assert_eq!(compare(&none, &null, None, lenient), Ok(()));
+        let zero = serde_json::json!({"A": 0});
+        assert!(compare(&null, &zero, None, lenient).is_err());
+        let proto3 = Rules { default_is_null: true, ..lenient };
+        assert_eq!(compare(&null, &zero, None, proto3), Ok(()));
+        assert!(compare(&null, &serde_json::json!({"A": 1}), None, proto3).is_err());
     }
 }
