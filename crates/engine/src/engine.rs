@@ -17,13 +17,13 @@ use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
 use recordlog::{RecordLog, embedded::EmbeddedLog};
 use runtime::{PROCESSING_LOG_TOPIC, ProgressIndex, StateBudget, TableView, log_error, processing_log_columns};
+use schemaregistry::Registry;
 use types::{Error, Result, Schema};
 
 use crate::{
     api::{Cut, EngineConfig, QueryReport},
     apply::{After, Work},
     running::{Opener, QueryState, RunningQuery},
-    schemas::LoggedRegistry,
     session::{Plans, Session},
     statements,
 };
@@ -42,6 +42,7 @@ pub struct Engine {
     pub(crate) host: Host,
     pub(crate) pool: Arc<rayon::ThreadPool>,
     registry: Arc<dyn SchemaRegistry>,
+    subjects: Arc<Registry>,
     progress: Arc<ProgressIndex>,
     budget: Arc<StateBudget>,
     catalog: RwLock<Arc<Catalog>>,
@@ -90,13 +91,15 @@ impl Engine {
             false => pool(config.threads.max(1))?,
         };
         statements::create_topics(&*log).await?;
-        let registry: Arc<dyn SchemaRegistry> = Arc::new(LoggedRegistry::open(log.clone())?);
+        let subjects = Arc::new(Registry::open(log.clone())?);
+        let registry: Arc<dyn SchemaRegistry> = subjects.clone();
         let engine = Arc::new(Engine {
             progress: Arc::default(),
             budget: StateBudget::new(config.state_bytes_max.unwrap_or(u64::MAX)),
             config,
             log,
             registry,
+            subjects,
             embedded,
             host,
             pool,
@@ -307,6 +310,11 @@ impl Engine {
     /// The schema registry that is built in.
     pub fn registry(&self) -> Arc<dyn SchemaRegistry> {
         self.registry.clone()
+    }
+
+    /// The registry that is built in, with all that it has beside ids and subjects.
+    pub fn subjects(&self) -> Arc<Registry> {
+        self.subjects.clone()
     }
 
     /// The door to clock, randomness and files that it goes through.

@@ -46,10 +46,9 @@ pub(crate) async fn create_topics(log: &dyn RecordLog) -> Result<()> {
     let compact = compact.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
     let keep = BTreeMap::from([("retention.ms".to_string(), "-1".to_string())]);
     let week = BTreeMap::from([("retention.ms".to_string(), "604800000".to_string())]);
-    let schemas = keep.clone();
     let wanted = [
         (STATEMENTS_TOPIC, keep),
-        (crate::schemas::SCHEMAS_TOPIC, schemas),
+        (schemaregistry::SCHEMAS_TOPIC, compact.clone()),
         (runtime::OFFSETS_TOPIC, compact),
         (runtime::PROCESSING_LOG_TOPIC, week),
     ];

@@ -8,6 +8,7 @@
 
 mod avro;
 mod check;
+pub mod compatibility;
 mod delimited;
 mod fault;
 mod json;

@@ -17,6 +17,9 @@ pub(crate) const HEADER_BYTES: usize = 5;
 /// The first byte of every record with a schema's id.
 pub(crate) const MAGIC: u8 = 0;
 
+/// Schemas that a schema refers to, and they to others.
+const REFERENCES_MAX: usize = 100;
+
 /// The language of a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SchemaType {
@@ -26,6 +29,22 @@ pub enum SchemaType {
     Json,
     /// A `.proto` file.
     Protobuf,
+}
+
+impl SchemaType {
+    /// Its name in the registry's API.
+    pub fn name(self) -> &'static str {
+        match self {
+            SchemaType::Avro => "AVRO",
+            SchemaType::Json => "JSON",
+            SchemaType::Protobuf => "PROTOBUF",
+        }
+    }
+
+    /// The language of that name.
+    pub fn of_name(name: &str) -> Option<SchemaType> {
+        [SchemaType::Avro, SchemaType::Json, SchemaType::Protobuf].into_iter().find(|ty| ty.name() == name)
+    }
 }
 
 /// Another schema that a schema imports.
@@ -81,6 +100,9 @@ pub trait SchemaRegistry: Send + Sync {
 
     /// One version of `subject`, from 1.
     fn version(&self, subject: &str, version: i32) -> Result<Option<Arc<RegisteredSchema>>>;
+
+    /// Delete `subject`, if it is there; its schemas can still be read by id.
+    fn delete_subject(&self, subject: &str) -> Result<()>;
 }
 
 /// Where records come from or go to, for formats that need more than the columns.
@@ -145,6 +167,45 @@ impl FormatContext {
             }
         }
     }
+}
+
+/// The texts of the schemas that `schema` imports, and of those that they import, each after what it needs, by the name
+/// that it is imported by.
+///
+/// # Errors
+/// One is not there, or there are too many.
+pub(crate) fn references(
+    schema: &SchemaText,
+    registry: Option<&dyn SchemaRegistry>,
+) -> Result<Vec<(String, String)>, String> {
+    let (mut met, mut out) = (Vec::new(), Vec::new());
+    if let Some(registry) = registry {
+        collect(&schema.references, registry, &mut met, &mut out)?;
+    }
+    Ok(out)
+}
+
+fn collect(
+    references: &[SchemaReference],
+    registry: &dyn SchemaRegistry,
+    met: &mut Vec<String>,
+    out: &mut Vec<(String, String)>,
+) -> Result<(), String> {
+    for reference in references {
+        if met.contains(&reference.name) {
+            continue;
+        }
+        if met.len() >= REFERENCES_MAX {
+            return Err(format!("a schema with more than {REFERENCES_MAX} references"));
+        }
+        met.push(reference.name.clone());
+        let found = registry.version(&reference.subject, reference.version).map_err(|e| e.to_string())?;
+        let missing = || format!("the registry has no version {} of {}", reference.version, reference.subject);
+        let found = found.ok_or_else(missing)?;
+        collect(&found.schema.references, registry, met, out)?;
+        out.push((reference.name.clone(), found.schema.text.clone()));
+    }
+    Ok(())
 }
 
 /// The schema's id and the payload of a record.
@@ -251,6 +312,11 @@ impl SchemaRegistry for MemoryRegistry {
         let place = usize::try_from(version).ok().and_then(|v| v.checked_sub(1));
         let versions = state.subjects.get(subject);
         Ok(state.of(place.and_then(|place| versions.and_then(|v| v.get(place)))))
+    }
+
+    fn delete_subject(&self, subject: &str) -> Result<()> {
+        self.state().subjects.remove(subject);
+        Ok(())
     }
 }
 

@@ -1,10 +1,18 @@
-//! HTTP in front of the engine: health for supervisors, metrics for Prometheus.
+//! HTTP in front of the engine: health for supervisors, metrics for Prometheus, the schema registry for serializers.
 //!
-//! Invariant: knows the engine by what it shows; changes nothing.
+//! Invariant: knows the engine by what it shows, and changes nothing but the registry.
+
+mod registry;
 
 use std::{fmt::Write, future::Future, io, sync::Arc};
 
-use axum::{Router, extract::State, http::header, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, State},
+    http::header,
+    response::IntoResponse,
+    routing::get,
+};
 use engine::{Engine, QueryReport};
 use tokio::net::TcpListener;
 
@@ -17,7 +25,13 @@ pub async fn serve(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let router = Router::new().route("/health", get(health)).route("/metrics", get(metrics)).with_state(engine);
+    let registry = registry::router(engine.subjects());
+    let router = Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .with_state(engine)
+        .merge(registry)
+        .layer(DefaultBodyLimit::max(registry::BODY_BYTES_MAX));
     axum::serve(listener, router).with_graceful_shutdown(stop).await
 }
 

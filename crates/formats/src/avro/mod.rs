@@ -3,6 +3,7 @@
 //! A record is read with the schema that it was written with; fields meet columns by name, so schemas may change. The
 //! first record of an id costs a look-up and a plan, the others follow the plan.
 
+pub(crate) mod compatibility;
 mod derive;
 mod read;
 mod schema;
@@ -18,7 +19,9 @@ use crate::{
     check::{self, Abilities},
     fault::{Fault, Step},
     json::wraps,
-    registry::{FormatContext, HEADER_BYTES, SchemaRegistry, SchemaText, SchemaType, split_header, write_header},
+    registry::{
+        FormatContext, HEADER_BYTES, SchemaRegistry, SchemaText, SchemaType, references, split_header, write_header,
+    },
     rows::{ReadRecord, Reading, WriteRow, Writing},
     source::View,
     tape::{CELLS_MAX, Source, Tape},
@@ -87,21 +90,22 @@ impl Format for Avro {
     ) -> Result<Box<dyn Encoder>> {
         self.check(part, columns, spec)?;
         let wrapped = wraps(part, columns, spec);
-        let (id, text) = match spec.schema_id {
-            Some(id) => (id, context.schema(self.name(), part, Some(id))?.schema.text.clone()),
+        let (id, schema) = match spec.schema_id {
+            Some(id) => (id, context.schema(self.name(), part, Some(id))?.schema.clone()),
             None => {
                 let text = derive::schema(part, columns, wrapped, spec, &context.topic);
-                let schema = SchemaText { ty: SchemaType::Avro, text: text.clone(), references: Vec::new() };
-                (context.registry(self.name())?.register(&context.subject(part), &schema)?, text)
+                let schema = SchemaText { ty: SchemaType::Avro, text, references: Vec::new() };
+                (context.registry(self.name())?.register(&context.subject(part), &schema)?, schema)
             }
         };
-        let writer = Writer::new(id, &text, columns, wrapped, context.null_is_no_key(part))?;
+        let schema = load(&schema, context.registry.as_deref()).map_err(Error::invalid)?;
+        let writer = Writer::new(id, schema, columns, wrapped, context.null_is_no_key(part))?;
         Ok(Box::new(Writing::new(writer, columns)))
     }
 
     fn infer(&self, part: Part, spec: &FormatSpec, context: &FormatContext) -> Result<Vec<Column>> {
         let registered = context.schema(self.name(), part, spec.schema_id)?;
-        let schema = Schema::parse(&registered.schema.text).map_err(Error::invalid)?;
+        let schema = load(&registered.schema, context.registry.as_deref()).map_err(Error::invalid)?;
         let rename = if spec.schema_id.is_some() { str::to_owned } else { str::to_uppercase };
         let root = schema.without_null(schema.root).unwrap_or(schema.root);
         let ty = schema.sql_type(root, rename);
@@ -149,6 +153,11 @@ pub(crate) fn columns_of(part: Part, spec: &FormatSpec, ty: SqlType) -> Vec<Colu
     }
 }
 
+/// Parse a schema with what it refers to.
+pub(crate) fn load(schema: &SchemaText, registry: Option<&dyn SchemaRegistry>) -> Result<Schema, String> {
+    Schema::parse(&schema.text, &references(schema, registry)?)
+}
+
 struct Reader {
     registry: Arc<dyn SchemaRegistry>,
     wanted: Vec<(String, SqlType)>,
@@ -164,7 +173,7 @@ impl Reader {
             if found.schema.ty != SchemaType::Avro {
                 return Err(format!("the schema {id} is not an Avro schema (byte 1)"));
             }
-            let schema = Schema::parse(&found.schema.text)?;
+            let schema = load(&found.schema, Some(&*self.registry))?;
             let plan = self.make_plan(&schema);
             self.plans.insert(id, (schema, plan));
         }
@@ -222,8 +231,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(id: i32, text: &str, columns: &[Column], wrapped: bool, null_is_no_key: bool) -> Result<Writer> {
-        let schema = Schema::parse(text).map_err(Error::invalid)?;
+    fn new(id: i32, schema: Schema, columns: &[Column], wrapped: bool, null_is_no_key: bool) -> Result<Writer> {
         let mismatch = |why: String| Error::type_mismatch(format!("the columns do not fit the schema {id}: {why}"));
         let root = schema.without_null(schema.root).unwrap_or(schema.root);
         let plan = match columns {

@@ -18,7 +18,26 @@ pub(crate) type NodeId = usize;
 #[derive(Debug)]
 pub(crate) struct Schema {
     nodes: Vec<Node>,
+    named: HashMap<NodeId, Named>,
     pub root: NodeId,
+}
+
+/// What else a record, an enum or a fixed says of itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Named {
+    /// With its namespace.
+    pub name: String,
+    /// Full names that it had before.
+    pub aliases: Vec<String>,
+    /// Of an enum: what stands for symbols that it does not have.
+    pub default: Option<String>,
+}
+
+impl Named {
+    /// The name without its namespace.
+    pub fn short(&self) -> &str {
+        self.name.rsplit_once('.').map_or(self.name.as_str(), |(_, name)| name)
+    }
 }
 
 /// A type.
@@ -70,23 +89,27 @@ pub(crate) struct Field {
     pub name: String,
     pub node: NodeId,
     pub default: Option<Value>,
+    /// Names that it had before.
+    pub aliases: Vec<String>,
 }
 
 impl Schema {
-    /// Parse a schema's JSON.
+    /// Parse a schema's JSON, whose types may be defined in other schemas (name and text), each after what it needs.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Schema, String> {
-        let value = match serde_json::from_str(text) {
-            Ok(value) => value,
-            // The name of a type without quotes.
-            Err(_) if text.chars().all(|c| c.is_ascii_alphabetic()) => Value::from(text),
-            Err(e) => return Err(format!("an Avro schema must be JSON: {e}")),
-        };
-        let mut parser = Parser { nodes: Vec::new(), names: HashMap::new() };
-        let root = parser.node(&value, "", 0)?;
-        Ok(Schema { nodes: parser.nodes, root })
+    pub fn parse(text: &str, others: &[(String, String)]) -> Result<Schema, String> {
+        let mut parser = Parser { nodes: Vec::new(), names: HashMap::new(), named: HashMap::new() };
+        for (name, other) in others {
+            parser.node(&json(other)?, "", 0).map_err(|e| format!("in {name}: {e}"))?;
+        }
+        let root = parser.node(&json(text)?, "", 0)?;
+        Ok(Schema { nodes: parser.nodes, named: parser.named, root })
+    }
+
+    /// The name of a record, an enum or a fixed, with what belongs to it.
+    pub fn named(&self, id: NodeId) -> Option<&Named> {
+        self.named.get(&id)
     }
 
     /// A node's type; of a place that does not exist, null.
@@ -173,8 +196,22 @@ impl Schema {
     }
 }
 
+fn json(text: &str) -> Result<Value, String> {
+    match serde_json::from_str(text) {
+        Ok(value) => Ok(value),
+        // The name of a type without quotes.
+        Err(_) if text.chars().all(|c| c.is_ascii_alphabetic()) => Ok(Value::from(text)),
+        Err(e) => Err(format!("an Avro schema must be JSON: {e}")),
+    }
+}
+
+fn strings(value: Option<&Value>) -> impl Iterator<Item = &str> {
+    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
 struct Parser {
     nodes: Vec<Node>,
+    named: HashMap<NodeId, Named>,
     /// Types by full name.
     names: HashMap<String, NodeId>,
 }
@@ -259,7 +296,8 @@ impl Parser {
             let name = field.get("name").and_then(Value::as_str).ok_or("a field of an Avro record without \"name\"")?;
             let ty = field.get("type").ok_or_else(|| format!("the field {name} of an Avro record without \"type\""))?;
             let node = self.node(ty, &inside, depth + 1)?;
-            fields.push(Field { name: name.to_owned(), node, default: field.get("default").cloned() });
+            let aliases = strings(field.get("aliases")).map(str::to_owned).collect();
+            fields.push(Field { name: name.to_owned(), node, default: field.get("default").cloned(), aliases });
         }
         if let Some(node) = self.nodes.get_mut(id) {
             node.kind = Kind::Record(fields);
@@ -269,7 +307,12 @@ impl Parser {
 
     fn name(&mut self, object: &Map<String, Value>, namespace: &str, id: NodeId) -> Result<NodeId, String> {
         let name = object.get("name").and_then(Value::as_str).ok_or("a named Avro type without \"name\"")?;
-        self.names.insert(full_name(name, &own_space(object, namespace)), id);
+        let space = own_space(object, namespace);
+        let name = full_name(name, &space);
+        let aliases = strings(object.get("aliases")).map(|alias| full_name(alias, &space)).collect();
+        let default = object.get("default").and_then(Value::as_str).map(str::to_owned);
+        self.names.insert(name.clone(), id);
+        self.named.insert(id, Named { name, aliases, default });
         Ok(id)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The schema says which columns there are; reading needs only the columns, so records of any id are read as JSON.
 
+pub(crate) mod compatibility;
 mod schema;
 
 use std::sync::Arc;

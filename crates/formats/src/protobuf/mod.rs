@@ -3,7 +3,9 @@
 //! With one, a record begins with the schema's id and the place of its message in the `.proto` file; without, it is
 //! the message alone, of the file that the columns would get. Columns are always fields of a message.
 
+pub(crate) mod compatibility;
 mod derive;
+pub(crate) mod descriptor;
 mod parse;
 mod read;
 mod schema;
@@ -22,8 +24,7 @@ use crate::{
     check::{self, Abilities},
     fault::Fault,
     registry::{
-        FormatContext, HEADER_BYTES, SchemaReference, SchemaRegistry, SchemaText, SchemaType, split_header,
-        write_header,
+        FormatContext, HEADER_BYTES, SchemaRegistry, SchemaText, SchemaType, references, split_header, write_header,
     },
     rows::{ReadRecord, Reading, WriteRow, Writing},
     source::View,
@@ -32,8 +33,6 @@ use crate::{
 
 /// Levels of messages within messages that a record can begin at.
 const PATH_MAX: u64 = 32;
-/// Files that a schema may import.
-const IMPORTS_MAX: usize = 100;
 
 /// The format PROTOBUF.
 #[derive(Debug)]
@@ -203,34 +202,9 @@ fn derived(columns: &[Column], spec: &FormatSpec) -> SchemaText {
 }
 
 /// Parse a schema with what it refers to.
-fn load(schema: &SchemaText, registry: Option<&dyn SchemaRegistry>) -> Result<Schema, String> {
-    let mut files = BTreeMap::new();
-    if let Some(registry) = registry {
-        collect(&schema.references, registry, &mut files)?;
-    }
+pub(crate) fn load(schema: &SchemaText, registry: Option<&dyn SchemaRegistry>) -> Result<Schema, String> {
+    let files: BTreeMap<_, _> = references(schema, registry)?.into_iter().collect();
     parse::parse(&schema.text, &|name| files.get(name).cloned())
-}
-
-/// The texts of references and of theirs, by the name that they are imported by.
-fn collect(
-    references: &[SchemaReference],
-    registry: &dyn SchemaRegistry,
-    files: &mut BTreeMap<String, String>,
-) -> Result<(), String> {
-    for reference in references {
-        if files.contains_key(&reference.name) {
-            continue;
-        }
-        if files.len() >= IMPORTS_MAX {
-            return Err(format!("a schema with more than {IMPORTS_MAX} references"));
-        }
-        let found = registry.version(&reference.subject, reference.version).map_err(|e| e.to_string())?;
-        let missing = || format!("the registry has no version {} of {}", reference.version, reference.subject);
-        let found = found.ok_or_else(missing)?;
-        files.insert(reference.name.clone(), found.schema.text.clone());
-        collect(&found.schema.references, registry, files)?;
-    }
-    Ok(())
 }
 
 /// The message that the options name, or the first.

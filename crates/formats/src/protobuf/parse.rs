@@ -114,13 +114,16 @@ impl Files {
                     tokens.skip_block()?;
                 }
                 "oneof" => {
-                    tokens.word()?;
+                    let oneof = tokens.word()?;
                     tokens.expect("{")?;
                     loop {
                         match tokens.word()? {
                             "}" => break,
                             "option" => tokens.skip_statement()?,
-                            ty => self.field(tokens, id, &name, Label::Optional, ty)?,
+                            ty => {
+                                self.field(tokens, id, &name, Label::Optional, ty)?;
+                                self.into_oneof(id, oneof);
+                            }
                         }
                     }
                 }
@@ -154,8 +157,15 @@ impl Files {
         let name = tokens.word()?.to_owned();
         let number = tokens.number()?;
         let decimal = tokens.end_of_field()?;
-        self.push(message, scope, ty, Field { name, number, kind: Kind::Bool, label, decimal });
+        self.push(message, scope, ty, Field { name, number, kind: Kind::Bool, label, decimal, oneof: None });
         Ok(())
+    }
+
+    /// The field that was read last belongs to a oneof.
+    fn into_oneof(&mut self, message: usize, oneof: &str) {
+        if let Some(field) = self.schema.messages.get_mut(message).and_then(|m| m.fields.last_mut()) {
+            field.oneof = Some(oneof.to_owned());
+        }
     }
 
     /// Add a field, whose kind a name says.
@@ -189,10 +199,12 @@ impl Files {
             kind: Kind::Bool,
             label: Label::Single,
             decimal: None,
+            oneof: None,
         };
         self.push(entry, scope, &key, part("key", 1));
         self.push(entry, scope, &value, part("value", 2));
-        let field = Field { name, number, kind: Kind::Message(entry), label: Label::Repeated, decimal: None };
+        let field =
+            Field { name, number, kind: Kind::Message(entry), label: Label::Repeated, decimal: None, oneof: None };
         if let Some(message) = self.schema.messages.get_mut(message) {
             message.fields.push(field);
         }

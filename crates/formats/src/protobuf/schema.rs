@@ -45,6 +45,8 @@ pub(crate) struct Field {
     pub label: Label,
     /// Precision and scale, if its options say them.
     pub decimal: Option<(u32, u32)>,
+    /// The group of fields of which one at most is there.
+    pub oneof: Option<String>,
 }
 
 /// Whether a field can be missing, or be there many times.
