@@ -224,10 +224,13 @@ impl Engine {
                     self.forget_later(&id).await;
                 }
                 After::Forget(id) => self.forget_later(&id).await,
-                After::DeleteTopic(topic) => match self.log.delete_topic(&topic).await {
-                    Ok(()) | Err(recordlog::LogError::UnknownTopic(_)) => {}
-                    Err(e) => return Err(log_error(e)),
-                },
+                After::DeleteTopic(topic) => {
+                    crate::schemas::forget(&self.registry, &topic)?;
+                    match self.log.delete_topic(&topic).await {
+                        Ok(()) | Err(recordlog::LogError::UnknownTopic(_)) => {}
+                        Err(e) => return Err(log_error(e)),
+                    }
+                }
                 After::Pause { id, paused } => {
                     if let Some(query) = self.query(&id) {
                         query.pause(paused);

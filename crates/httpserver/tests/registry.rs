@@ -24,6 +24,7 @@ impl Server {
             properties: BTreeMap::new(),
             manual: false,
             default_partitions: 1,
+            ..EngineConfig::default()
         };
         let engine = Engine::open(config).await.expect("an engine in memory");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
