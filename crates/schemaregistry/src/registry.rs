@@ -388,7 +388,8 @@ impl SchemaRegistry for Registry {
 
     fn import(&self, subject: &str, id: i32, schema: &SchemaText) -> Result<()> {
         let wanted = Wanted { schema, normalize: false, id: Some(id), version: None, any_mode: true };
-        let same = |v: &SubjectVersion| v.schema.id == id;
+        let canonical = self.canonical(schema, false)?;
+        let same = |v: &SubjectVersion| v.schema.id == id && v.schema.schema == canonical;
         if self.versions(subject, Deleted::Without).is_ok_and(|versions| versions.last().is_some_and(same)) {
             return Ok(());
         }
