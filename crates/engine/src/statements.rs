@@ -43,7 +43,7 @@ pub(crate) async fn create_topics(log: &dyn RecordLog) -> Result<()> {
         // A query over many partitions has a long record.
         ("max.message.bytes", i32::MAX.to_string()),
     ];
-    let compact = compact.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+    let compact: BTreeMap<_, _> = compact.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
     let keep = BTreeMap::from([("retention.ms".to_string(), "-1".to_string())]);
     let week = BTreeMap::from([("retention.ms".to_string(), "604800000".to_string())]);
     let wanted = [
