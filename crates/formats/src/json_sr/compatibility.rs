@@ -115,7 +115,7 @@ impl<'a> Check<'a> {
         let (new, old) = (types(new), types(old));
         let missing: Vec<_> = old
             .iter()
-            .filter(|ty| !new.contains(*ty) && !(**ty == "integer" && new.contains("number")))
+            .filter(|ty| !(new.contains(*ty) || **ty == "integer" && new.contains("number")))
             .copied()
             .collect();
         if !missing.is_empty() {

@@ -122,7 +122,7 @@ impl Files {
                             "option" => tokens.skip_statement()?,
                             ty => {
                                 self.field(tokens, id, &name, Label::Optional, ty)?;
-                                self.into_oneof(id, oneof);
+                                self.add_to_oneof(id, oneof);
                             }
                         }
                     }
@@ -162,7 +162,7 @@ impl Files {
     }
 
     /// The field that was read last belongs to a oneof.
-    fn into_oneof(&mut self, message: usize, oneof: &str) {
+    fn add_to_oneof(&mut self, message: usize, oneof: &str) {
         if let Some(field) = self.schema.messages.get_mut(message).and_then(|m| m.fields.last_mut()) {
             field.oneof = Some(oneof.to_owned());
         }
