@@ -310,6 +310,11 @@ impl Engine {
         self.log.clone()
     }
 
+    /// The embedded log under it, for listeners that speak the log's own protocol; `None` on another kind of log.
+    pub fn embedded_log(&self) -> Option<Arc<EmbeddedLog>> {
+        self.embedded.clone()
+    }
+
     /// The schema registry that is built in.
     pub fn registry(&self) -> Arc<dyn SchemaRegistry> {
         self.registry.clone()

@@ -9,7 +9,10 @@ use std::{
 use recordlog::embedded::{Durability, Settings};
 use serde::Deserialize;
 
-use crate::CommandResult;
+use crate::{
+    CommandResult,
+    kafka::{KafkaConfig, Listen},
+};
 
 /// Where PostgreSQL clients connect unless told otherwise: one above PostgreSQL's own port.
 const PG_PORT: u16 = 5433;
@@ -31,6 +34,8 @@ The configuration file is TOML with the names of the options:
   \"auto.offset.reset\" = \"earliest\"
   [log]
   durability = \"fsync\"
+  [kafka]
+  listen = \"127.0.0.1:9092\"
 An option on the command line counts before the file.
 
 SIGINT and SIGTERM end the server: running work is finished and written first.")]
@@ -41,6 +46,9 @@ pub struct StartArgs {
     /// Where PostgreSQL clients connect [default: 127.0.0.1:5433].
     #[arg(long, value_name = "ADDR")]
     pg: Option<SocketAddr>,
+    /// Where Kafka clients connect, or off [default: 127.0.0.1:9092].
+    #[arg(long, value_name = "ADDR")]
+    kafka: Option<Listen>,
     /// Where health and metrics are served [default: 127.0.0.1:8088].
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
@@ -72,6 +80,10 @@ pub struct Config {
     pub data: PathBuf,
     /// Where PostgreSQL clients connect.
     pub pg: SocketAddr,
+    /// Where Kafka clients connect.
+    pub kafka_at: Listen,
+    /// How Kafka clients are served.
+    pub kafka: KafkaConfig,
     /// Where HTTP is served.
     pub http: SocketAddr,
     /// Listen on addresses that other machines reach.
@@ -150,6 +162,8 @@ struct ConfigFile {
     properties: BTreeMap<String, Scalar>,
     #[serde(default)]
     log: LogConfig,
+    #[serde(default)]
+    kafka: KafkaConfig,
 }
 
 /// A property's value as TOML has it.
@@ -199,6 +213,8 @@ impl StartArgs {
         Ok(Config {
             data: self.data.or(file.data).unwrap_or_else(|| PathBuf::from("millstream-data")),
             pg: self.pg.or(file.pg).unwrap_or_else(|| local(PG_PORT)),
+            kafka_at: self.kafka.or(file.kafka.listen).unwrap_or_default(),
+            kafka: file.kafka,
             http: self.http.or(file.http).unwrap_or_else(|| local(HTTP_PORT)),
             allow_remote: self.allow_remote || file.allow_remote == Some(true),
             threads: self.threads.or(file.threads),
@@ -236,6 +252,16 @@ mod tests {
             c.state_bytes_max = Some(8);
             let durability = Some(Durability::Interval(20));
             c.log = LogConfig { durability, checkpoint_bytes: Some(7), ..c.log.clone() };
+        });
+        check("[kafka]\nlisten = 'off'\npartitions_default = 3", StartArgs::default(), |c| {
+            c.kafka_at = Listen::Off;
+            c.kafka.listen = Some(Listen::Off);
+            c.kafka.partitions_default = Some(3);
+        });
+        let args = StartArgs { kafka: Some(Listen::Off), ..StartArgs::default() };
+        check("[kafka]\nlisten = '127.0.0.1:1'", args, |c| {
+            c.kafka_at = Listen::Off;
+            c.kafka.listen = Some(Listen::At(SocketAddr::from(([127, 0, 0, 1], 1))));
         });
         let args = StartArgs { data: Some("d".into()), properties: vec!["a=2".into()], ..StartArgs::default() };
         check("data = 'e'\n[properties]\na = 1", args, |c| {

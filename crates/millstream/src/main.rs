@@ -2,6 +2,7 @@
 
 mod client;
 mod config;
+mod kafka;
 mod machine;
 mod memory;
 mod quickstart;
@@ -82,6 +83,9 @@ enum Command {
         /// Where PostgreSQL clients connect.
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5433")]
         pg: SocketAddr,
+        /// Where Kafka clients connect, or off [default: 127.0.0.1:9092, any free port where that is taken].
+        #[arg(long, value_name = "ADDR")]
+        kafka: Option<kafka::Listen>,
     },
 }
 
@@ -96,7 +100,7 @@ fn main() -> ExitCode {
         Command::Topics(args) => topics::topics(args),
         Command::Produce(args) => topics::produce(args),
         Command::Consume(args) => topics::consume(args),
-        Command::Quickstart { data, pg } => quickstart::run(data, pg),
+        Command::Quickstart { data, pg, kafka } => quickstart::run(data, pg, kafka),
         Command::Test(_) => Ok(()),
     });
     match result {

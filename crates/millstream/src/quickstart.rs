@@ -12,7 +12,9 @@ use recordlog::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CommandResult, block_on, machine,
+    CommandResult, block_on,
+    kafka::{self, KafkaConfig, Listen},
+    machine,
     server::{serve_pg, signal},
     table::Table,
 };
@@ -42,12 +44,25 @@ const READ_EVERY: Duration = Duration::from_millis(150);
 const SHOW_EVERY: Duration = Duration::from_secs(3);
 
 /// Run until a signal says stop.
-pub fn run(data: PathBuf, pg: SocketAddr) -> CommandResult {
+pub fn run(data: PathBuf, pg: SocketAddr, kafka_at: Option<Listen>) -> CommandResult {
     block_on(async move {
+        let kafka_settings = KafkaConfig::default().settings(false);
+        let kafka_listener = match kafka_at {
+            Some(at) => kafka::listen(at, &kafka_settings).await?,
+            // Who looks around does not mind which port it is; a Kafka that runs here already has its own.
+            None => match kafka::listen(Listen::default(), &kafka_settings).await {
+                Ok(listener) => listener,
+                Err(_) => kafka::listen(Listen::any_port(), &kafka_settings).await?,
+            },
+        };
         let config = EngineConfig { data_dir: Some(data.clone()), ..EngineConfig::default() };
         let engine = Engine::open(config).await.map_err(|e| format!("{}: {e}", data.display()))?;
         let stop = CancellationToken::new();
         let (_, server) = serve_pg(&engine, pg, false, &stop).await?;
+        let kafka = match kafka_listener {
+            Some(listener) => Some(kafka::serve(&engine, listener, kafka_settings, &stop).await?),
+            None => None,
+        };
         let mut session = engine.session();
         println!("{}", SETUP.trim());
         execute(&mut session, SETUP, false).await?;
@@ -56,10 +71,11 @@ pub fn run(data: PathBuf, pg: SocketAddr) -> CommandResult {
             pg.ip(),
             pg.port()
         );
-        println!(
-            "               SELECT * FROM machine EMIT CHANGES LIMIT 5;\nCtrl-C stops; data stays in {}.\n",
-            data.display()
-        );
+        println!("               SELECT * FROM machine EMIT CHANGES LIMIT 5;");
+        if let Some((at, _)) = &kafka {
+            println!("With Kafka's tools: kcat -b {at} -t {TOPIC} -C -o end");
+        }
+        println!("Ctrl-C stops; data stays in {}.\n", data.display());
         let mut reading = tokio::time::interval(READ_EVERY);
         let mut showing = tokio::time::interval_at(tokio::time::Instant::now() + SHOW_EVERY, SHOW_EVERY);
         let mut stopped = std::pin::pin!(signal());
@@ -73,6 +89,9 @@ pub fn run(data: PathBuf, pg: SocketAddr) -> CommandResult {
         println!("\nstopping");
         stop.cancel();
         let _ = server.await;
+        if let Some((_, serving)) = kafka {
+            let _ = serving.await;
+        }
         engine.shutdown().await;
         Ok(())
     })

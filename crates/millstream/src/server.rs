@@ -8,23 +8,37 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     CommandResult, block_on,
     config::{Config, StartArgs},
-    memory,
+    kafka, memory,
 };
 
 /// Run until a signal says stop.
 pub fn start(args: StartArgs) -> CommandResult {
     let config = args.resolve()?;
     block_on(async move {
+        // A port that is taken is told of before anything is recovered.
+        let kafka_settings = config.kafka.settings(config.allow_remote);
+        let kafka_listener = kafka::listen(config.kafka_at, &kafka_settings).await?;
         let engine = open(config.data.clone(), config.threads, &config).await?;
         let stop = CancellationToken::new();
         let (pg_at, pg) = serve_pg(&engine, config.pg, config.allow_remote, &stop).await?;
         let (http_at, http) = serve_http(&engine, config.http, config.allow_remote, &stop).await?;
-        tracing::info!(data = %config.data.display(), pg = %pg_at, http = %http_at, "ready");
+        let (kafka_at, kafka) = match kafka_listener {
+            Some(listener) => {
+                let (at, serving) = kafka::serve(&engine, listener, kafka_settings, &stop).await?;
+                (at.to_string(), Some(serving))
+            }
+            None => ("off".to_owned(), None),
+        };
+        let data = config.data.display();
+        tracing::info!(%data, pg = %pg_at, kafka = %kafka_at, http = %http_at, "ready");
         signal().await;
         tracing::info!("stopping");
         stop.cancel();
         let _ = pg.await;
         let _ = http.await;
+        if let Some(kafka) = kafka {
+            let _ = kafka.await;
+        }
         engine.shutdown().await;
         Ok(())
     })

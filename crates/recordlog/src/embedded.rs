@@ -15,6 +15,7 @@ mod index;
 mod journal;
 mod partition;
 mod prepare;
+mod producers;
 mod queue;
 mod recovery;
 mod segment;
@@ -51,7 +52,8 @@ use self::{
     writer::{Writer, io},
 };
 use crate::{
-    Commit, CommitTicket, LogError, Offset, Offsets, RecordLog, Result, StoredBatch, Topic, TopicConfig, TopicPartition,
+    ActiveProducer, Commit, CommitTicket, Ends, Fetched, Isolation, LogError, Offset, Offsets, RecordLog, RecordPlace,
+    Result, StoredBatch, Topic, TopicConfig, TopicPartition,
 };
 
 /// Most segments that closing a log syncs one by one for a checkpoint.
@@ -276,6 +278,60 @@ impl EmbeddedLog {
         cleaner::maintain(&self.shared, now_ms)
     }
 
+    /// The topic of that number.
+    pub fn topic_by_id(&self, id: u128) -> Option<Topic> {
+        self.shared.topics.read().values().find(|topic| topic.id == id).map(|topic| topic.public())
+    }
+
+    /// The ends of a partition, open transactions told apart.
+    pub fn ends(&self, partition: &TopicPartition) -> Result<Ends> {
+        let partition = self.partition(partition)?;
+        let _whole = self.shared.fence.read();
+        Ok(partition.ends())
+    }
+
+    /// As [`RecordLog::read`], but the batches as they are stored, for a reader that tells aborted ones itself.
+    pub fn fetch(
+        &self,
+        partition: &TopicPartition,
+        from: Offset,
+        bytes_max: usize,
+        isolation: Isolation,
+    ) -> Result<Fetched> {
+        self.partition(partition)?.fetch(&self.shared.files, &self.shared.fence, from, bytes_max, isolation)
+    }
+
+    /// The first record at or after a time.
+    pub fn first_from(&self, partition: &TopicPartition, time_ms: i64) -> Result<Option<RecordPlace>> {
+        self.partition(partition)?.first_from(&self.shared.files, time_ms)
+    }
+
+    /// The record with the largest time.
+    pub fn latest_time(&self, partition: &TopicPartition) -> Result<Option<RecordPlace>> {
+        self.partition(partition)?.latest_time(&self.shared.files)
+    }
+
+    /// The producers with an id that a partition knows, by id.
+    pub fn producers(&self, partition: &TopicPartition) -> Result<Vec<ActiveProducer>> {
+        let partition = self.partition(partition)?;
+        let state = partition.state.read();
+        let active = state.producers.iter().map(|(producer_id, producer)| ActiveProducer {
+            producer_id,
+            epoch: producer.epoch,
+            last_sequence: producer.last_sequence(),
+            last_time_ms: producer.last_ms,
+            open_since: producer.open_since,
+        });
+        let mut active: Vec<ActiveProducer> = active.collect();
+        active.sort_by_key(|producer| producer.producer_id);
+        Ok(active)
+    }
+
+    /// The clock, randomness and files that it goes through.
+    pub fn host(&self) -> &Host {
+        &self.shared.host
+    }
+
     fn topic_state(&self, name: &str) -> Result<Arc<TopicState>> {
         let topics = self.shared.topics.read();
         topics.get(name).cloned().ok_or_else(|| LogError::UnknownTopic(name.to_owned()))
@@ -383,9 +439,8 @@ impl RecordLog for EmbeddedLog {
     }
 
     fn offsets(&self, partition: &TopicPartition) -> Result<Offsets> {
-        let partition = self.partition(partition)?;
-        let _whole = self.shared.fence.read();
-        Ok(partition.offsets())
+        let ends = self.ends(partition)?;
+        Ok(Offsets { start: ends.start, end: ends.stable })
     }
 
     fn arrival_end(&self) -> u64 {
@@ -398,7 +453,7 @@ impl RecordLog for EmbeddedLog {
     }
 
     fn offset_for_time(&self, partition: &TopicPartition, time_ms: i64) -> Result<Option<Offset>> {
-        self.partition(partition)?.offset_for_time(&self.shared.files, time_ms)
+        Ok(self.first_from(partition, time_ms)?.map(|place| place.offset))
     }
 
     async fn delete_records(&self, partition: &TopicPartition, before: Offset) -> Result<()> {

@@ -79,6 +79,29 @@ pub enum LogError {
     /// A batch handed in for appending is not sound.
     #[error("record batch refused: {0}")]
     BadBatch(String),
+    /// A batch handed in for appending is larger than its topic allows.
+    #[error("record batch refused: {bytes} bytes, {topic} takes {bytes_max} (max.message.bytes)")]
+    BatchTooLarge {
+        /// Which topic.
+        topic: String,
+        /// The batch's size.
+        bytes: usize,
+        /// What the topic takes.
+        bytes_max: usize,
+    },
+    /// A record without a key for a topic that is compacted.
+    #[error("record batch refused: {0} is compacted, so its records need a key")]
+    KeyMissing(String),
+    /// A batch that its producer may not append now.
+    #[error("producer {producer_id} cannot append to {partition}: {error}")]
+    Producer {
+        /// Which partition.
+        partition: TopicPartition,
+        /// Which producer.
+        producer_id: i64,
+        /// Why.
+        error: ProducerError,
+    },
     /// The disk said no; nothing was acknowledged. Comes back when mended.
     #[error("{what}: {error}")]
     Io {
@@ -90,6 +113,30 @@ pub enum LogError {
     /// The log is shutting down.
     #[error("the log is closed")]
     Closed,
+}
+
+/// Why a producer with an id cannot append a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProducerError {
+    /// Another producer took its place.
+    #[error("its epoch {epoch} was replaced by {current}")]
+    Fenced {
+        /// The batch's epoch.
+        epoch: i16,
+        /// The latest.
+        current: i16,
+    },
+    /// A batch before it is missing.
+    #[error("sequence number {sequence} does not follow, {expected} would")]
+    OutOfOrder {
+        /// The batch's first.
+        sequence: i32,
+        /// What would be next.
+        expected: i32,
+    },
+    /// A batch outside of a transaction while its producer has one open.
+    #[error("it has a transaction open and the batch is not part of one")]
+    InTransaction,
 }
 
 /// Result with [`LogError`].
@@ -175,6 +222,72 @@ pub struct StoredBatch {
     pub bytes: Bytes,
 }
 
+/// Which records a reader wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// All that are durable.
+    Uncommitted,
+    /// Those before the first open transaction; the reader is told which of them belong to aborted ones.
+    Committed,
+}
+
+/// The ends of a partition, open transactions told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ends {
+    /// First offset held.
+    pub start: Offset,
+    /// One past the last record before the first open transaction: [`Offsets::end`].
+    pub stable: Offset,
+    /// One past the last record.
+    pub end: Offset,
+}
+
+/// A transaction that was aborted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AbortedTransaction {
+    /// Whose.
+    pub producer_id: i64,
+    /// Its first record.
+    pub first_offset: Offset,
+    /// The mark that ended it.
+    pub last_offset: Offset,
+}
+
+/// Batches as they are stored, marks and records of aborted transactions among them.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// The ends when it was read.
+    pub ends: Ends,
+    /// Whole batches, as [`RecordLog::read`] gives them.
+    pub batches: Vec<StoredBatch>,
+    /// Aborted transactions with records in the batches; only with [`Isolation::Committed`].
+    pub aborted: Vec<AbortedTransaction>,
+}
+
+/// A record's place and time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordPlace {
+    /// Its offset.
+    pub offset: Offset,
+    /// Its timestamp, ms since 1970.
+    pub time_ms: i64,
+}
+
+/// A producer with an id, as a partition knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActiveProducer {
+    /// Its id.
+    pub producer_id: i64,
+    /// Its epoch.
+    pub epoch: i16,
+    /// Sequence number of its last record, -1 if that is not known.
+    pub last_sequence: i32,
+    /// When it last appended, ms since 1970.
+    pub last_time_ms: i64,
+    /// First offset of its open transaction.
+    pub open_since: Option<Offset>,
+}
+
 /// The log that the engine runs on.
 #[async_trait]
 pub trait RecordLog: Send + Sync + 'static {
@@ -201,7 +314,8 @@ pub trait RecordLog: Send + Sync + 'static {
     /// without missing, in one of them, what came before that in another.
     fn arrival_end(&self) -> u64;
     /// Whole committed batches from the one that holds `from` on, about `bytes_max` bytes but at least one batch;
-    /// empty at the end. The first batch may begin before `from`.
+    /// empty at the end. The first batch may begin before `from`. Records of aborted transactions are left out: their
+    /// batch stands there without any, so that offsets go on.
     fn read(&self, partition: &TopicPartition, from: Offset, bytes_max: usize) -> Result<Vec<StoredBatch>>;
     /// The first offset whose record is at or after `time_ms`, `None` if there is none.
     fn offset_for_time(&self, partition: &TopicPartition, time_ms: i64) -> Result<Option<Offset>>;

@@ -37,7 +37,12 @@ pub fn log_error(error: recordlog::LogError) -> Error {
     match error {
         L::UnknownTopic(_) | L::UnknownPartition(_) => Error::undefined_source(text),
         L::TopicExists(_) => Error::exists(text),
-        L::Invalid(_) | L::BadBatch(_) | L::OutOfRange { .. } => Error::invalid(text),
+        L::Invalid(_)
+        | L::BadBatch(_)
+        | L::BatchTooLarge { .. }
+        | L::KeyMissing(_)
+        | L::Producer { .. }
+        | L::OutOfRange { .. } => Error::invalid(text),
         L::Corrupt { .. } => Error::corrupt(text),
         L::Io { .. } | L::Closed => Error::unavailable(text),
     }

@@ -23,6 +23,22 @@ fn a_second_server_on_the_same_data_is_refused() {
     third.ready();
 }
 
+/// A start that cannot be ends with words that say which option is about it.
+fn check_refused(arguments: &[&str], words: &[&str]) {
+    let dir = tempfile::tempdir().unwrap();
+    let (status, log) = Server::start(dir.path(), arguments).wait();
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(words.iter().all(|word| log.contains(word)), "{words:?} in {log}");
+}
+
+#[test]
+fn ports_that_are_taken_or_open_to_everybody_are_refused() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    check_refused(&["--kafka", &address], &["--kafka", &address, "in use", "--kafka off"]);
+    check_refused(&["--kafka", "0.0.0.0:0"], &["--kafka 0.0.0.0:0", "--allow-remote"]);
+}
+
 /// A signal while clients write and a query that never ends is open: everybody is told, what was acknowledged is kept.
 #[test]
 fn sigterm_stops_cleanly_under_load() {

@@ -27,7 +27,9 @@ impl Server {
     /// Start it on `data`, on any ports that are free.
     pub fn start(data: &Path, arguments: &[&str]) -> Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_millstream"))
-            .args(["--log-format", "json", "start", "--pg", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"])
+            .args(["--log-format", "json", "start", "--pg", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .args(if arguments.contains(&"--kafka") { &[][..] } else { &["--kafka", "127.0.0.1:0"] })
+            .arg("--data")
             .arg(data)
             .args(arguments)
             .stdin(Stdio::null())

@@ -206,7 +206,11 @@ fn log_error(error: LogError) -> Error {
     match error {
         LogError::UnknownTopic(_) | LogError::UnknownPartition(_) => Error::undefined_source(message),
         LogError::TopicExists(_) => Error::exists(message),
-        LogError::Invalid(_) | LogError::BadBatch(_) => Error::new(ErrorKind::User, "22023", message),
+        LogError::Invalid(_)
+        | LogError::BadBatch(_)
+        | LogError::BatchTooLarge { .. }
+        | LogError::KeyMissing(_)
+        | LogError::Producer { .. } => Error::new(ErrorKind::User, "22023", message),
         LogError::OutOfRange { .. } => Error::new(ErrorKind::User, "22003", message),
         LogError::Corrupt { .. } => Error::corrupt(message),
         LogError::Io { .. } => Error::new(ErrorKind::Unavailable, "58030", message),

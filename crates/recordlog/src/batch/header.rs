@@ -18,6 +18,7 @@ pub(super) const PRODUCER_EPOCH_AT: usize = 51;
 pub(super) const BASE_SEQUENCE_AT: usize = 53;
 pub(super) const RECORD_COUNT_AT: usize = 57;
 
+pub(super) const COMPRESSION_BITS: i16 = 7;
 pub(super) const APPEND_TIME_BIT: i16 = 1 << 3;
 pub(super) const TRANSACTIONAL_BIT: i16 = 1 << 4;
 pub(super) const CONTROL_BIT: i16 = 1 << 5;
@@ -128,7 +129,7 @@ impl BatchHeader {
 
     /// How the records are compressed.
     pub fn compression(&self) -> Result<Compression, BatchError> {
-        Compression::from_code(self.attributes & 7)
+        Compression::from_code(self.attributes & COMPRESSION_BITS)
     }
 
     /// Whose clock the timestamps are.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{
     Batch, BatchError, BatchHeader, HEADER_BYTES, LOG_OVERHEAD_BYTES, Record, TimestampType,
-    header::{MAX_TIMESTAMP_AT, RECORD_COUNT_AT, put, seal},
+    header::{ATTRIBUTES_AT, COMPRESSION_BITS, MAX_TIMESTAMP_AT, RECORD_COUNT_AT, put, seal},
 };
 
 /// What is left of a batch.
@@ -46,6 +46,17 @@ pub fn retain(bytes: &[u8], mut keep: impl FnMut(&Record<'_>) -> bool) -> Result
     }
     let rewritten = rewrite(bytes, &header, &kept, kept_count, max_time)?;
     Ok(Retained::Some(rewritten, header.record_count - kept_count))
+}
+
+/// The batch with its place and its times but without any record.
+pub fn without_records(header: &BatchHeader, bytes: &[u8]) -> Bytes {
+    let mut batch = bytes.get(..HEADER_BYTES).unwrap_or_default().to_vec();
+    let length = HEADER_BYTES - LOG_OVERHEAD_BYTES;
+    put(&mut batch, 8, u32::try_from(length).unwrap_or(0).to_be_bytes());
+    put(&mut batch, ATTRIBUTES_AT, (header.attributes & !COMPRESSION_BITS).to_be_bytes());
+    put(&mut batch, RECORD_COUNT_AT, 0_u32.to_be_bytes());
+    seal(&mut batch);
+    Bytes::from(batch)
 }
 
 fn rewrite(bytes: &[u8], header: &BatchHeader, records: &[u8], count: u32, max_time: i64) -> Result<Bytes, BatchError> {

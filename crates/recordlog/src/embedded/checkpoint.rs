@@ -19,6 +19,7 @@ use super::{
     Shared,
     entry::{META_BYTES, TopicEntry, read_meta, read_topic, write_meta, write_topic},
     journal,
+    producers::{Producers, read_producers, write_producers},
     segment::{SegmentFile, SegmentMeta},
     topics::Topics,
     wire::{Reading, Writing},
@@ -26,7 +27,9 @@ use super::{
 use crate::Offset;
 
 const MAGIC: u32 = 0x4d53_434b;
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
+/// The version before partitions knew producers; it is still read.
+const FORMAT_VERSION_WITHOUT_PRODUCERS: u32 = 1;
 const FILE_NAME: &str = "checkpoint";
 /// Threads that sync segments for a checkpoint.
 const SYNC_THREADS_MAX: usize = 16;
@@ -57,6 +60,7 @@ pub(super) struct PartitionImage {
     pub end: Offset,
     pub cleaned_to: Offset,
     pub segments: Vec<SegmentMeta>,
+    pub producers: Producers,
 }
 
 impl Image {
@@ -69,6 +73,7 @@ impl Image {
                     end: state.end,
                     cleaned_to: state.cleaned_to,
                     segments: state.segments.iter().map(|segment| segment.meta).collect(),
+                    producers: state.producers.clone(),
                 }
             });
             TopicImage { entry: topic.entry(), partitions: partitions.collect() }
@@ -93,6 +98,7 @@ impl Image {
                 to.i64(partition.cleaned_to);
                 to.count(partition.segments.len());
                 partition.segments.iter().for_each(|meta| write_meta(&mut to, meta));
+                write_producers(&mut to, &partition.producers);
             }
         }
         let crc = crc32c::crc32c(&bytes);
@@ -106,7 +112,11 @@ impl Image {
             return None;
         }
         let mut from = Reading(content);
-        if from.u32()? != MAGIC || from.u32()? != FORMAT_VERSION {
+        if from.u32()? != MAGIC {
+            return None;
+        }
+        let version = from.u32()?;
+        if version != FORMAT_VERSION && version != FORMAT_VERSION_WITHOUT_PRODUCERS {
             return None;
         }
         let (journal_sequence, next_arrival) = (from.u64()?, from.u64()?);
@@ -118,7 +128,9 @@ impl Image {
                 let (start, end, cleaned_to) = (from.i64()?, from.i64()?, from.i64()?);
                 let count = from.count(META_BYTES)?;
                 let segments = (0..count).map(|_| read_meta(&mut from)).collect::<Option<_>>()?;
-                Some(PartitionImage { start, end, cleaned_to, segments })
+                let producers =
+                    if version == FORMAT_VERSION { read_producers(&mut from)? } else { Producers::default() };
+                Some(PartitionImage { start, end, cleaned_to, segments, producers })
             });
             Some(TopicImage { entry, partitions: partitions.collect::<Option<_>>()? })
         });
@@ -238,7 +250,8 @@ mod tests {
             cleaned_ms: -1,
             tombstones: false,
         };
-        let partition = PartitionImage { start: 5, end: 9, cleaned_to: 5, segments: vec![meta] };
+        let partition =
+            PartitionImage { start: 5, end: 9, cleaned_to: 5, segments: vec![meta], producers: Producers::default() };
         let entry = TopicEntry { id: 7, name: "t".into(), config: TopicConfig::with_partitions(1) };
         let image = Image {
             journal_sequence: 3,

@@ -84,6 +84,7 @@ fn clean(
         return Ok(());
     }
     close_by_age(shared, partition, effective, now_ms);
+    forget_producers(shared, partition, now_ms);
     if effective.delete {
         let mut writer = shared.writer.lock();
         let retire_to = retention_start(&partition.state.read(), effective, now_ms);
@@ -114,9 +115,15 @@ fn close_by_age(shared: &Shared, partition: &Partition, effective: &Effective, n
     state.sealed |= old;
 }
 
+fn forget_producers(shared: &Shared, partition: &Partition, now_ms: i64) {
+    let _writer = shared.writer.lock();
+    partition.state.write().producers.expire(now_ms);
+}
+
 /// The offset before which records are to be forgotten, if there are any.
 fn retention_start(state: &State, effective: &Effective, now_ms: i64) -> Option<Offset> {
     let ends = state.segments.iter().skip(1).map(|next| next.meta.base_offset).chain([state.end]);
+    let stable = state.stable();
     let mut size_bytes = state.size_bytes();
     let mut start = None;
     for (segment, end) in state.segments.iter().zip(ends) {
@@ -126,7 +133,8 @@ fn retention_start(state: &State, effective: &Effective, now_ms: i64) -> Option<
         let expired = effective.retention_ms.is_some_and(|limit| now_ms.saturating_sub(newest_ms) > limit);
         let surplus = effective.retention_bytes.is_some_and(|limit| size_bytes.saturating_sub(meta.length) >= limit);
         // Size never takes the segment that is written to.
-        let goes = expired || (surplus && end < state.end);
+        // Nor does anything take records whose transaction is open.
+        let goes = (expired || (surplus && end < state.end)) && end <= stable;
         if !goes {
             break;
         }

@@ -16,12 +16,13 @@ use super::{
     entry::Entry,
     frame::{self, FRAME_BYTES},
     partition::{Partition, State, io_error},
+    producers::is_aborted,
     segment::{Segment, SegmentFile, SegmentMeta, file_name},
     topics::TopicState,
     writer::new_segment,
 };
 use crate::{
-    LogError, Offset, Result, StoredBatch,
+    AbortedTransaction, LogError, Offset, Result, StoredBatch,
     batch::{Batch, BatchError, BatchHeader, Record, Retained, retain},
     settings::Effective,
 };
@@ -48,6 +49,8 @@ struct Round<'a> {
     now_ms: i64,
     /// The partition's end when the round began.
     end: Offset,
+    /// Their records count for nothing. The marks of all transactions stay.
+    aborted: Vec<AbortedTransaction>,
     /// Last offset of every key in what no round has seen.
     last: HashMap<Box<[u8]>, Offset>,
     key_bytes: usize,
@@ -71,16 +74,27 @@ pub(super) fn compact(
     effective: &Effective,
     now_ms: i64,
 ) -> Result<Option<u64>> {
-    let (closed, end, cleaned_to) = {
+    let (closed, end, cleaned_to, aborted) = {
         let state = partition.state.read();
-        (closed_segments(&state, effective, now_ms), state.end, state.cleaned_to)
+        let aborted = state.producers.aborted_in(state.start, state.end);
+        (closed_segments(&state, effective, now_ms), state.end, state.cleaned_to, aborted)
     };
     if !is_due(&closed, cleaned_to, effective, now_ms) {
         return Ok(None);
     }
-    let last = HashMap::new();
-    let mut round =
-        Round { shared, topic, partition, effective, now_ms, end, last, key_bytes: 0, cleaned_to, records_removed: 0 };
+    let mut round = Round {
+        shared,
+        topic,
+        partition,
+        effective,
+        now_ms,
+        end,
+        aborted,
+        last: HashMap::new(),
+        key_bytes: 0,
+        cleaned_to,
+        records_removed: 0,
+    };
     round.map_keys(&closed)?;
     for group in round.groups(&closed) {
         if !round.rewrite(&group)? {
@@ -99,7 +113,8 @@ fn closed_segments(state: &State, effective: &Effective, now_ms: i64) -> Vec<Clo
     let closed = state.segments.iter().zip(ends).take(count);
     let latest_ms = now_ms.saturating_sub(effective.compaction_lag_min_ms);
     let is_old = |meta: &SegmentMeta| effective.compaction_lag_min_ms == 0 || newest_ms(meta) <= latest_ms;
-    let old = closed.take_while(|(segment, _)| is_old(&segment.meta));
+    let stable = state.stable();
+    let old = closed.take_while(|(segment, end)| *end <= stable && is_old(&segment.meta));
     old.map(|(segment, end)| Closed { segment: segment.clone(), end }).collect()
 }
 
@@ -152,7 +167,7 @@ impl Round<'_> {
 
     fn map_batch(&mut self, stored: &StoredBatch) -> Result<(), BatchError> {
         let batch = Batch::parse_verified(&stored.bytes)?;
-        if batch.header().is_control() {
+        if batch.header().is_control() || self.is_aborted(batch.header()) {
             return Ok(());
         }
         for record in batch.records() {
@@ -166,6 +181,10 @@ impl Round<'_> {
             }
         }
         Ok(())
+    }
+
+    fn is_aborted(&self, header: &BatchHeader) -> bool {
+        header.is_transactional() && is_aborted(&self.aborted, header.producer_id, header.base_offset)
     }
 
     fn batches(&self, segment: &Segment, from: Offset) -> Result<Vec<StoredBatch>> {
@@ -287,6 +306,8 @@ impl Round<'_> {
         let mut tombstones = false;
         let retained = if header.is_control() {
             Retained::All
+        } else if self.is_aborted(&header) {
+            Retained::Nothing
         } else {
             let keep = |record: &Record<'_>| {
                 let keeps = self.keeps(record, tombstones_go);

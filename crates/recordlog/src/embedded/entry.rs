@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    producers::{Note, read_notes, write_notes},
     segment::SegmentMeta,
     wire::{Reading, Writing},
 };
@@ -38,7 +39,7 @@ pub(super) struct TopicEntry {
 }
 
 /// An append to one segment.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Part<'a> {
     pub topic_id: u128,
     pub partition: u32,
@@ -54,6 +55,8 @@ pub(super) struct Part<'a> {
     pub arrival: u64,
     pub max_time: i64,
     pub tombstones: bool,
+    /// Of the batches that have a producer.
+    pub notes: Vec<Note>,
     pub bytes: PartBytes<'a>,
 }
 
@@ -80,6 +83,8 @@ const TOPIC: u8 = 2;
 const DELETED: u8 = 3;
 const START: u8 = 4;
 const REPLACED: u8 = 5;
+/// Appends, each with its notes.
+const NOTED_APPENDS: u8 = 6;
 const INLINE: u8 = 0;
 const IN_SEGMENT: u8 = 1;
 const IN_SEGMENT_SYNCED: u8 = 2;
@@ -93,9 +98,15 @@ impl<'a> Entry<'a> {
         let mut to = Writing(bytes);
         match self {
             Entry::Appends(parts) => {
-                to.u8(APPENDS);
+                let noted = parts.iter().any(|part| !part.notes.is_empty());
+                to.u8(if noted { NOTED_APPENDS } else { APPENDS });
                 to.count(parts.len());
-                parts.iter().for_each(|part| write_part(&mut to, part));
+                for part in parts {
+                    write_part(&mut to, part);
+                    if noted {
+                        write_notes(&mut to, &part.notes);
+                    }
+                }
             }
             Entry::Topic(topic) => {
                 to.u8(TOPIC);
@@ -130,9 +141,16 @@ impl<'a> Entry<'a> {
     pub fn decode(bytes: &'a [u8]) -> Option<Entry<'a>> {
         let mut from = Reading(bytes);
         let entry = match from.u8()? {
-            APPENDS => {
+            kind @ (APPENDS | NOTED_APPENDS) => {
                 let count = from.count(PART_BYTES_MIN)?;
-                Entry::Appends((0..count).map(|_| read_part(&mut from)).collect::<Option<_>>()?)
+                let part = |_| {
+                    let mut part = read_part(&mut from)?;
+                    if kind == NOTED_APPENDS {
+                        part.notes = read_notes(&mut from)?;
+                    }
+                    Some(part)
+                };
+                Entry::Appends((0..count).map(part).collect::<Option<_>>()?)
             }
             TOPIC => Entry::Topic(read_topic(&mut from)?),
             DELETED => Entry::Deleted(from.u128()?),
@@ -189,6 +207,7 @@ fn read_part<'a>(from: &mut Reading<'a>) -> Option<Part<'a>> {
         arrival: from.u64()?,
         max_time: from.i64()?,
         tombstones: from.bool()?,
+        notes: Vec::new(),
         bytes: match from.u8()? {
             INLINE => PartBytes::Inline(from.bytes()?),
             kind @ (IN_SEGMENT | IN_SEGMENT_SYNCED) => {
@@ -250,7 +269,7 @@ fn text(from: &mut Reading<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::producers::Meaning, *};
 
     fn check(entry: &Entry<'_>) {
         let mut bytes = Vec::new();
@@ -277,10 +296,20 @@ mod tests {
             arrival: 77,
             max_time: -1,
             tombstones: true,
+            notes: Vec::new(),
             bytes: PartBytes::Inline(b"bytes"),
         };
         let by_reference = PartBytes::InSegment { length: 5, crc: 6, synced: true };
-        check(&Entry::Appends(vec![part, Part { bytes: by_reference, tombstones: false, ..part }]));
+        let other = Part { bytes: by_reference, tombstones: false, ..part.clone() };
+        check(&Entry::Appends(vec![part.clone(), other.clone()]));
+        let note = |meaning| Note { producer_id: 9, epoch: 3, meaning, base_offset: 12, next_offset: 15, time_ms: 4 };
+        let notes = [
+            Meaning::Plain { first: 1, last: 2 },
+            Meaning::Transactional { first: i32::MAX, last: 0 },
+            Meaning::Commit,
+            Meaning::Abort,
+        ];
+        check(&Entry::Appends(vec![part, Part { notes: notes.map(note).to_vec(), ..other }]));
         let config = TopicConfig::with_partitions(4).with("retention.ms", "5");
         check(&Entry::Topic(TopicEntry { id: 255, name: "orders".into(), config }));
         check(&Entry::Deleted(5));

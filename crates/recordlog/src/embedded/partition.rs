@@ -7,10 +7,14 @@ use parking_lot::RwLock;
 
 use super::{
     frame::{self, FRAME_BYTES, FRAME_HEADER_BYTES},
+    producers::{Producers, is_aborted},
     segment::{Segment, SegmentError, SegmentFile, SegmentFiles, SegmentMeta, scan},
     tail::Tail,
 };
-use crate::{LogError, Offset, Offsets, Result, StoredBatch, TopicPartition, batch::Batch};
+use crate::{
+    AbortedTransaction, Ends, Fetched, Isolation, LogError, Offset, RecordPlace, Result, StoredBatch, TopicPartition,
+    batch::{Batch, BatchHeader, without_records},
+};
 
 /// Most bytes that one read takes from a segment at once, unless a single batch is larger.
 const READ_BYTES_MAX: usize = 16 << 20;
@@ -42,6 +46,7 @@ pub(super) struct State {
     pub segments: Vec<Segment>,
     pub sealed: bool,
     pub tail: Tail,
+    pub producers: Producers,
     pub deleted: bool,
 }
 
@@ -80,6 +85,7 @@ impl State {
     pub fn retire_before(&mut self, start: Offset) -> Vec<Segment> {
         self.start = self.start.max(start.min(self.end));
         self.cleaned_to = self.cleaned_to.max(self.start);
+        self.producers.retire_before(self.start);
         self.tail.drop_before(self.start);
         let ends = self.segments.iter().skip(1).map(|next| next.meta.base_offset).chain([self.end]);
         let retired = ends.take_while(|end| *end <= self.start).count();
@@ -101,6 +107,16 @@ impl State {
         gone
     }
 
+    /// One past the last record before the first open transaction.
+    pub fn stable(&self) -> Offset {
+        // A transaction whose first records were deleted holds up nothing before what is left.
+        self.producers.open_from().map_or(self.end, |first| first.clamp(self.start, self.end))
+    }
+
+    pub fn ends(&self) -> Ends {
+        Ends { start: self.start, stable: self.stable(), end: self.end }
+    }
+
     pub fn size_bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.meta.length).sum()
     }
@@ -118,17 +134,15 @@ pub(super) struct Extension {
 }
 
 impl Partition {
-    pub fn offsets(&self) -> Offsets {
-        let state = self.state.read();
-        Offsets { start: state.start, end: state.end }
+    pub fn ends(&self) -> Ends {
+        self.state.read().ends()
     }
 
     fn out_of_range(&self, offset: Offset, state: &State) -> LogError {
         LogError::OutOfRange { partition: self.name.clone(), offset, start: state.start, end: state.end }
     }
 
-    /// See [`crate::RecordLog::read`]. `fence` is held while the state is looked at, so that commits over several
-    /// partitions are seen whole.
+    /// See [`crate::RecordLog::read`].
     pub fn read(
         &self,
         files: &SegmentFiles,
@@ -136,28 +150,43 @@ impl Partition {
         from: Offset,
         bytes_max: usize,
     ) -> Result<Vec<StoredBatch>> {
+        let fetched = self.fetch(files, fence, from, bytes_max, Isolation::Committed)?;
+        Ok(leave_out_aborted(fetched))
+    }
+
+    /// See [`super::EmbeddedLog::fetch`]. `fence` is held while the state is looked at, so that commits over several
+    /// partitions are seen whole.
+    pub fn fetch(
+        &self,
+        files: &SegmentFiles,
+        fence: &RwLock<()>,
+        from: Offset,
+        bytes_max: usize,
+        isolation: Isolation,
+    ) -> Result<Fetched> {
         let mut wanted = from;
         let mut attempts = 0;
         loop {
-            let source = {
+            let (source, ends) = {
                 let _whole = fence.read();
                 let state = self.state.read();
                 if from < state.start || from > state.end {
                     return Err(self.out_of_range(from, &state));
                 }
-                self.source(&state, wanted, bytes_max)
+                let end = if isolation == Isolation::Committed { state.stable() } else { state.end };
+                (self.source(&state, wanted, end, bytes_max), state.ends())
             };
             let (segment, next) = match source {
-                None => return Ok(Vec::new()),
-                Some(Source::Memory(batches)) => return Ok(batches),
+                None => return Ok(Fetched { ends, batches: Vec::new(), aborted: Vec::new() }),
+                Some(Source::Memory(batches)) => return Ok(self.fetched(ends, batches, isolation)),
                 Some(Source::Segment(segment, next)) => (segment, next),
             };
             match self.read_segment(files, &segment, wanted, bytes_max) {
-                Ok(batches) if !batches.is_empty() => return Ok(batches),
+                Ok(batches) if !batches.is_empty() => return Ok(self.fetched(ends, batches, isolation)),
                 // Compaction left nothing there; go on behind.
                 Ok(_) => match next {
                     Some(next) => wanted = next.max(wanted),
-                    None => return Ok(Vec::new()),
+                    None => return Ok(Fetched { ends, batches: Vec::new(), aborted: Vec::new() }),
                 },
                 Err(_) if segment.file.removed.load(std::sync::atomic::Ordering::SeqCst) => {
                     attempts += 1;
@@ -170,8 +199,23 @@ impl Partition {
         }
     }
 
-    fn source(&self, state: &State, wanted: Offset, bytes_max: usize) -> Option<Source> {
-        if wanted >= state.end {
+    /// What of the batches a reader may see as of `ends`, and which transactions in them were aborted.
+    fn fetched(&self, ends: Ends, mut batches: Vec<StoredBatch>, isolation: Isolation) -> Fetched {
+        let end = if isolation == Isolation::Committed { ends.stable } else { ends.end };
+        let seen = batches.partition_point(|batch| batch.base_offset < end);
+        batches.truncate(seen);
+        let mut aborted = Vec::new();
+        if let (Isolation::Committed, Some(first), Some(last)) = (isolation, batches.first(), batches.last()) {
+            let state = self.state.read();
+            if state.producers.has_aborted() {
+                aborted = state.producers.aborted_in(first.base_offset, last.next_offset);
+            }
+        }
+        Fetched { ends, batches, aborted }
+    }
+
+    fn source(&self, state: &State, wanted: Offset, end: Offset, bytes_max: usize) -> Option<Source> {
+        if wanted >= end {
             return None;
         }
         if let Some(batches) = state.tail.read(wanted, bytes_max) {
@@ -266,8 +310,14 @@ impl Partition {
         }
     }
 
-    /// See [`crate::RecordLog::offset_for_time`].
-    pub fn offset_for_time(&self, files: &SegmentFiles, time_ms: i64) -> Result<Option<Offset>> {
+    /// The record with the largest time, the first where several have it.
+    pub fn latest_time(&self, files: &SegmentFiles) -> Result<Option<RecordPlace>> {
+        let newest = self.state.read().segments.iter().map(|segment| segment.meta.max_time).max();
+        newest.map_or(Ok(None), |newest| self.first_from(files, newest))
+    }
+
+    /// The first record at or after a time.
+    pub fn first_from(&self, files: &SegmentFiles, time_ms: i64) -> Result<Option<RecordPlace>> {
         let (start, segments) = {
             let state = self.state.read();
             (state.start, state.segments.clone())
@@ -290,7 +340,7 @@ impl Partition {
                 for record in Batch::parse(&batch).map_err(damaged)?.records() {
                     let record = record.map_err(damaged)?;
                     if record.timestamp_ms >= time_ms && record.offset >= start {
-                        found = Some(record.offset);
+                        found = Some(RecordPlace { offset: record.offset, time_ms: record.timestamp_ms });
                         return Ok(false);
                     }
                 }
@@ -303,6 +353,22 @@ impl Partition {
         }
         Ok(None)
     }
+}
+
+/// Put batches without records in the place of those whose transaction was aborted.
+fn leave_out_aborted(mut fetched: Fetched) -> Vec<StoredBatch> {
+    let aborted: &[AbortedTransaction] = &fetched.aborted;
+    if aborted.is_empty() {
+        return fetched.batches;
+    }
+    for stored in &mut fetched.batches {
+        let Ok(header) = BatchHeader::parse(&stored.bytes) else { continue };
+        let is_record = header.is_transactional() && !header.is_control();
+        if is_record && is_aborted(aborted, header.producer_id, header.base_offset) {
+            stored.bytes = without_records(&header, &stored.bytes);
+        }
+    }
+    fetched.batches
 }
 
 /// An error of the operating system on a segment's file.

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::{
     frame::{self, FRAME_BYTES},
     partition::Partition,
+    producers::Meaning,
     topics::{TopicState, Topics},
 };
 use crate::{
@@ -38,6 +39,8 @@ pub(super) struct PreparedAppend {
     pub tombstones: bool,
     /// -1 when the topic keeps the producer's time.
     pub append_time_ms: i64,
+    /// Id, epoch and what the batch means to it, where it has a producer; it is then the append's only one.
+    pub producer: Option<(i64, i16, Meaning)>,
 }
 
 /// A frame within the append's bytes.
@@ -69,6 +72,7 @@ fn prepare_append(topics: &Topics, append: &Append, now_ms: i64) -> Result<Prepa
         max_time: i64::MIN,
         tombstones: false,
         append_time_ms,
+        producer: None,
     };
     let mut rest: &[u8] = &append.batches;
     if rest.is_empty() {
@@ -79,20 +83,26 @@ fn prepare_append(topics: &Topics, append: &Append, now_ms: i64) -> Result<Prepa
         check_for_topic(&checked, &effective, append)?;
         let (bytes, behind) = rest.split_at_checked(checked.header.length).unwrap_or((rest, &[]));
         prepared.push(bytes, &checked)?;
+        if checked.header.producer_id >= 0 {
+            prepared.producer = Meaning::of(bytes).map_err(LogError::BadBatch)?;
+        }
         rest = behind;
+    }
+    if prepared.producer.is_some() && prepared.spans.len() != 1 {
+        return Err(LogError::BadBatch("a producer with an id appends one batch at a time".into()));
     }
     Ok(prepared)
 }
 
 fn check_for_topic(checked: &Checked, effective: &Effective, append: &Append) -> Result<()> {
     let (length, max) = (checked.header.length, effective.message_bytes_max);
-    if length > max {
-        let what = format!("{length} bytes, {} takes {max} (max.message.bytes)", append.partition.topic);
-        return Err(LogError::BadBatch(what));
+    // Marks are the log's own, whatever the topic takes from others.
+    if length > max && !checked.header.is_control() {
+        let topic = append.partition.topic.to_string();
+        return Err(LogError::BatchTooLarge { topic, bytes: length, bytes_max: max });
     }
     if effective.compact && checked.has_null_key && !checked.header.is_control() {
-        let what = format!("{} is compacted, so its records need a key", append.partition.topic);
-        return Err(LogError::BadBatch(what));
+        return Err(LogError::KeyMissing(append.partition.topic.to_string()));
     }
     Ok(())
 }

@@ -157,6 +157,7 @@ impl Recovery<'_> {
                 let number = partition.name.partition;
                 let mut live = partition.state.write();
                 (live.start, live.end, live.cleaned_to) = (image.start, image.end, image.cleaned_to);
+                live.producers = image.producers;
                 let segments = image.segments.into_iter().map(|meta| segment_of(&state.dir, number, meta));
                 live.segments = segments.collect();
             }
@@ -324,6 +325,7 @@ impl Recovery<'_> {
             tombstones: part.tombstones,
         };
         state.extend(&file, || meta, &extension);
+        part.notes.iter().for_each(|note| state.producers.apply(note));
         let records = part.next_offset.abs_diff(part.base_offset);
         self.next_arrival = self.next_arrival.max(part.arrival.saturating_add(records));
         Ok(())

@@ -22,6 +22,7 @@ use super::{
     journal::Journal,
     partition::{Extension, Partition, io_error},
     prepare::PreparedAppend,
+    producers::{Note, Producer, Verdict},
     segment::{Segment, SegmentFile, SegmentMeta, file_name},
 };
 use crate::{Appended, LogError, Offset, Result, StoredBatch};
@@ -51,12 +52,14 @@ pub(super) struct Writer {
 
 /// Where an append of the group goes.
 struct Planned {
-    /// Into [`Plan::segments`].
-    segment: usize,
+    /// Into [`Plan::segments`]; `None` when it was there before and goes nowhere.
+    segment: Option<usize>,
+    note: Option<Note>,
     position: u64,
     base_offset: Offset,
     next_offset: Offset,
     arrival: u64,
+    append_time_ms: i64,
 }
 
 /// A segment that the group writes to.
@@ -82,12 +85,23 @@ struct Plan {
     appends: Vec<Planned>,
     segments: Vec<PlannedSegment>,
     cursors: HashMap<u64, Cursor>,
+    /// Producers as they are after what is planned so far, by partition and id.
+    producers: HashMap<(u64, i64), Producer>,
     next_arrival: u64,
 }
 
 impl Plan {
+    /// The segment that an append goes to.
+    fn segment(&self, placed: &Planned) -> Option<&PlannedSegment> {
+        self.segments.get(placed.segment?)
+    }
+
     /// Place an append behind what its partition holds.
     fn place(&mut self, append: &PreparedAppend, shared: &Shared, now_ms: i64) -> Result<()> {
+        if let Some(again) = self.find_again(append)? {
+            self.appends.push(again);
+            return Ok(());
+        }
         let effective = Arc::clone(&append.topic.live.read().effective);
         let length = append.frames.len() as u64;
         let cursor = match self.cursors.get(&append.partition.slot) {
@@ -112,10 +126,45 @@ impl Plan {
         }
         let arrival = self.next_arrival;
         self.next_arrival += u64::from(append.record_count);
-        self.appends.push(Planned { segment, position, base_offset: cursor.end, next_offset, arrival });
+        let base_offset = cursor.end;
+        let note = append.producer.map(|(producer_id, epoch, meaning)| {
+            let note = Note { producer_id, epoch, meaning, base_offset, next_offset, time_ms: now_ms };
+            if let Some(producer) = self.producers.get_mut(&(append.partition.slot, producer_id)) {
+                producer.apply(&note);
+            }
+            note
+        });
+        let append_time_ms = append.append_time_ms;
+        let segment_at = Some(segment);
+        let planned =
+            Planned { segment: segment_at, note, position, base_offset, next_offset, arrival, append_time_ms };
+        self.appends.push(planned);
         let cursor = Cursor { end: next_offset, segment: Some((segment, position + length)) };
         self.cursors.insert(append.partition.slot, cursor);
         Ok(())
+    }
+
+    /// Check the append against its producer's state; where it is if it was accepted before.
+    fn find_again(&mut self, append: &PreparedAppend) -> Result<Option<Planned>> {
+        let Some((producer_id, epoch, meaning)) = append.producer else { return Ok(None) };
+        let key = (append.partition.slot, producer_id);
+        let producer = self
+            .producers
+            .entry(key)
+            .or_insert_with(|| append.partition.state.read().producers.copy_of(producer_id, epoch));
+        let refused = |error| LogError::Producer { partition: append.partition.name.clone(), producer_id, error };
+        match producer.check(epoch, meaning).map_err(refused)? {
+            Verdict::New => Ok(None),
+            Verdict::Again(sent) => Ok(Some(Planned {
+                segment: None,
+                note: None,
+                position: 0,
+                base_offset: sent.base_offset,
+                next_offset: sent.next_offset,
+                arrival: 0,
+                append_time_ms: if append.append_time_ms >= 0 { sent.time_ms } else { -1 },
+            })),
+        }
     }
 
     fn cursor(&mut self, append: &PreparedAppend, shared: &Shared) -> Result<Cursor> {
@@ -182,14 +231,14 @@ impl Writer {
             base_offset: placed.base_offset,
             record_count: append.record_count,
             arrival: placed.arrival,
-            append_time_ms: append.append_time_ms,
+            append_time_ms: placed.append_time_ms,
         });
         Ok(appended.collect())
     }
 
     fn write_segments(&mut self, shared: &Shared, appends: &[PreparedAppend], plan: &mut Plan) -> Result<()> {
         for (append, placed) in appends.iter().zip(&plan.appends) {
-            let Some(segment) = plan.segments.get(placed.segment) else { continue };
+            let Some(segment) = plan.segment(placed) else { continue };
             let written = shared
                 .files
                 .to_write(&segment.file)
@@ -227,7 +276,7 @@ impl Writer {
     fn write_journal(&mut self, shared: &Shared, appends: &[PreparedAppend], plan: &Plan) -> Result<()> {
         let synced = shared.settings.durability == Durability::Fsync;
         let parts = appends.iter().zip(&plan.appends).filter_map(|(append, placed)| {
-            let segment = plan.segments.get(placed.segment)?;
+            let segment = plan.segment(placed)?;
             let bytes = if segment.by_reference {
                 // A checksum is looked at only where a loss of power may have taken the bytes.
                 let crc = if synced { 0 } else { crc32c::crc32c(&append.frames) };
@@ -247,6 +296,7 @@ impl Writer {
                 arrival: placed.arrival,
                 max_time: append.max_time,
                 tombstones: append.tombstones,
+                notes: placed.note.into_iter().collect(),
                 bytes,
             })
         });
@@ -347,7 +397,7 @@ impl Writer {
 fn show(shared: &Shared, appends: &mut [PreparedAppend], plan: &Plan) {
     let whole = shared.fence.write();
     for (append, placed) in appends.iter_mut().zip(&plan.appends) {
-        let Some(segment) = plan.segments.get(placed.segment) else { continue };
+        let Some(segment) = plan.segment(placed) else { continue };
         let frames = std::mem::replace(&mut append.frames, BytesMut::new()).freeze();
         let extension = Extension {
             length: placed.position + frames.len() as u64,
@@ -372,6 +422,7 @@ fn show(shared: &Shared, appends: &mut [PreparedAppend], plan: &Plan) {
         let mut state = partition.state.write();
         state.extend(&segment.file, || segment.meta, &extension);
         let added = state.tail.push(batches, shared.settings.tail_partition_bytes_max);
+        placed.note.iter().for_each(|note| state.producers.apply(note));
         drop(state);
         shared.tails.add(partition, placed.next_offset, added);
     }

@@ -1,0 +1,13 @@
+//! The listener over real sockets, asked by a client that speaks every version of every API.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+mod apis;
+mod groups;
+mod hostile;
+mod many;
+mod records;
+mod topics;
+mod transactions;
