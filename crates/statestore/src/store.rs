@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, ops::Bound};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table::Entry};
 use std::hash::BuildHasher;
 
 /// Keyed rows.
@@ -26,8 +26,26 @@ struct Slot {
     /// Key, then value. Empty key and no value: free.
     entry: Box<[u8]>,
     key_len: u32,
+    /// Where the [`View`](crate::View) over the store keeps what the slot held before.
+    saved: Saved,
     state: SlotState,
     dirty: bool,
+}
+
+/// A place in what a view remembers of an epoch.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Saved {
+    /// The epoch; 0, which is committed from the beginning: none.
+    pub epoch: u64,
+    pub at: u32,
+}
+
+/// What came of a [`Store::place`].
+pub(crate) enum Placed {
+    /// The key is new, in this slot.
+    New(u32),
+    /// The key is in this slot, as it was.
+    There(u32),
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +91,7 @@ impl Store {
         self.bytes + self.index.len() * ENTRY_OVERHEAD_BYTES
     }
 
-    fn find(&self, key: &[u8]) -> Option<u32> {
+    pub(crate) fn find(&self, key: &[u8]) -> Option<u32> {
         let hash = self.hasher.hash_one(key);
         let slots = &self.slots;
         self.index.find(hash, |i| slots.get(*i as usize).is_some_and(|s| s.key() == key)).copied()
@@ -100,56 +118,86 @@ impl Store {
     }
 
     fn write(&mut self, key: &[u8], value: &[u8], mark: bool) {
-        let at = match self.find(key) {
-            Some(at) => {
-                let Some(slot) = self.slots.get_mut(at as usize) else { return };
-                if slot.value().len() == value.len() {
-                    if let Some(old) = slot.entry.get_mut(slot.key_len as usize..) {
-                        old.copy_from_slice(value);
-                    }
-                } else {
-                    self.bytes = self.bytes + value.len() - slot.value().len();
-                    slot.entry = join(key, value);
-                }
+        let at = match self.place(key, value) {
+            Placed::New(at) => at,
+            Placed::There(at) => {
+                self.overwrite(at, value);
                 at
             }
-            None => self.insert(key, value),
         };
         if mark {
             self.mark(at);
         }
     }
 
-    fn insert(&mut self, key: &[u8], value: &[u8]) -> u32 {
+    /// The slot of `key`; if there is none, one with this value.
+    pub(crate) fn place(&mut self, key: &[u8], value: &[u8]) -> Placed {
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        let entry = self.index.entry(
+            hasher.hash_one(key),
+            |i| slots.get(*i as usize).is_some_and(|s| s.key() == key),
+            |i| hasher.hash_one(slots.get(*i as usize).map_or(&[][..], Slot::key)),
+        );
+        let place = match entry {
+            Entry::Occupied(found) => return Placed::There(*found.get()),
+            Entry::Vacant(place) => place,
+        };
         let slot = Slot {
             entry: join(key, value),
             key_len: u32::try_from(key.len()).unwrap_or(u32::MAX),
             state: SlotState::Live,
-            dirty: false,
+            ..Slot::default()
         };
-        let at = match self.free.pop() {
-            Some(at) => {
-                if let Some(place) = self.slots.get_mut(at as usize) {
-                    *place = slot;
-                }
-                at
-            }
-            None => {
-                self.slots.push(slot);
-                u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
-            }
-        };
+        let at = self.free.pop().unwrap_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
+        place.insert(at);
+        match self.slots.get_mut(at as usize) {
+            Some(free) => *free = slot,
+            None => self.slots.push(slot),
+        }
         self.bytes += key.len() + value.len();
-        let (hasher, slots) = (&self.hasher, &self.slots);
-        let hash_of = |i: &u32| hasher.hash_one(slots.get(*i as usize).map_or(&[][..], Slot::key));
-        self.index.insert_unique(hasher.hash_one(key), at, hash_of);
         if let Some(ordered) = &mut self.ordered {
             ordered.insert(key.into(), at);
         }
-        at
+        Placed::New(at)
     }
 
-    fn mark(&mut self, at: u32) {
+    /// Write the value of a slot over what it holds.
+    pub(crate) fn overwrite(&mut self, at: u32, value: &[u8]) {
+        let Some(slot) = self.slots.get_mut(at as usize) else { return };
+        if slot.value().len() == value.len() {
+            if let Some(old) = slot.entry.get_mut(slot.key_len as usize..) {
+                old.copy_from_slice(value);
+            }
+        } else {
+            self.exchange(at, value);
+        }
+    }
+
+    /// Give a slot another value; its entry (key and value) as it was.
+    pub(crate) fn exchange(&mut self, at: u32, value: &[u8]) -> Option<Box<[u8]>> {
+        let slot = self.slots.get_mut(at as usize)?;
+        self.bytes = self.bytes + value.len() - slot.value().len();
+        let entry = join(slot.key(), value);
+        Some(std::mem::replace(&mut slot.entry, entry))
+    }
+
+    /// Where a view keeps what the slot held before.
+    pub(crate) fn saved(&self, at: u32) -> Saved {
+        self.slots.get(at as usize).map_or(Saved::default(), |s| s.saved)
+    }
+
+    pub(crate) fn set_saved(&mut self, at: u32, saved: Saved) {
+        if let Some(slot) = self.slots.get_mut(at as usize) {
+            slot.saved = saved;
+        }
+    }
+
+    /// Key and value of a slot.
+    pub(crate) fn entry(&self, at: u32) -> Option<(&[u8], &[u8])> {
+        self.slots.get(at as usize).map(|s| (s.key(), s.value()))
+    }
+
+    pub(crate) fn mark(&mut self, at: u32) {
         if let Some(slot) = self.slots.get_mut(at as usize)
             && !slot.dirty
         {

@@ -10,17 +10,37 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::Store;
+use crate::{
+    Store,
+    store::{Placed, Saved},
+};
 
-/// What the keys that an epoch changed held before it; `None`: nothing.
-type Undo = HashMap<Box<[u8]>, Option<Box<[u8]>>>;
+/// What the keys that an epoch changed held before it.
+#[derive(Default)]
+struct Undo {
+    epoch: u64,
+    /// Of keys that are in the store: a slot remembers its place here.
+    changed: Vec<Change>,
+    /// Of keys that were removed, by an epoch in flight (they may be in the store again, in another slot, but what is
+    /// here is older); `None`: nothing.
+    removed: HashMap<Box<[u8]>, Option<Box<[u8]>>>,
+}
+
+struct Change {
+    /// `None`: the key was removed since, and what it held stands in `removed`.
+    slot: Option<u32>,
+    /// Key and value; `None`: the key was not there.
+    before: Option<Box<[u8]>>,
+    /// What the slot held before an earlier epoch, which was in flight at the time.
+    earlier: Saved,
+}
 
 /// Rows by key, versioned by epoch.
 #[derive(Default)]
 pub struct View {
     store: Store,
     /// Per epoch in flight, oldest first: what each changed key held before that epoch.
-    undo: VecDeque<(u64, Undo)>,
+    undo: VecDeque<Undo>,
     committed: AtomicU64,
 }
 
@@ -43,25 +63,61 @@ impl View {
     /// Set (or with `None` remove) the value of `key` in epoch `epoch`, which is not committed yet and not older than
     /// any written before.
     pub fn write(&mut self, epoch: u64, key: &[u8], value: Option<&[u8]>) {
-        if self.undo.back().is_none_or(|(e, _)| *e != epoch) {
-            self.undo.push_back((epoch, HashMap::new()));
-        }
-        if let Some((_, undo)) = self.undo.back_mut()
-            && !undo.contains_key(key)
-        {
-            undo.insert(key.into(), self.store.get(key).map(Into::into));
+        if self.undo.back().is_none_or(|undo| undo.epoch != epoch) {
+            self.undo.push_back(Undo { epoch, ..Undo::default() });
         }
         match value {
-            Some(value) => self.store.put(key, value),
-            None => {
-                self.store.remove(key);
-            }
+            Some(value) => self.put(epoch, key, value),
+            None => self.remove(epoch, key),
         }
+    }
+
+    fn put(&mut self, epoch: u64, key: &[u8], value: &[u8]) {
+        let Some(undo) = self.undo.back_mut() else { return };
+        let earlier;
+        let (slot, before) = match self.store.place(key, value) {
+            Placed::New(slot) => {
+                earlier = Saved::default();
+                (slot, None)
+            }
+            Placed::There(slot) => {
+                earlier = self.store.saved(slot);
+                if earlier.epoch == epoch {
+                    self.store.overwrite(slot, value);
+                    self.store.mark(slot);
+                    return;
+                }
+                (slot, self.store.exchange(slot, value))
+            }
+        };
+        self.store.mark(slot);
+        self.store.set_saved(slot, Saved { epoch, at: u32::try_from(undo.changed.len()).unwrap_or(u32::MAX) });
+        undo.changed.push(Change { slot: Some(slot), before, earlier });
+    }
+
+    fn remove(&mut self, epoch: u64, key: &[u8]) {
+        let Some(slot) = self.store.find(key) else { return };
+        let mut saved = self.store.saved(slot);
+        if saved.epoch != epoch
+            && let Some(undo) = self.undo.back_mut()
+        {
+            let held = self.store.entry(slot).map(|(_, value)| value.into());
+            undo.removed.entry(key.into()).or_insert(held);
+        }
+        while let Some(undo) = self.undo.iter_mut().find(|undo| undo.epoch == saved.epoch) {
+            let Some(change) = undo.changed.get_mut(saved.at as usize) else { break };
+            change.slot = None;
+            saved = change.earlier;
+            let before = change.before.take();
+            let held = before.and_then(|entry| entry.get(key.len()..).map(Into::into));
+            undo.removed.entry(key.into()).or_insert(held);
+        }
+        self.store.remove(key);
     }
 
     /// Epochs up to `epoch` are committed: readers see them.
     pub fn commit(&mut self, epoch: u64) {
-        while self.undo.front().is_some_and(|(e, _)| *e <= epoch) {
+        while self.undo.front().is_some_and(|undo| undo.epoch <= epoch) {
             self.undo.pop_front();
         }
         self.committed.store(epoch, Ordering::Release);
@@ -74,19 +130,31 @@ impl View {
 
     /// The committed value of `key`.
     pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        for (_, undo) in &self.undo {
-            if let Some(before) = undo.get(key) {
+        for undo in self.undo.iter().filter(|undo| !undo.removed.is_empty()) {
+            if let Some(before) = undo.removed.get(key) {
                 return before.as_deref();
             }
         }
-        self.store.get(key)
+        let slot = self.store.find(key)?;
+        let (mut value, mut saved) = (self.store.entry(slot).map(|(_, value)| value), self.store.saved(slot));
+        while let Some(undo) = self.undo.iter().find(|undo| undo.epoch == saved.epoch) {
+            let Some(change) = undo.changed.get(saved.at as usize) else { break };
+            value = change.before.as_ref().and_then(|entry| entry.get(key.len()..));
+            saved = change.earlier;
+        }
+        value
     }
 
+    /// What the keys held that epochs in flight have changed.
     fn changed(&self) -> HashMap<&[u8], Option<&[u8]>> {
         let mut changed = HashMap::new();
-        for (_, undo) in &self.undo {
-            for (key, before) in undo {
+        for undo in &self.undo {
+            for (key, before) in &undo.removed {
                 changed.entry(&**key).or_insert(before.as_deref());
+            }
+            for change in &undo.changed {
+                let Some((key, _)) = change.slot.and_then(|slot| self.store.entry(slot)) else { continue };
+                changed.entry(key).or_insert(change.before.as_ref().and_then(|entry| entry.get(key.len()..)));
             }
         }
         changed
