@@ -68,8 +68,13 @@ pub(crate) async fn append(log: &dyn RecordLog, statement: &LoggedStatement, now
     let fail = |e| Error::internal(format!("statement log: {e}"));
     builder.push(None, Some(&json), now_ms, &[]).map_err(fail)?;
     let batches = builder.finish(Compression::None).map_err(fail)?;
-    commit(log, Commit { appends: vec![Append { partition: TopicPartition::new(STATEMENTS_TOPIC, 0), batches }] })
-        .await?;
+    commit(
+        log,
+        Commit {
+            appends: vec![Append { partition: TopicPartition::new(STATEMENTS_TOPIC, 0), batches: batches.into() }],
+        },
+    )
+    .await?;
     Ok(())
 }
 

@@ -116,7 +116,7 @@ async fn feed(engine: &Arc<Engine>) -> CommandResult {
     for (partition, mut builder) in (0..partitions).zip(builders) {
         if !builder.is_empty() {
             let batches = builder.finish(Compression::None).map_err(|e| format!("an event cannot be written: {e}"))?;
-            appends.push(Append { partition: TopicPartition::new(TOPIC, partition), batches });
+            appends.push(Append { partition: TopicPartition::new(TOPIC, partition), batches: batches.into() });
         }
     }
     let committed = log.commit(Commit { appends }).await.map_err(|_| "the log is closed")?;

@@ -68,7 +68,7 @@ fn append(log: &Arc<EmbeddedLog>, batch: &Bytes, batches: usize, partitions: u32
     let mut waiting = std::collections::VecDeque::new();
     for i in 0..batches {
         let partition = TopicPartition::new("t", u32::try_from(i)? % partitions);
-        waiting.push_back(log.commit(Commit { appends: vec![Append { partition, batches: batch.clone() }] }));
+        waiting.push_back(log.commit(Commit { appends: vec![Append { partition, batches: batch.clone().into() }] }));
         if waiting.len() >= IN_FLIGHT
             && let Some(ticket) = waiting.pop_front()
         {
@@ -132,7 +132,7 @@ fn main() -> Result<(), Failure> {
     let all = (0..1_000).flat_map(|topic| (0..10).map(move |partition| (topic, partition)));
     let appends = all.map(|(topic, partition): (u32, u32)| Append {
         partition: TopicPartition::new(format!("topic-{topic}"), partition),
-        batches: small.clone(),
+        batches: small.clone().into(),
     });
     let started = Instant::now();
     log.commit(Commit { appends: appends.collect() }).blocking_recv()??;

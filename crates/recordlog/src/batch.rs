@@ -18,7 +18,7 @@ mod retain;
 mod validate;
 mod varint;
 
-pub use builder::{BatchBuilder, RECORD_OVERHEAD_BYTES_MAX};
+pub use builder::{BatchBuilder, BuiltBatch, RECORD_OVERHEAD_BYTES_MAX, ROOM_BYTES};
 pub use columns::{ByteRange, RecordRanges, decode_ranges};
 pub use compression::{Compression, DECOMPRESSED_BYTES_MAX};
 pub use header::{BatchHeader, HEADER_BYTES, LOG_OVERHEAD_BYTES, TimestampType, set_log_fields, stamp_append_time};

@@ -415,7 +415,7 @@ impl RecordLog for EmbeddedLog {
     fn commit(&self, commit: Commit) -> CommitTicket {
         let (reply, ticket) = oneshot::channel();
         let now_ms = self.shared.host.clock.now_ms();
-        let prepared = prepare(&self.shared.topics.read(), &commit, now_ms);
+        let prepared = prepare(&self.shared.topics.read(), commit, now_ms);
         match prepared {
             Err(error) => {
                 let _ = reply.send(Err(error));

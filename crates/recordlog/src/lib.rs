@@ -179,9 +179,30 @@ pub struct Offsets {
 pub struct Append {
     /// Where to.
     pub partition: TopicPartition,
-    /// One or more whole v2 batches, base offsets counted from 0; the log overwrites base offset and leader epoch
-    /// (which the checksum does not cover).
-    pub batches: Bytes,
+    /// What.
+    pub batches: Batches,
+}
+
+/// One or more whole v2 batches, base offsets counted from 0; the log overwrites base offset and leader epoch (which the
+/// checksum does not cover).
+#[derive(Debug, Clone)]
+pub enum Batches {
+    /// As somebody sent them: the log checks them through and through.
+    Received(Bytes),
+    /// One that this process has built.
+    Built(batch::BuiltBatch),
+}
+
+impl From<Bytes> for Batches {
+    fn from(bytes: Bytes) -> Batches {
+        Batches::Received(bytes)
+    }
+}
+
+impl From<batch::BuiltBatch> for Batches {
+    fn from(batch: batch::BuiltBatch) -> Batches {
+        Batches::Built(batch)
+    }
 }
 
 /// Appends that become durable and visible together, or not at all: an epoch's outputs, changelogs and offsets, or

@@ -13,19 +13,19 @@ use planner::plan::{QueryPlan, SinkSpec, Start};
 use rayon::prelude::*;
 use recordlog::{
     Append, Commit, Offset, RecordLog, TopicPartition,
-    batch::{BatchBuilder, Compression},
+    batch::{BatchBuilder, BuiltBatch},
 };
 use statestore::View;
 use types::{Error, Result};
 
 use crate::{
     budget::{Charge, StateBudget},
-    graph::{Graph, NodeId, NodeKind, SourceNode, lower},
+    graph::{Graph, Node, NodeId, NodeKind, SourceNode, lower},
     headers::HeaderBook,
     journal::{Progress, ProgressIndex, changelog_topic, progress_append, replay},
     log_error, processing_log,
     route::{Routed, Router, gather},
-    sink::{SinkWriter, append, keeps_order, ordered_appends},
+    sink::{BATCH_BYTES, SinkWriter, append, finish, keeps_order, ordered_appends},
     source::{Cut, Reader, RecordFinder, RowReader, Taken, take_epoch},
     stats::{NodeStats, QueryStats},
 };
@@ -252,7 +252,7 @@ impl Query {
     }
 
     fn has_state(&self) -> bool {
-        self.graph.nodes.iter().any(crate::graph::Node::is_stateful)
+        self.graph.nodes.iter().any(Node::is_stateful)
     }
 
     /// Topics that commits need, and their partitions.
@@ -451,13 +451,17 @@ impl Query {
         let headers = Arc::new(headers);
         let work = |(from, (writer, batch)): (usize, (&mut SinkWriter, &ChangeBatch))| {
             let mut reports = vec![];
-            let encoded = writer.encode(batch, u32::try_from(from).unwrap_or(0), partitions, &mut reports)?;
-            let encoded = encoded.with_headers(&headers);
-            let batches = if ordered { vec![] } else { encoded.batches(partitions)? };
-            let n = encoded.len();
-            Ok((ordered.then_some(encoded), batches, n, reports))
+            let from = u32::try_from(from).unwrap_or(0);
+            writer.set_headers(Arc::clone(&headers));
+            if ordered {
+                let encoded = writer.encode(batch, from, partitions, &mut reports)?;
+                let n = encoded.len();
+                return Ok((Some(encoded), vec![], n, reports));
+            }
+            let (batches, n) = writer.batches(batch, from, partitions, &mut reports)?;
+            Ok((None, batches, n, reports))
         };
-        type Written = Result<(Option<crate::sink::Encoded>, Vec<(u32, bytes::Bytes)>, usize, Vec<Report>)>;
+        type Written = Result<(Option<crate::sink::Encoded>, Vec<(u32, BuiltBatch)>, usize, Vec<Report>)>;
         let results: Vec<Written> = if parallel && !ordered {
             self.pool.install(|| writers.par_iter_mut().zip(root).enumerate().map(work).collect())
         } else {
@@ -501,35 +505,10 @@ impl Query {
         let topic = changelog_topic(&self.options.id);
         let time_ms = self.host.clock.now_ms();
         let nodes = &self.graph.nodes;
-        let work = |(p, tasks): (u32, Vec<&mut Task>)| -> Result<Vec<(u32, bytes::Bytes)>> {
+        let work = |(p, tasks): (u32, Vec<&mut Task>)| -> Result<Vec<(u32, BuiltBatch)>> {
             let mut out = vec![];
             for task in tasks {
-                let (mut builder, mut failed, mut key) = (BatchBuilder::with_capacity(0), None, Vec::new());
-                for (node, operator) in &mut task.operators {
-                    let Some(number) = nodes.get(*node).filter(|n| n.is_stateful()).map(|n| n.number) else { continue };
-                    let prefix = u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes();
-                    operator.drain(&mut |k, v| {
-                        key.clear();
-                        key.extend_from_slice(&prefix);
-                        key.extend_from_slice(k);
-                        if builder.bytes() > (512 << 10) {
-                            match builder.finish(Compression::None) {
-                                Ok(batch) => out.push((p, batch)),
-                                Err(e) => failed = Some(e),
-                            }
-                        }
-                        if let Err(e) = builder.push(Some(&key), v, time_ms, &[]) {
-                            failed = Some(e);
-                        }
-                    });
-                }
-                if let Some(e) = failed {
-                    return Err(Error::internal(format!("a state entry cannot be written: {e}")));
-                }
-                if !builder.is_empty() {
-                    let batch = builder.finish(Compression::None);
-                    out.push((p, batch.map_err(|e| Error::internal(format!("record batch: {e}")))?));
-                }
+                drain_task(task, nodes, time_ms, |batch| out.push((p, batch)))?;
             }
             Ok(out)
         };
@@ -556,6 +535,30 @@ impl Query {
             over.error(&self.options.id, largest.map_or("", |n| n.label.as_str()))
         })
     }
+}
+
+/// What changed in a task's state, as records of the changelog, in batches.
+fn drain_task(task: &mut Task, nodes: &[Node], time_ms: i64, mut each: impl FnMut(BuiltBatch)) -> Result<()> {
+    let (mut builder, mut failed, mut key) = (BatchBuilder::with_capacity(0), None, Vec::new());
+    for (node, operator) in &mut task.operators {
+        let Some(number) = nodes.get(*node).filter(|n| n.is_stateful()).map(|n| n.number) else { continue };
+        let prefix = u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes();
+        operator.drain(&mut |k, v| {
+            key.clear();
+            key.extend_from_slice(&prefix);
+            key.extend_from_slice(k);
+            if builder.bytes() > BATCH_BYTES {
+                finish(&mut builder).map_or_else(|e| failed = Some(e), &mut each);
+            }
+            if let Err(e) = builder.push(Some(&key), v, time_ms, &[]) {
+                failed = Some(Error::internal(format!("a state entry cannot be written: {e}")));
+            }
+        });
+    }
+    if !builder.is_empty() {
+        each(finish(&mut builder)?);
+    }
+    failed.map_or(Ok(()), Err)
 }
 
 /// What tasks of a segment share.
@@ -629,12 +632,7 @@ impl Run<'_> {
         Ok(batch)
     }
 
-    fn inputs(
-        &self,
-        node: &crate::graph::Node,
-        p: usize,
-        local: &mut BTreeMap<NodeId, ChangeBatch>,
-    ) -> Vec<ChangeBatch> {
+    fn inputs(&self, node: &Node, p: usize, local: &mut BTreeMap<NodeId, ChangeBatch>) -> Vec<ChangeBatch> {
         let input = |i: &NodeId| {
             let schema = self.graph.nodes.get(*i).map(|n| &n.schema);
             let found = local.remove(i).or_else(|| self.outputs.rows.get(i).and_then(|o| o.get(p)).cloned());

@@ -6,26 +6,31 @@ use arrow::{
     array::{Array, ArrayRef, BooleanArray, Int64Array},
     buffer::BooleanBuffer,
 };
-use bytes::Bytes;
 use catalog::KeyWindow;
 use formats::{EncodedRows, Encoder, Part, RowError};
 use operators::{Change, ChangeBatch, Report, ReportKind};
 use planner::plan::SinkSpec;
 use recordlog::{
-    Append, TopicPartition,
-    batch::{BatchBuilder, Compression, HEADER_BYTES, RECORD_OVERHEAD_BYTES_MAX},
+    Append, Batches, TopicPartition,
+    batch::{BatchBuilder, BuiltBatch, Compression, HEADER_BYTES, RECORD_OVERHEAD_BYTES_MAX},
     partitioner::partition_for_key,
 };
 use types::{Column, Error, Result};
 
-use crate::{headers::HeaderBook, source::timestamp_values};
+use crate::{
+    headers::{Header, HeaderBook},
+    source::timestamp_values,
+};
 
 /// Epochs of no more rows than this are written in order over all partitions, however many batches that takes: an
 /// epoch of a few records costs little, and readers of several partitions see the order of the causes.
 const ORDERED_ROWS_MAX: usize = 256;
 
 /// Bytes after which a batch is closed and another begun.
-const BATCH_BYTES: usize = 512 << 10;
+pub(crate) const BATCH_BYTES: usize = 512 << 10;
+
+/// What a header takes besides its name and value, at most: two lengths.
+const HEADER_OVERHEAD_BYTES: usize = 10;
 
 /// Writes one partition's rows.
 pub(crate) struct SinkWriter {
@@ -34,27 +39,72 @@ pub(crate) struct SinkWriter {
     value: Option<Box<dyn Encoder>>,
     keys: EncodedRows,
     values: EncodedRows,
-    /// The longest batch that the topic takes.
-    message_bytes_max: usize,
+    framing: Framing,
 }
 
-/// Rows as records, not yet in batches.
-#[derive(Default)]
-pub(crate) struct Encoded {
-    rows: Vec<EncodedRecord>,
-    bytes: Vec<u8>,
+/// How an epoch's records become batches.
+#[derive(Debug, Clone)]
+struct Framing {
+    /// The longest batch that the topic takes.
     message_bytes_max: usize,
     /// Headers of the records that the rows come from.
     headers: Arc<HeaderBook>,
+}
+
+/// Rows as records, not yet in batches.
+pub(crate) struct Encoded {
+    rows: Vec<EncodedRecord>,
+    bytes: Vec<u8>,
+    framing: Framing,
+}
+
+/// A record as it is written.
+struct Record<'a> {
+    seq: u64,
+    target: u32,
+    time: i64,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
 }
 
 struct EncodedRecord {
     seq: u64,
     target: u32,
     time: i64,
-    /// Ends of key and value in `bytes`, where they are there.
+    /// Where key and value are in `bytes`, where they are there.
     key: Option<(usize, usize)>,
     value: Option<(usize, usize)>,
+}
+
+impl Framing {
+    /// Bytes that a record takes in a batch, at most.
+    fn bytes(&self, seq: u64, key: Option<&[u8]>, value: Option<&[u8]>) -> usize {
+        let header = |(name, value): &Header| name.len() + value.as_ref().map_or(0, Vec::len) + HEADER_OVERHEAD_BYTES;
+        let headers: usize = self.headers.of(seq).iter().map(header).sum();
+        key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers + RECORD_OVERHEAD_BYTES_MAX
+    }
+
+    /// Whether the topic takes a batch of nothing but a record of `bytes`.
+    fn takes(&self, bytes: usize) -> bool {
+        HEADER_BYTES + bytes <= self.message_bytes_max
+    }
+
+    /// Whether the batch at hand is to be closed before a record of `bytes`.
+    fn is_full(&self, builder: &BatchBuilder, bytes: usize) -> bool {
+        !builder.is_empty() && (builder.bytes() > BATCH_BYTES || builder.bytes() + bytes > self.message_bytes_max)
+    }
+
+    fn push(&self, builder: &mut BatchBuilder, record: &Record<'_>) -> Result<()> {
+        let Record { seq, time, key, value, .. } = *record;
+        let headers = self.headers.of(seq);
+        let pushed = if headers.is_empty() {
+            builder.push(key, value, time, &[])
+        } else {
+            let headers: Vec<_> = headers.iter().map(|(name, v)| (name.as_str(), v.as_deref())).collect();
+            builder.push(key, value, time, &headers)
+        };
+        pushed.map_err(|e| Error::invalid(format!("a record cannot be written: {e}")))
+    }
 }
 
 impl SinkWriter {
@@ -77,16 +127,22 @@ impl SinkWriter {
             spec: spec.clone(),
             keys: EncodedRows::default(),
             values: EncodedRows::default(),
-            message_bytes_max: usize::MAX,
+            framing: Framing { message_bytes_max: usize::MAX, headers: Arc::default() },
         })
     }
 
     /// What the topic takes from here on: a longer record costs itself, not the query.
     pub fn limit(&mut self, message_bytes_max: usize) {
-        self.message_bytes_max = message_bytes_max;
+        self.framing.message_bytes_max = message_bytes_max;
     }
 
-    /// The records of `batch`, whose rows are in partition `from` of the query.
+    /// The headers of the records that the next rows come from.
+    pub fn set_headers(&mut self, headers: Arc<HeaderBook>) {
+        self.framing.headers = headers;
+    }
+
+    /// The records of `batch`, whose rows are in partition `from` of the query, to be put in order with those of other
+    /// partitions.
     pub fn encode(
         &mut self,
         batch: &ChangeBatch,
@@ -94,6 +150,59 @@ impl SinkWriter {
         partitions: u32,
         reports: &mut Vec<Report>,
     ) -> Result<Encoded> {
+        let mut out = Encoded { rows: Vec::with_capacity(batch.len()), bytes: vec![], framing: self.framing.clone() };
+        self.records(batch, from, partitions, reports, |record, _| {
+            let mut put = |part: Option<&[u8]>| {
+                let start = out.bytes.len();
+                part.map(|part| {
+                    out.bytes.extend_from_slice(part);
+                    (start, out.bytes.len())
+                })
+            };
+            let (key, value) = (put(record.key), put(record.value));
+            out.rows.push(EncodedRecord { seq: record.seq, target: record.target, time: record.time, key, value });
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// The records of `batch` as batches of their partitions, each partition's in order, and how many they are.
+    pub fn batches(
+        &mut self,
+        batch: &ChangeBatch,
+        from: u32,
+        partitions: u32,
+        reports: &mut Vec<Report>,
+    ) -> Result<(Vec<(u32, BuiltBatch)>, usize)> {
+        let (mut out, mut count) = (vec![], 0);
+        let mut builders: Vec<BatchBuilder> = (0..partitions).map(|_| BatchBuilder::with_capacity(0)).collect();
+        let framing = self.framing.clone();
+        self.records(batch, from, partitions, reports, |record, bytes| {
+            let Some(builder) = builders.get_mut(record.target as usize) else { return Ok(()) };
+            if framing.is_full(builder, bytes) {
+                out.push((record.target, finish(builder)?));
+            }
+            count += 1;
+            framing.push(builder, &record)
+        })?;
+        for (target, builder) in (0..partitions).zip(&mut builders) {
+            if !builder.is_empty() {
+                out.push((target, finish(builder)?));
+            }
+        }
+        Ok((out, count))
+    }
+
+    /// Call `each` with every record of `batch` and the bytes that it takes in a batch; rows that cannot be written are
+    /// reported.
+    fn records(
+        &mut self,
+        batch: &ChangeBatch,
+        from: u32,
+        partitions: u32,
+        reports: &mut Vec<Report>,
+        mut each: impl FnMut(Record<'_>, usize) -> Result<()>,
+    ) -> Result<()> {
         let shown;
         let batch = match &batch.ops {
             Some(ops) if ops.values().contains(&(Change::UpdateBefore as u8)) => {
@@ -103,6 +212,53 @@ impl SinkWriter {
             }
             _ => batch,
         };
+        let lost = self.encode_parts(batch, reports);
+        let times = self.times(batch)?;
+        let windows = self.windows(batch)?;
+        let mut windowed = Vec::new();
+        for row in 0..batch.len() {
+            if lost.get(row).copied().unwrap_or(false) {
+                continue;
+            }
+            let (seq, mut time) = (batch.seq.value(row), batch.rowtime.value(row));
+            if let Some(times) = times.as_ref().filter(|_| batch.op(row).is_present()) {
+                if times.is_null(row) || times.value(row) < 0 {
+                    let message = "the TIMESTAMP column holds no timestamp".to_string();
+                    reports.push(Report { seq, kind: ReportKind::Unwritable, message });
+                    continue;
+                }
+                time = times.value(row);
+            }
+            let mut key = self.key.is_some().then(|| self.keys.get(row)).flatten();
+            let target = match key {
+                Some(key) => partition_for_key(key, partitions),
+                None => from % partitions.max(1),
+            };
+            if let (Some((window, start, end)), Some(plain)) = (&windows, key) {
+                windowed.clear();
+                windowed.extend_from_slice(plain);
+                if *window == KeyWindow::Session {
+                    windowed.extend_from_slice(&end.value(row).to_be_bytes());
+                }
+                windowed.extend_from_slice(&start.value(row).to_be_bytes());
+                key = Some(&windowed);
+            }
+            let value = self.values.get(row);
+            let bytes = self.framing.bytes(seq, key, value);
+            if !self.framing.takes(bytes) {
+                let (topic, max) = (&self.spec.source.topic, self.framing.message_bytes_max);
+                let message =
+                    format!("the record takes {bytes} bytes, and a batch of {topic} {max} (max.message.bytes)");
+                reports.push(Report { seq, kind: ReportKind::Unwritable, message });
+                continue;
+            }
+            each(Record { seq, target, time, key, value }, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Keys and values of a batch, into `keys` and `values`; which rows have none.
+    fn encode_parts(&mut self, batch: &ChangeBatch, reports: &mut Vec<Report>) -> Vec<bool> {
         let rows = batch.len();
         let column = |at: &usize| batch.columns.get(*at).cloned();
         let keys: Vec<ArrayRef> = self.spec.key.iter().filter_map(column).collect();
@@ -127,58 +283,7 @@ impl SinkWriter {
                 reports.push(Report { seq: batch.seq.value(e.row), kind: ReportKind::Unwritable, message: e.message });
             }
         }
-        let times = self.times(batch)?;
-        let windows = self.windows(batch)?;
-        let mut out = Encoded {
-            rows: Vec::with_capacity(rows),
-            bytes: Vec::with_capacity(self.keys.data.len() + self.values.data.len()),
-            message_bytes_max: self.message_bytes_max,
-            headers: Arc::default(),
-        };
-        let record_bytes_max = self.message_bytes_max.saturating_sub(HEADER_BYTES + RECORD_OVERHEAD_BYTES_MAX);
-        for row in 0..rows {
-            if lost.get(row).copied().unwrap_or(false) {
-                continue;
-            }
-            let mut time = batch.rowtime.value(row);
-            if let Some(times) = times.as_ref().filter(|_| batch.op(row).is_present()) {
-                if times.is_null(row) || times.value(row) < 0 {
-                    let message = "the TIMESTAMP column holds no timestamp".to_string();
-                    reports.push(Report { seq: batch.seq.value(row), kind: ReportKind::Unwritable, message });
-                    continue;
-                }
-                time = times.value(row);
-            }
-            let key = self.key.is_some().then(|| self.keys.get(row)).flatten();
-            let target = match key {
-                Some(key) => partition_for_key(key, partitions),
-                None => from % partitions.max(1),
-            };
-            let mut put = |parts: &[&[u8]]| {
-                let start = out.bytes.len();
-                parts.iter().for_each(|p| out.bytes.extend_from_slice(p));
-                (start, out.bytes.len())
-            };
-            let key = key.map(|key| match &windows {
-                Some((KeyWindow::Time { .. }, start, _)) => put(&[key, &start.value(row).to_be_bytes()]),
-                Some((KeyWindow::Session, start, end)) => {
-                    put(&[key, &end.value(row).to_be_bytes(), &start.value(row).to_be_bytes()])
-                }
-                None => put(&[key]),
-            });
-            let value = self.values.get(row).map(|v| put(&[v]));
-            let bytes = [key, value].into_iter().flatten().map(|(start, end)| end - start).sum::<usize>();
-            if bytes > record_bytes_max {
-                let (topic, max) = (&self.spec.source.topic, self.message_bytes_max);
-                let message =
-                    format!("the record takes {bytes} bytes, and a batch of {topic} {max} (max.message.bytes)");
-                reports.push(Report { seq: batch.seq.value(row), kind: ReportKind::Unwritable, message });
-                out.bytes.truncate(key.or(value).map_or(out.bytes.len(), |(start, _)| start));
-                continue;
-            }
-            out.rows.push(EncodedRecord { seq: batch.seq.value(row), target, time, key, value });
-        }
-        Ok(out)
+        lost
     }
 
     fn times(&self, batch: &ChangeBatch) -> Result<Option<Int64Array>> {
@@ -200,57 +305,20 @@ impl SinkWriter {
 }
 
 impl Encoded {
-    /// The same rows with the headers of the records that they come from.
-    pub fn with_headers(mut self, headers: &Arc<HeaderBook>) -> Encoded {
-        self.headers = Arc::clone(headers);
-        self
-    }
-
-    fn part(&self, range: Option<(usize, usize)>) -> Option<&[u8]> {
-        range.and_then(|(start, end)| self.bytes.get(start..end))
+    fn record(&self, row: &EncodedRecord) -> Record<'_> {
+        let part = |range: Option<(usize, usize)>| range.and_then(|(start, end)| self.bytes.get(start..end));
+        Record { seq: row.seq, target: row.target, time: row.time, key: part(row.key), value: part(row.value) }
     }
 
     pub fn len(&self) -> usize {
         self.rows.len()
     }
-
-    /// Whether the batch at hand is to be closed before `row`.
-    fn is_full(&self, builder: &BatchBuilder, row: &EncodedRecord) -> bool {
-        let bytes = |part: Option<(usize, usize)>| part.map_or(0, |(start, end)| end - start);
-        let after = builder.bytes() + bytes(row.key) + bytes(row.value) + RECORD_OVERHEAD_BYTES_MAX;
-        !builder.is_empty() && (builder.bytes() > BATCH_BYTES || after > self.message_bytes_max)
-    }
-
-    /// The records as batches, one sequence a target.
-    pub fn batches(&self, partitions: u32) -> Result<Vec<(u32, Bytes)>> {
-        let mut out = vec![];
-        let mut builders: Vec<BatchBuilder> = (0..partitions).map(|_| BatchBuilder::with_capacity(0)).collect();
-        for row in &self.rows {
-            let Some(builder) = builders.get_mut(row.target as usize) else { continue };
-            if self.is_full(builder, row) {
-                out.push((row.target, finish(builder)?));
-            }
-            push(builder, self, row)?;
-        }
-        for (target, builder) in (0..partitions).zip(&mut builders) {
-            if !builder.is_empty() {
-                out.push((target, finish(builder)?));
-            }
-        }
-        Ok(out)
-    }
 }
 
-fn push(builder: &mut BatchBuilder, encoded: &Encoded, row: &EncodedRecord) -> Result<()> {
-    let headers = encoded.headers.of(row.seq).iter();
-    let headers: Vec<(&str, Option<&[u8]>)> = headers.map(|(name, v)| (name.as_str(), v.as_deref())).collect();
-    builder
-        .push(encoded.part(row.key), encoded.part(row.value), row.time, &headers)
-        .map_err(|e| Error::invalid(format!("a record cannot be written: {e}")))
-}
-
-fn finish(builder: &mut BatchBuilder) -> Result<Bytes> {
-    builder.finish(Compression::None).map_err(|e| Error::internal(format!("record batch: {e}")))
+/// The builder's records, of which there is one at least.
+pub(crate) fn finish(builder: &mut BatchBuilder) -> Result<BuiltBatch> {
+    let built = builder.build(Compression::None).map_err(|e| Error::internal(format!("record batch: {e}")))?;
+    built.ok_or_else(|| Error::internal("a record batch without records"))
 }
 
 /// Whether so many rows are written in order over all partitions.
@@ -266,11 +334,13 @@ pub(crate) fn ordered_appends(all: &[Encoded], topic: &str) -> Result<Vec<Append
     let mut appends = vec![];
     let (mut builder, mut target) = (BatchBuilder::with_capacity(0), 0);
     for (_, encoded, row) in order {
-        if !builder.is_empty() && (row.target != target || encoded.is_full(&builder, row)) {
+        let (record, framing) = (encoded.record(row), &encoded.framing);
+        let bytes = framing.bytes(record.seq, record.key, record.value);
+        if !builder.is_empty() && (record.target != target || framing.is_full(&builder, bytes)) {
             appends.push(append(topic, target, finish(&mut builder)?));
         }
-        target = row.target;
-        push(&mut builder, encoded, row)?;
+        target = record.target;
+        framing.push(&mut builder, &record)?;
     }
     if !builder.is_empty() {
         appends.push(append(topic, target, finish(&mut builder)?));
@@ -278,8 +348,8 @@ pub(crate) fn ordered_appends(all: &[Encoded], topic: &str) -> Result<Vec<Append
     Ok(appends)
 }
 
-pub(crate) fn append(topic: &str, partition: u32, batches: Bytes) -> Append {
-    Append { partition: TopicPartition::new(topic, partition), batches }
+pub(crate) fn append(topic: &str, partition: u32, batches: impl Into<Batches>) -> Append {
+    Append { partition: TopicPartition::new(topic, partition), batches: batches.into() }
 }
 
 /// Rows written by hand (INSERT … VALUES, COPY): appends for the source's topic. `columns`: one array a

@@ -87,7 +87,7 @@ impl Registry {
         }
         let batches = builder.finish(Compression::None).map_err(|e| fail(&e))?;
         let partition = TopicPartition::new(SCHEMAS_TOPIC, 0);
-        let ticket = self.log.commit(Commit { appends: vec![Append { partition, batches }] });
+        let ticket = self.log.commit(Commit { appends: vec![Append { partition, batches: batches.into() }] });
         // The log has a thread of its own: waiting for it here holds up nobody that it waits for.
         let committed = futures::executor::block_on(ticket).map_err(|_| fail(&"the log is closed"))?;
         committed.map_err(|e| fail(&e))?;

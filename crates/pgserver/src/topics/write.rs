@@ -94,7 +94,10 @@ impl TopicWriter {
         let mut appends = Vec::new();
         let mut finish = |partition: u32, builder: &mut BatchBuilder| -> Result<()> {
             let batches = builder.finish(Compression::None).map_err(|e| refused(&e))?;
-            appends.push(Append { partition: TopicPartition::new(Arc::clone(&self.topic), partition), batches });
+            appends.push(Append {
+                partition: TopicPartition::new(Arc::clone(&self.topic), partition),
+                batches: batches.into(),
+            });
             Ok(())
         };
         for (at, row) in (1_usize..).zip(rows) {

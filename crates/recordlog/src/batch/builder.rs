@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    BatchError, Compression, HEADER_BYTES, LOG_OVERHEAD_BYTES,
+    BatchError, BatchHeader, Checked, Compression, HEADER_BYTES, LOG_OVERHEAD_BYTES,
     header::{
         ATTRIBUTES_AT, BASE_SEQUENCE_AT, BASE_TIMESTAMP_AT, CONTROL_BIT, LAST_OFFSET_DELTA_AT, MAX_TIMESTAMP_AT,
         PRODUCER_EPOCH_AT, PRODUCER_ID_AT, RECORD_COUNT_AT, TRANSACTIONAL_BIT, put, seal,
@@ -21,11 +21,28 @@ const PREFIX_BYTES_MAX: usize = VARINT_BYTES_MAX + 1 + VARLONG_BYTES_MAX + 2 * V
 pub const RECORD_OVERHEAD_BYTES_MAX: usize = PREFIX_BYTES_MAX + VARINT_BYTES_MAX + 1;
 /// Capacity of the first buffer.
 const FIRST_CAPACITY_BYTES: usize = 1024;
+/// Bytes left free before a batch, for what a log writes there: so it need not copy what this process has built.
+pub const ROOM_BYTES: usize = 16;
+
+/// A batch that a [`BatchBuilder`] made: known to be sound, with room before it.
+#[derive(Debug, Clone)]
+pub struct BuiltBatch {
+    /// [`ROOM_BYTES`] of room, then the batch.
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) checked: Checked,
+}
+
+impl BuiltBatch {
+    /// The batch.
+    pub fn bytes(&self) -> &[u8] {
+        self.buffer.get(ROOM_BYTES..).unwrap_or_default()
+    }
+}
 
 /// Builds one batch after another. Offsets count from 0; the log gives them their place.
 #[derive(Debug)]
 pub struct BatchBuilder {
-    /// The header's place and the records so far.
+    /// Room, the header's place, and the records so far.
     buffer: Vec<u8>,
     count: u32,
     base_timestamp: i64,
@@ -34,6 +51,8 @@ pub struct BatchBuilder {
     producer_epoch: i16,
     base_sequence: i32,
     attributes: i16,
+    has_null_key: bool,
+    has_tombstone: bool,
 }
 
 impl Default for BatchBuilder {
@@ -59,15 +78,18 @@ impl BatchBuilder {
             producer_epoch: -1,
             base_sequence: -1,
             attributes: 0,
+            has_null_key: false,
+            has_tombstone: false,
         };
-        builder.restart(bytes.min(BYTES_MAX) + HEADER_BYTES);
+        builder.restart(bytes.min(BYTES_MAX) + HEADER_BYTES + ROOM_BYTES);
         builder
     }
 
     fn restart(&mut self, capacity: usize) {
         self.buffer = Vec::with_capacity(capacity);
-        self.buffer.resize(HEADER_BYTES, 0);
+        self.buffer.resize(ROOM_BYTES + HEADER_BYTES, 0);
         self.count = 0;
+        (self.has_null_key, self.has_tombstone) = (false, false);
     }
 
     /// Records so far.
@@ -82,7 +104,7 @@ impl BatchBuilder {
 
     /// Bytes that the batch takes so far, uncompressed.
     pub fn bytes(&self) -> usize {
-        self.buffer.len()
+        self.buffer.len() - ROOM_BYTES
     }
 
     /// Mark the coming batches as an idempotent producer's; `base_sequence` must be set again for each.
@@ -153,6 +175,8 @@ impl BatchBuilder {
         }
         self.max_timestamp = if self.count == 0 { timestamp_ms } else { self.max_timestamp.max(timestamp_ms) };
         self.base_timestamp = base;
+        self.has_null_key |= key.is_none();
+        self.has_tombstone |= value.is_none();
         self.count += 1;
         Ok(())
     }
@@ -162,32 +186,50 @@ impl BatchBuilder {
         if self.count == 0 {
             return Ok(Bytes::new());
         }
+        Ok(Bytes::from(self.close(compression)?).slice(ROOM_BYTES..))
+    }
+
+    /// As [`BatchBuilder::finish`], for a log of this process, which need neither check nor copy it. `None` when there
+    /// are no records.
+    pub fn build(&mut self, compression: Compression) -> Result<Option<BuiltBatch>, BatchError> {
+        if self.count == 0 {
+            return Ok(None);
+        }
+        let (has_null_key, has_tombstone) = (self.has_null_key, self.has_tombstone);
+        let buffer = self.close(compression)?;
+        let header = BatchHeader::parse(buffer.get(ROOM_BYTES..).unwrap_or_default())?;
+        Ok(Some(BuiltBatch { buffer, checked: Checked { header, has_null_key, has_tombstone } }))
+    }
+
+    /// Room and batch; the builder begins anew.
+    fn close(&mut self, compression: Compression) -> Result<Vec<u8>, BatchError> {
         let capacity = self.buffer.capacity();
-        let mut batch = match compression {
+        let mut buffer = match compression {
             Compression::None => std::mem::take(&mut self.buffer),
             codec => {
-                let mut batch = Vec::with_capacity(self.buffer.len() / 2 + HEADER_BYTES);
-                batch.resize(HEADER_BYTES, 0);
-                codec.compress(self.buffer.get(HEADER_BYTES..).unwrap_or_default(), &mut batch)?;
-                batch
+                let mut compressed = Vec::with_capacity(self.buffer.len() / 2 + HEADER_BYTES + ROOM_BYTES);
+                compressed.resize(ROOM_BYTES + HEADER_BYTES, 0);
+                codec.compress(self.buffer.get(ROOM_BYTES + HEADER_BYTES..).unwrap_or_default(), &mut compressed)?;
+                compressed
             }
         };
+        let batch = buffer.get_mut(ROOM_BYTES..).unwrap_or_default();
         let length = i32::try_from(batch.len() - LOG_OVERHEAD_BYTES);
         let length = length.map_err(|_| BatchError::OverLimit { what: "batch", bytes: batch.len() })?;
-        put(&mut batch, 8, length.to_be_bytes());
-        put(&mut batch, 12, (-1_i32).to_be_bytes());
-        put(&mut batch, 16, [2]);
-        put(&mut batch, ATTRIBUTES_AT, (self.attributes | compression.code()).to_be_bytes());
-        put(&mut batch, LAST_OFFSET_DELTA_AT, (self.count - 1).to_be_bytes());
-        put(&mut batch, BASE_TIMESTAMP_AT, self.base_timestamp.to_be_bytes());
-        put(&mut batch, MAX_TIMESTAMP_AT, self.max_timestamp.to_be_bytes());
-        put(&mut batch, PRODUCER_ID_AT, self.producer_id.to_be_bytes());
-        put(&mut batch, PRODUCER_EPOCH_AT, self.producer_epoch.to_be_bytes());
-        put(&mut batch, BASE_SEQUENCE_AT, self.base_sequence.to_be_bytes());
-        put(&mut batch, RECORD_COUNT_AT, self.count.to_be_bytes());
-        seal(&mut batch);
+        put(batch, 8, length.to_be_bytes());
+        put(batch, 12, (-1_i32).to_be_bytes());
+        put(batch, 16, [2]);
+        put(batch, ATTRIBUTES_AT, (self.attributes | compression.code()).to_be_bytes());
+        put(batch, LAST_OFFSET_DELTA_AT, (self.count - 1).to_be_bytes());
+        put(batch, BASE_TIMESTAMP_AT, self.base_timestamp.to_be_bytes());
+        put(batch, MAX_TIMESTAMP_AT, self.max_timestamp.to_be_bytes());
+        put(batch, PRODUCER_ID_AT, self.producer_id.to_be_bytes());
+        put(batch, PRODUCER_EPOCH_AT, self.producer_epoch.to_be_bytes());
+        put(batch, BASE_SEQUENCE_AT, self.base_sequence.to_be_bytes());
+        put(batch, RECORD_COUNT_AT, self.count.to_be_bytes());
+        seal(batch);
         self.restart(capacity);
-        Ok(Bytes::from(batch))
+        Ok(buffer)
     }
 }
 

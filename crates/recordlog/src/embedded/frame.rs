@@ -4,10 +4,10 @@
 //! the batch that its own checksum leaves out (base offset, length, leader epoch, magic). So every stored byte is
 //! covered, a segment explains itself without any other file, and arrival numbers survive with the batch they number.
 
-use crate::batch::{BatchHeader, HEADER_BYTES};
+use crate::batch::{BatchHeader, HEADER_BYTES, ROOM_BYTES};
 
 /// Bytes before the batch: arrival u64, length u32, CRC-32C u32, little endian.
-pub(super) const FRAME_BYTES: usize = 16;
+pub(super) const FRAME_BYTES: usize = ROOM_BYTES;
 /// Bytes from which a frame and its batch's header can be read.
 pub(super) const FRAME_HEADER_BYTES: usize = FRAME_BYTES + HEADER_BYTES;
 /// Bytes of a batch that its own checksum leaves out.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::oneshot;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     topics::{TopicState, Topics},
 };
 use crate::{
-    Append, Appended, Commit, LogError, Offset, Result,
+    Append, Appended, Batches, Commit, LogError, Offset, Result, TopicPartition,
     batch::{self, Checked, set_log_fields, stamp_append_time},
     settings::Effective,
 };
@@ -53,20 +53,20 @@ pub(super) struct Span {
 }
 
 /// Check and lay out a commit's appends.
-pub(super) fn prepare(topics: &Topics, commit: &Commit, now_ms: i64) -> Result<Vec<PreparedAppend>> {
-    commit.appends.iter().map(|append| prepare_append(topics, append, now_ms)).collect()
+pub(super) fn prepare(topics: &Topics, commit: Commit, now_ms: i64) -> Result<Vec<PreparedAppend>> {
+    commit.appends.into_iter().map(|append| prepare_append(topics, append, now_ms)).collect()
 }
 
-fn prepare_append(topics: &Topics, append: &Append, now_ms: i64) -> Result<PreparedAppend> {
-    let name = &append.partition.topic;
-    let topic = topics.get(name).ok_or_else(|| LogError::UnknownTopic(name.to_string()))?;
-    let partition = topic.partition(append.partition.partition)?;
+fn prepare_append(topics: &Topics, append: Append, now_ms: i64) -> Result<PreparedAppend> {
+    let Append { partition: name, batches } = append;
+    let topic = topics.get(&name.topic).ok_or_else(|| LogError::UnknownTopic(name.topic.to_string()))?;
+    let partition = topic.partition(name.partition)?;
     let effective = Arc::clone(&topic.live.read().effective);
     let append_time_ms = if effective.log_append_time { now_ms } else { -1 };
     let mut prepared = PreparedAppend {
         topic: Arc::clone(topic),
         partition,
-        frames: BytesMut::with_capacity(append.batches.len() + FRAME_BYTES),
+        frames: BytesMut::new(),
         spans: Vec::new(),
         record_count: 0,
         max_time: i64::MIN,
@@ -74,19 +74,15 @@ fn prepare_append(topics: &Topics, append: &Append, now_ms: i64) -> Result<Prepa
         append_time_ms,
         producer: None,
     };
-    let mut rest: &[u8] = &append.batches;
-    if rest.is_empty() {
-        return Err(LogError::BadBatch(format!("there is no batch for {}", append.partition)));
-    }
-    while !rest.is_empty() {
-        let checked = batch::check(rest).map_err(|error| LogError::BadBatch(error.to_string()))?;
-        check_for_topic(&checked, &effective, append)?;
-        let (bytes, behind) = rest.split_at_checked(checked.header.length).unwrap_or((rest, &[]));
-        prepared.push(bytes, &checked)?;
-        if checked.header.producer_id >= 0 {
-            prepared.producer = Meaning::of(bytes).map_err(LogError::BadBatch)?;
+    match batches {
+        Batches::Received(bytes) => prepared.receive(&bytes, &effective, &name)?,
+        Batches::Built(batch) => {
+            check_for_topic(&batch.checked, &effective, &name)?;
+            prepared.note_producer(&batch.checked, batch.bytes())?;
+            let buffer = Bytes::from(batch.buffer).try_into_mut();
+            prepared.frames = buffer.unwrap_or_else(|shared| BytesMut::from(&*shared));
+            prepared.add(0, &batch.checked)?;
         }
-        rest = behind;
     }
     if prepared.producer.is_some() && prepared.spans.len() != 1 {
         return Err(LogError::BadBatch("a producer with an id appends one batch at a time".into()));
@@ -94,27 +90,52 @@ fn prepare_append(topics: &Topics, append: &Append, now_ms: i64) -> Result<Prepa
     Ok(prepared)
 }
 
-fn check_for_topic(checked: &Checked, effective: &Effective, append: &Append) -> Result<()> {
+fn check_for_topic(checked: &Checked, effective: &Effective, name: &TopicPartition) -> Result<()> {
     let (length, max) = (checked.header.length, effective.message_bytes_max);
     // Marks are the log's own, whatever the topic takes from others.
     if length > max && !checked.header.is_control() {
-        let topic = append.partition.topic.to_string();
-        return Err(LogError::BatchTooLarge { topic, bytes: length, bytes_max: max });
+        return Err(LogError::BatchTooLarge { topic: name.topic.to_string(), bytes: length, bytes_max: max });
     }
     if effective.compact && checked.has_null_key && !checked.header.is_control() {
-        return Err(LogError::KeyMissing(append.partition.topic.to_string()));
+        return Err(LogError::KeyMissing(name.topic.to_string()));
     }
     Ok(())
 }
 
 impl PreparedAppend {
-    fn push(&mut self, batch: &[u8], checked: &Checked) -> Result<()> {
+    /// Check batches from outside, and lay them out.
+    fn receive(&mut self, batches: &[u8], effective: &Effective, name: &TopicPartition) -> Result<()> {
+        let mut rest = batches;
+        if rest.is_empty() {
+            return Err(LogError::BadBatch(format!("there is no batch for {name}")));
+        }
+        self.frames.reserve(batches.len() + FRAME_BYTES);
+        while !rest.is_empty() {
+            let checked = batch::check(rest).map_err(|error| LogError::BadBatch(error.to_string()))?;
+            check_for_topic(&checked, effective, name)?;
+            let (bytes, behind) = rest.split_at_checked(checked.header.length).unwrap_or((rest, &[]));
+            let start = self.frames.len();
+            self.frames.extend_from_slice(&[0; FRAME_BYTES]);
+            self.frames.extend_from_slice(bytes);
+            self.add(start, &checked)?;
+            self.note_producer(&checked, bytes)?;
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    fn note_producer(&mut self, checked: &Checked, batch: &[u8]) -> Result<()> {
+        if checked.header.producer_id >= 0 {
+            self.producer = Meaning::of(batch).map_err(LogError::BadBatch)?;
+        }
+        Ok(())
+    }
+
+    /// Take note of the last batch, whose frame begins at `start`.
+    fn add(&mut self, start: usize, checked: &Checked) -> Result<()> {
         let record_count = checked.header.record_count;
         let total = self.record_count.checked_add(record_count);
         self.record_count = total.ok_or_else(|| LogError::BadBatch("more than 2^32 records in an append".into()))?;
-        let start = self.frames.len();
-        self.frames.extend_from_slice(&[0; FRAME_BYTES]);
-        self.frames.extend_from_slice(batch);
         let mut max_time = checked.header.max_timestamp;
         if self.append_time_ms >= 0 {
             max_time = self.append_time_ms;

@@ -39,7 +39,7 @@ pub fn batches(all: &[Vec<Rec>]) -> Bytes {
 }
 
 pub fn append(topic: &str, partition: u32, batches: Bytes) -> Append {
-    Append { partition: TopicPartition::new(topic, partition), batches }
+    Append { partition: TopicPartition::new(topic, partition), batches: batches.into() }
 }
 
 pub fn commit(log: &EmbeddedLog, appends: Vec<Append>) -> Result<Vec<Appended>> {
