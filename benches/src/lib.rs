@@ -1,0 +1,86 @@
+//! What the engine reaches, measured from outside: the server as users run it, on data that was there before.
+//!
+//! A run loads an auction site's events into the topics of a data directory, starts the server's binary on it, sends a
+//! workload's statements over the Postgres wire, and waits for the commit that says that everything was read. The
+//! output is then read back from the log and compared with what the generator says it must be: a figure for a wrong
+//! answer is worth nothing.
+
+pub mod generator;
+pub mod latency;
+pub mod load;
+pub mod report;
+pub mod server;
+pub mod startup;
+pub mod verify;
+pub mod workloads;
+
+use std::path::PathBuf;
+
+/// Anything that keeps a run from its end, as text for who started it.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The usual result.
+pub type Outcome<T> = Result<T, Failure>;
+
+/// What to run, and on what.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The server's binary.
+    pub server: PathBuf,
+    /// Where data directories are made; the topics of a run are kept there for the next one.
+    pub dir: PathBuf,
+    /// Bids; a twentieth as many auctions come with them.
+    pub bids: u64,
+    /// Runs of each workload.
+    pub runs: usize,
+    /// Names of workloads; empty: all.
+    pub workloads: Vec<String>,
+    /// Records of the latency measurement; 0: none.
+    pub latency_records: u64,
+    /// Queries of the start-up measurement; 0: none.
+    pub startup_queries: usize,
+}
+
+impl Settings {
+    /// Everything once, on little: to see that it works.
+    pub fn quick(server: PathBuf, dir: PathBuf) -> Settings {
+        Settings { server, dir, bids: 20_000, runs: 1, workloads: vec![], latency_records: 200, startup_queries: 5 }
+    }
+}
+
+/// Run what `settings` ask for, printing a table as it grows.
+///
+/// # Errors
+/// A server that does not answer, a statement that fails, an output that is wrong.
+pub fn run(settings: &Settings) -> Outcome<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(async {
+        report::machine(&settings.dir)?;
+        let known = workloads::WORKLOADS.iter().map(|w| w.name);
+        if let Some(name) = settings.workloads.iter().find(|name| !known.clone().any(|k| k == name.as_str())) {
+            return Err(format!("no workload {name}; there are {}", known.collect::<Vec<_>>().join(", ")).into());
+        }
+        let wanted = |name: &str| settings.workloads.is_empty() || settings.workloads.iter().any(|w| w == name);
+        let chosen: Vec<_> = workloads::WORKLOADS.iter().filter(|w| wanted(w.name)).collect();
+        if settings.runs > 0 && !chosen.is_empty() {
+            let data = load::data(&settings.dir, settings.bids).await?;
+            report::head();
+            for workload in chosen {
+                let mut all = Vec::with_capacity(settings.runs);
+                for _ in 0..settings.runs {
+                    let measured = workloads::measure(workload, settings, &data).await?;
+                    report::line(workload, &measured);
+                    all.push(measured);
+                }
+                report::median(workload, &all);
+            }
+        }
+        if settings.startup_queries > 0 {
+            startup::measure(settings).await?;
+        }
+        if settings.latency_records > 0 {
+            latency::measure(settings).await?;
+        }
+        Ok(())
+    })
+}
