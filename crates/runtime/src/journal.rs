@@ -43,6 +43,9 @@ pub(crate) struct Progress {
     pub offsets: BTreeMap<String, Offset>,
     /// Stream time by operator, ms.
     pub times: BTreeMap<usize, i64>,
+    /// Ids of the topics read, as text: offsets mean nothing in another topic of the same name.
+    #[serde(default)]
+    pub topics: BTreeMap<String, String>,
 }
 
 /// A record's bytes as a batch of its own.

@@ -237,14 +237,22 @@ impl Query {
     fn place_readers(&mut self, plan: &QueryPlan, progress: Option<&Progress>) -> Result<()> {
         for (at, node) in self.graph.nodes.iter().enumerate() {
             let NodeKind::Source(source) = &node.kind else { continue };
+            let id = self.log.topic(&source.source.topic).map(|t| t.id.to_string());
+            let read_before = progress.and_then(|pr| pr.topics.get(&source.source.topic));
+            let is_another = read_before.is_some() && read_before != id.as_ref();
+            if is_another {
+                tracing::warn!(query = %self.options.id, topic = %source.source.topic, "the topic was made anew; it is read from its beginning");
+            }
             for p in 0..node.partitions {
                 let partition = TopicPartition::new(source.source.topic.as_str(), p);
                 let known = progress.and_then(|pr| pr.offsets.get(&reader_name(node.number, &partition))).copied();
                 let next = match known {
+                    // Also a partition that the topic did not have when the query began.
+                    Some(_) | None if is_another || (progress.is_some() && known.is_none()) => self.log.offsets(&partition).map_err(log_error)?.start,
                     Some(next) => next,
                     None => first_offset(&*self.log, source, &partition, plan.from_earliest)?,
                 };
-                self.readers.push(Reader::new(partition, next));
+                self.readers.push(Reader::new(partition, next, id.clone()));
                 self.reader_of.push((at, p as usize));
             }
         }
@@ -381,7 +389,8 @@ impl Query {
         let offsets = self.readers.iter().zip(&self.reader_of);
         let offsets = offsets.map(|(r, (at, _))| (reader_name(number(at), &r.partition), r.next)).collect();
         let times = self.times.iter().map(|(at, time)| (number(at), *time)).collect();
-        Progress { epoch: self.epoch, offsets, times }
+        let topics = self.readers.iter().filter_map(|r| Some((r.partition.topic.to_string(), r.topic_id.clone()?)));
+        Progress { epoch: self.epoch, offsets, times, topics: topics.collect() }
     }
 
     fn run_segment(
@@ -674,17 +683,26 @@ fn by_partition(tasks: &mut [Vec<Task>]) -> BTreeMap<u32, Vec<&mut Task>> {
 
 async fn create_internal_topics(log: Arc<dyn RecordLog>, wanted: Vec<(String, u32)>) -> Result<()> {
     for (name, partitions) in wanted {
-        if log.topic(&name).is_none() {
-            let settings = BTreeMap::from([
-                ("cleanup.policy".to_string(), "compact".to_string()),
-                ("max.message.bytes".to_string(), i32::MAX.to_string()),
-                // What is not in a closed segment is not compacted, and is replayed when the query opens.
-                ("segment.bytes".to_string(), CHANGELOG_SEGMENT_BYTES.to_string()),
-            ]);
-            match log.create_topic(&name, recordlog::TopicConfig { partitions, replicas: 1, settings }).await {
-                Ok(_) | Err(recordlog::LogError::TopicExists(_)) => {}
-                Err(e) => return Err(log_error(e)),
+        if let Some(there) = log.topic(&name) {
+            if there.config.partitions < partitions {
+                return Err(Error::invalid(format!(
+                    "the topics that it reads have {partitions} partitions now, and its state in {name} {}: rows of a \
+                     key are not where its state is; drop the query and create it again",
+                    there.config.partitions
+                )));
             }
+            continue;
+        }
+        let settings = [
+            ("cleanup.policy", "compact".to_string()),
+            ("max.message.bytes", i32::MAX.to_string()),
+            // What is not in a closed segment is not compacted, and is replayed when the query opens.
+            ("segment.bytes", CHANGELOG_SEGMENT_BYTES.to_string()),
+        ];
+        let settings = settings.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+        match log.create_topic(&name, recordlog::TopicConfig { partitions, replicas: 1, settings }).await {
+            Ok(_) | Err(recordlog::LogError::TopicExists(_)) => {}
+            Err(e) => return Err(log_error(e)),
         }
     }
     Ok(())

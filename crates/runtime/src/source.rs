@@ -40,6 +40,8 @@ const FETCH_BYTES_MAX: usize = 8 << 20;
 /// Where a partition's reading stands.
 pub(crate) struct Reader {
     pub partition: TopicPartition,
+    /// The topic's id, as progress has it.
+    pub topic_id: Option<String>,
     /// The next offset to take.
     pub next: Offset,
     /// Fetched and not taken wholly.
@@ -57,8 +59,8 @@ pub(crate) struct Taken {
 }
 
 impl Reader {
-    pub fn new(partition: TopicPartition, next: Offset) -> Reader {
-        Reader { partition, next, buffered: VecDeque::new(), buffered_bytes: 0 }
+    pub fn new(partition: TopicPartition, next: Offset, topic_id: Option<String>) -> Reader {
+        Reader { partition, topic_id, next, buffered: VecDeque::new(), buffered_bytes: 0 }
     }
 
     /// Fetch up to about `bytes`; whether there is more behind.
