@@ -182,7 +182,8 @@ async fn engine_with_a_table() -> (Arc<Engine>, Session) {
     let config = EngineConfig { data_dir: None, properties, ..EngineConfig::default() };
     let engine = Engine::open(config).await.expect("an engine");
     let mut session = engine.session();
-    let text = "CREATE STREAM s (k VARCHAR KEY, v BIGINT) WITH (kafka_topic = 's', value_format = 'JSON', partitions = 1);
+    let text =
+        "CREATE STREAM s (k VARCHAR KEY, v BIGINT) WITH (kafka_topic = 's', value_format = 'JSON', partitions = 1);
                 CREATE TABLE t AS SELECT k, COUNT(*) AS n, SUM(v) AS total FROM s GROUP BY k EMIT CHANGES;
                 INSERT INTO s (k, v) VALUES ('ann', 1), ('bob', 2), ('ann', 3);";
     for statement in session.parse(text).expect("statements") {
@@ -193,7 +194,8 @@ async fn engine_with_a_table() -> (Arc<Engine>, Session) {
 }
 
 fn lookup(c: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let (_engine, mut session) = runtime.block_on(engine_with_a_table());
     let parsed = session.parse("SELECT n, total FROM t WHERE k = 'ann';").expect("a statement");
     let prepared = runtime.block_on(session.prepare(parsed.first().expect("one"))).expect("prepared");

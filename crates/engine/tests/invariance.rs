@@ -213,9 +213,7 @@ fn read(engine: &Engine, topic: &str) -> BTreeMap<u32, Vec<(String, String, i64)
                 next = batch.next_offset;
                 decode_ranges(&batch.bytes, &mut ranges).unwrap();
                 for i in 0..ranges.len() {
-                    let text = |bytes: Option<&[u8]>| {
-                        bytes.map_or("null".into(), |b| b.escape_ascii().to_string())
-                    };
+                    let text = |bytes: Option<&[u8]>| bytes.map_or("null".into(), |b| b.escape_ascii().to_string());
                     records.push((text(ranges.key(i)), text(ranges.value(i)), ranges.timestamps_ms[i]));
                 }
             }

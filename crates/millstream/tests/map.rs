@@ -37,7 +37,8 @@ fn crates() -> BTreeMap<String, BTreeSet<String>> {
     let name = |manifest: &toml::Table| manifest["package"]["name"].as_str().expect("a name").to_owned();
     let own: BTreeSet<String> = parsed.iter().map(name).collect();
     let needs = |manifest: &toml::Table| -> BTreeSet<String> {
-        let parts = ["dependencies", "build-dependencies"].into_iter().filter_map(|part| manifest.get(part)?.as_table());
+        let parts =
+            ["dependencies", "build-dependencies"].into_iter().filter_map(|part| manifest.get(part)?.as_table());
         parts.flat_map(|table| table.keys().cloned()).filter(|dependency| own.contains(dependency)).collect()
     };
     parsed.iter().map(|manifest| (name(manifest), needs(manifest))).collect()

@@ -247,10 +247,10 @@ impl Query {
                 let partition = TopicPartition::new(source.source.topic.as_str(), p);
                 let known = progress.and_then(|pr| pr.offsets.get(&reader_name(node.number, &partition))).copied();
                 let next = match known {
-                    // Also a partition that the topic did not have when the query began.
-                    Some(_) | None if is_another || (progress.is_some() && known.is_none()) => self.log.offsets(&partition).map_err(log_error)?.start,
-                    Some(next) => next,
-                    None => first_offset(&*self.log, source, &partition, plan.from_earliest)?,
+                    Some(next) if !is_another => next,
+                    // Made anew, or a partition that the topic did not have when the query began.
+                    _ if progress.is_some() => self.log.offsets(&partition).map_err(log_error)?.start,
+                    _ => first_offset(&*self.log, source, &partition, plan.from_earliest)?,
                 };
                 self.readers.push(Reader::new(partition, next, id.clone()));
                 self.reader_of.push((at, p as usize));

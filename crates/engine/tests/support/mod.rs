@@ -20,12 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Queries that run by themselves, over a log that reads everything from its disk.
 pub async fn open(sim: &Simulation, config: EngineConfig) -> Arc<Engine> {
-    let settings = Settings {
-        tail_bytes_max: 0,
-        tail_partition_bytes_max: 0,
-        threads: !config.manual,
-        ..Settings::default()
-    };
+    let settings =
+        Settings { tail_bytes_max: 0, tail_partition_bytes_max: 0, threads: !config.manual, ..Settings::default() };
     let log = EmbeddedLog::open(sim.host.clone(), "/log", settings).expect("the log opens");
     Engine::open_on(config, log.clone(), Some(log), sim.host.clone()).await.expect("the engine opens")
 }
@@ -103,7 +99,7 @@ pub fn batch(records: &[(Option<&[u8]>, Option<&[u8]>, i64)]) -> Bytes {
 pub async fn write(engine: &Engine, appends: Vec<(&str, u32, Bytes)>) {
     let append = |(topic, partition, batches): (&str, u32, Bytes)| Append {
         partition: TopicPartition::new(topic, partition),
-        batches,
+        batches: batches.into(),
     };
     let ticket = engine.log().commit(Commit { appends: appends.into_iter().map(append).collect() });
     ticket.await.unwrap().expect("written");
