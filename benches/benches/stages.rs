@@ -27,13 +27,13 @@ const KEYS: u64 = 1_000_000;
 /// The columns of a bid.
 fn columns() -> Vec<Column> {
     let all = [
-        ("AUCTION", SqlType::Bigint),
-        ("BIDDER", SqlType::Bigint),
-        ("PRICE", SqlType::Bigint),
-        ("CHANNEL", SqlType::Varchar),
-        ("URL", SqlType::Varchar),
-        ("DATETIME", SqlType::Bigint),
-        ("EXTRA", SqlType::Varchar),
+        ("AUCTION", SqlType::BigInt),
+        ("BIDDER", SqlType::BigInt),
+        ("PRICE", SqlType::BigInt),
+        ("CHANNEL", SqlType::String),
+        ("URL", SqlType::String),
+        ("DATETIME", SqlType::BigInt),
+        ("EXTRA", SqlType::String),
     ];
     all.into_iter().map(|(name, ty)| Column::value(name, ty)).collect()
 }

@@ -51,7 +51,7 @@ impl Server {
             .arg("--data")
             .arg(data)
             .args(["--pg", &format!("127.0.0.1:{port}"), "--http", &format!("127.0.0.1:{http}")])
-            .args(["--property", "auto.offset.reset=earliest"])
+            .args(["--kafka", "off", "--property", "auto.offset.reset=earliest"])
             .stdin(Stdio::null())
             .stdout(said.try_clone()?)
             .stderr(said)

@@ -53,13 +53,13 @@ def check(what, found, expect):
     print(f"{what}: ok")
 
 
-def read_by_them(fmt, deserialize):
+def read_by_them(fmt, deserialize, expect=RECORD):
     topic = f"{fmt.lower()}_ours"
     sql(f"CREATE STREAM {topic} ({COLUMNS}) WITH (kafka_topic = '{topic}', value_format = '{fmt}', partitions = 1)")
     sql(f"INSERT INTO {topic} (name, n, d, b, tags, m, s) VALUES ({VALUES})")
     raw(topic)
     ((value,),) = sql(f"SELECT v FROM {topic}_raw")
-    check(f"{fmt} read by Confluent's deserializer", deserialize(bytes(value), context(topic)), RECORD)
+    check(f"{fmt} read by Confluent's deserializer", deserialize(bytes(value), context(topic)), expect)
 
 
 def read_by_us(fmt, serialize, value):
@@ -78,7 +78,8 @@ AVRO = """{"type": "record", "name": "Person", "namespace": "test", "fields": [
   {"name": "M", "type": {"type": "map", "values": "int"}},
   {"name": "S", "type": {"type": "record", "name": "Inner", "fields": [
     {"name": "X", "type": "int"}, {"name": "Y", "type": "string"}]}}]}"""
-read_by_them("AVRO", AvroDeserializer(registry))
+# The keys of a MAP may be NULL, those of Avro's map may not: it is written as an array of entries.
+read_by_them("AVRO", AvroDeserializer(registry), RECORD | {"M": [{"key": "k", "value": 7}]})
 read_by_us("AVRO", AvroSerializer(registry, AVRO), RECORD)
 
 JSON = """{"type": "object", "title": "Person", "properties": {

@@ -78,7 +78,8 @@ async fn registered_found_and_deleted() {
     server.check("GET", "/subjects", None, 200, json!([])).await;
     server.check("POST", "/subjects/a-value/versions", Some(avro(X)), 200, json!({"id": 1})).await;
     server.check("POST", "/subjects/a-value/versions", Some(avro(X)), 200, json!({"id": 1})).await;
-    server.check("POST", "/subjects/b-value/versions", Some(avro(X)), 200, json!({"id": 1})).await;
+    server.check("POST", "/subjects/b-value/versions?normalize=False", Some(avro(X)), 200, json!({"id": 1})).await;
+    server.refuse("GET", "/subjects?offset=x", None, 400, 400).await;
     let text = r#"{"type":"record","name":"R","fields":[{"name":"X","type":"int"}]}"#;
     let version = json!({"subject": "a-value", "version": 1, "id": 1, "schema": text});
     server.check("GET", "/subjects/a-value/versions/latest", None, 200, version.clone()).await;

@@ -112,7 +112,7 @@ impl Store {
             builder.push(Some(&key), value.as_deref(), now_ms, &[]).map_err(|error| failed(&error))?;
         }
         let batches = builder.finish(Compression::None).map_err(|error| failed(&error))?;
-        Ok(Append { partition: TopicPartition::new(TOPIC, 0), batches })
+        Ok(Append { partition: TopicPartition::new(TOPIC, 0), batches: batches.into() })
     }
 
     /// Record these, durably when it returns.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Bytes,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::Response,
     routing::post,
 };
@@ -30,12 +30,7 @@ fn show(reasons: Vec<String>, options: &Options) -> Answer {
     Ok(shown)
 }
 
-async fn with_all(
-    State(registry): Shared,
-    Path(subject): Path<String>,
-    Query(options): Query<Options>,
-    bytes: Bytes,
-) -> Response {
+async fn with_all(State(registry): Shared, Path(subject): Path<String>, options: Options, bytes: Bytes) -> Response {
     answer(move || {
         let schema = body::<SchemaBody>(&bytes)?.text()?;
         show(registry.test(&subject, &schema, None)?, &options)
@@ -46,7 +41,7 @@ async fn with_all(
 async fn with_one(
     State(registry): Shared,
     Path((subject, number)): Path<(String, String)>,
-    Query(options): Query<Options>,
+    options: Options,
     bytes: Bytes,
 ) -> Response {
     answer(move || {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Bytes,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::Response,
     routing::get,
 };
@@ -59,7 +59,7 @@ async fn unset_all(State(registry): Shared) -> Response {
     answer(move || unset(&registry, None)).await
 }
 
-async fn of_one(State(registry): Shared, Path(subject): Path<String>, Query(options): Query<Options>) -> Response {
+async fn of_one(State(registry): Shared, Path(subject): Path<String>, options: Options) -> Response {
     answer(move || read(&registry, Some(&subject), options.default_to_global)).await
 }
 

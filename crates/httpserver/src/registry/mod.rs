@@ -14,7 +14,8 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Bytes,
-    http::{StatusCode, header},
+    extract::{FromRequestParts, Query},
+    http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use formats::{SchemaReference, SchemaText, SchemaType};
@@ -67,14 +68,18 @@ pub(crate) async fn answer(work: impl FnOnce() -> Answer + Send + 'static) -> Re
     let done = tokio::task::spawn_blocking(work).await;
     let done = done
         .unwrap_or_else(|_| Err(ApiError { status: 500, code: 50001, message: "the request was given up".to_owned() }));
-    let (status, body) = match done {
-        Ok(body) => (StatusCode::OK, body),
-        Err(error) => {
-            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, json!({"error_code": error.code, "message": error.message}))
-        }
-    };
+    done.map_or_else(ApiError::into_response, |body| shown(StatusCode::OK, &body))
+}
+
+fn shown(status: StatusCode, body: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, CONTENT_TYPE)], body.to_string()).into_response()
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        shown(status, &json!({"error_code": self.code, "message": self.message}))
+    }
 }
 
 /// A body, whatever its content type says.
@@ -154,8 +159,7 @@ fn version(text: &str) -> Result<Version, ApiError> {
 }
 
 /// What can be asked for behind `?`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(crate) struct Options {
     deleted: bool,
     permanent: bool,
@@ -166,6 +170,33 @@ pub(crate) struct Options {
     latest_only: bool,
     offset: usize,
     limit: Option<isize>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Options {
+    type Rejection = ApiError;
+
+    /// Clients write `true`, `True` and `TRUE`; what is not true is false, and what nobody knows is left alone.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Options, ApiError> {
+        let mut options = Options::default();
+        let given = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_err(ApiError::bad_request)?;
+        for (name, value) in given.0 {
+            let yes = value.eq_ignore_ascii_case("true");
+            let wrong = |_| ApiError::bad_request(format!("{name}={value}: a number is expected"));
+            match name.as_str() {
+                "deleted" => options.deleted = yes,
+                "permanent" => options.permanent = yes,
+                "normalize" => options.normalize = yes,
+                "verbose" => options.verbose = yes,
+                "defaultToGlobal" => options.default_to_global = yes,
+                "subjectPrefix" => options.subject_prefix = Some(value),
+                "latestOnly" => options.latest_only = yes,
+                "offset" => options.offset = value.parse().map_err(wrong)?,
+                "limit" => options.limit = Some(value.parse().map_err(wrong)?),
+                _ => {}
+            }
+        }
+        Ok(options)
+    }
 }
 
 impl Options {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Bytes,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::Response,
     routing::get,
 };
@@ -47,7 +47,7 @@ async fn set_all(State(registry): Shared, bytes: Bytes) -> Response {
     answer(move || set(&registry, None, &bytes)).await
 }
 
-async fn of_one(State(registry): Shared, Path(subject): Path<String>, Query(options): Query<Options>) -> Response {
+async fn of_one(State(registry): Shared, Path(subject): Path<String>, options: Options) -> Response {
     answer(move || show(registry.mode(Some(&subject), options.default_to_global)?)).await
 }
 

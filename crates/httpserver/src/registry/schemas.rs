@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::Response,
     routing::get,
 };
@@ -34,7 +34,7 @@ async fn contexts() -> Response {
     answer(|| Ok(json!(["."]))).await
 }
 
-async fn all(State(registry): Shared, Query(options): Query<Options>) -> Response {
+async fn all(State(registry): Shared, options: Options) -> Response {
     answer(move || {
         let prefix = options.subject_prefix.as_deref().unwrap_or_default();
         let mut shown = Vec::new();
@@ -64,7 +64,7 @@ async fn text(State(registry): Shared, Path(wanted): Path<String>) -> Response {
     .await
 }
 
-async fn subjects(State(registry): Shared, Path(wanted): Path<String>, Query(options): Query<Options>) -> Response {
+async fn subjects(State(registry): Shared, Path(wanted): Path<String>, options: Options) -> Response {
     answer(move || {
         let mut names: Vec<_> =
             registry.versions_of_id(id(&wanted)?, options.deleted())?.into_iter().map(|v| v.subject).collect();
@@ -74,7 +74,7 @@ async fn subjects(State(registry): Shared, Path(wanted): Path<String>, Query(opt
     .await
 }
 
-async fn versions(State(registry): Shared, Path(wanted): Path<String>, Query(options): Query<Options>) -> Response {
+async fn versions(State(registry): Shared, Path(wanted): Path<String>, options: Options) -> Response {
     answer(move || {
         let versions = registry.versions_of_id(id(&wanted)?, options.deleted())?;
         let shown = versions.iter().map(|v| json!({"subject": v.subject, "version": v.version}));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Bytes,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::Response,
     routing::{get, post},
 };
@@ -26,7 +26,7 @@ pub(super) fn routes() -> Router<Arc<Registry>> {
         .route("/subjects/{subject}/versions/{version}/referencedby", get(referenced_by))
 }
 
-async fn names(State(registry): Shared, Query(options): Query<Options>) -> Response {
+async fn names(State(registry): Shared, options: Options) -> Response {
     answer(move || {
         // A context before the name (":.:") stands for the one context that there is.
         let prefix = options.subject_prefix.as_deref().unwrap_or_default();
@@ -37,7 +37,7 @@ async fn names(State(registry): Shared, Query(options): Query<Options>) -> Respo
     .await
 }
 
-async fn versions(State(registry): Shared, Path(subject): Path<String>, Query(options): Query<Options>) -> Response {
+async fn versions(State(registry): Shared, Path(subject): Path<String>, options: Options) -> Response {
     answer(move || {
         let numbers = registry.versions(&subject, options.deleted())?.into_iter().map(|v| v.version);
         Ok(options.page(numbers).into())
@@ -45,19 +45,11 @@ async fn versions(State(registry): Shared, Path(subject): Path<String>, Query(op
     .await
 }
 
-async fn one(
-    State(registry): Shared,
-    Path((subject, number)): Path<(String, String)>,
-    Query(options): Query<Options>,
-) -> Response {
+async fn one(State(registry): Shared, Path((subject, number)): Path<(String, String)>, options: Options) -> Response {
     answer(move || Ok(show_version(&registry.version_of(&subject, version(&number)?, options.deleted())?))).await
 }
 
-async fn text(
-    State(registry): Shared,
-    Path((subject, number)): Path<(String, String)>,
-    Query(options): Query<Options>,
-) -> Response {
+async fn text(State(registry): Shared, Path((subject, number)): Path<(String, String)>, options: Options) -> Response {
     answer(move || {
         let found = registry.version_of(&subject, version(&number)?, options.deleted())?;
         let text = &found.schema.schema.text;
@@ -71,12 +63,7 @@ async fn referenced_by(State(registry): Shared, Path((subject, number)): Path<(S
     answer(move || Ok(registry.referenced_by(&subject, version(&number)?)?.into())).await
 }
 
-async fn register(
-    State(registry): Shared,
-    Path(subject): Path<String>,
-    Query(options): Query<Options>,
-    bytes: Bytes,
-) -> Response {
+async fn register(State(registry): Shared, Path(subject): Path<String>, options: Options, bytes: Bytes) -> Response {
     answer(move || {
         let wanted: SchemaBody = body(&bytes)?;
         let schema = wanted.text()?;
@@ -89,12 +76,7 @@ async fn register(
     .await
 }
 
-async fn lookup(
-    State(registry): Shared,
-    Path(subject): Path<String>,
-    Query(options): Query<Options>,
-    bytes: Bytes,
-) -> Response {
+async fn lookup(State(registry): Shared, Path(subject): Path<String>, options: Options, bytes: Bytes) -> Response {
     answer(move || {
         let schema = body::<SchemaBody>(&bytes)?.text()?;
         Ok(show_version(&registry.lookup(&subject, &schema, options.normalize, options.deleted())?))
@@ -102,11 +84,7 @@ async fn lookup(
     .await
 }
 
-async fn delete_subject(
-    State(registry): Shared,
-    Path(subject): Path<String>,
-    Query(options): Query<Options>,
-) -> Response {
+async fn delete_subject(State(registry): Shared, Path(subject): Path<String>, options: Options) -> Response {
     answer(move || {
         let gone = registry.delete_subject(&subject, options.permanent)?;
         // A level of its own ends with the subject.
@@ -125,7 +103,7 @@ async fn delete_subject(
 async fn delete_version(
     State(registry): Shared,
     Path((subject, number)): Path<(String, String)>,
-    Query(options): Query<Options>,
+    options: Options,
 ) -> Response {
     answer(move || Ok(registry.delete_version(&subject, version(&number)?, options.permanent)?.into())).await
 }

@@ -326,7 +326,7 @@ impl Transactions {
             for place in places {
                 let partition = crate::api::partition_of(&place.0, place.1)?;
                 let batches = state::mark(ending.producer_id, mark_epoch, commits, broker.now_ms())?;
-                appends.push(Append { partition, batches });
+                appends.push(Append { partition, batches: batches.into() });
             }
             appends.push(broker.store.append(&records)?);
             match settle(broker.log.commit(Commit { appends })).await {

@@ -215,7 +215,7 @@ async fn commits_of_the_engine_are_atomic_to_kafka_clients() {
     client.create("t", 1, &[]).await;
     client.create("u", 1, &[]).await;
     let epoch = |value: &str| {
-        let append = |topic: &str| Append { partition: TopicPartition::new(topic, 0), batches: batch(&[value]) };
+        let append = |topic: &str| Append { partition: TopicPartition::new(topic, 0), batches: batch(&[value]).into() };
         server.log.commit(Commit { appends: vec![append("t"), append("u")] })
     };
     epoch("1").await.unwrap().unwrap();
