@@ -198,10 +198,8 @@ impl RunningQuery {
             let mut pause_ms = RETRY_MS.0;
             loop {
                 let before = *own.committed.borrow();
-                let opened = match own.query.lock().await.is_some() {
-                    true => Ok(()),
-                    false => own.reopen().await,
-                };
+                let is_open = own.query.lock().await.is_some();
+                let opened = if is_open { Ok(()) } else { own.reopen().await };
                 let ended = match opened {
                     Ok(()) => own.run().await,
                     Err(e) => Err(e),

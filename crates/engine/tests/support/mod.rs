@@ -10,7 +10,7 @@ use engine::{Engine, EngineConfig, Outcome, QueryReport};
 use futures::StreamExt;
 use host::Simulation;
 use recordlog::{
-    Append, Commit, RecordLog, TopicConfig, TopicPartition,
+    Append, Commit, TopicConfig, TopicPartition,
     batch::{BatchBuilder, Compression},
     embedded::{EmbeddedLog, Settings},
 };
@@ -78,7 +78,7 @@ pub async fn until_rows(engine: &Arc<Engine>, text: &str, wanted: &[&str]) {
         }
     };
     let found = tokio::time::timeout(PATIENCE, found).await;
-    assert!(found.is_ok(), "{text} gives {last:?}, not {wanted:?}");
+    assert!(found.is_ok(), "{text} gives {last:?}, not {wanted:?}; queries: {:#?}", engine.reports());
 }
 
 pub async fn create_topic(engine: &Engine, name: &str, partitions: u32, settings: &[(&str, &str)]) {
