@@ -1,16 +1,17 @@
 //! What all connections share.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use base64::Engine as _;
 use recordlog::{RecordLog, Topic, embedded::EmbeddedLog};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
     Settings,
     api::fetch_session::FetchSessions,
-    auth::Auth,
+    auth::{Auth, tls},
     error::Failure,
     group::{
         Groups,
@@ -34,7 +35,6 @@ pub fn is_internal_topic(name: &str) -> bool {
 }
 
 /// The broker.
-#[derive(Debug)]
 pub struct Broker {
     pub(crate) log: Arc<EmbeddedLog>,
     pub(crate) settings: Settings,
@@ -44,6 +44,7 @@ pub struct Broker {
     pub(crate) transactions: Transactions,
     pub(crate) sessions: FetchSessions,
     pub(crate) auth: Auth,
+    pub(crate) tls: Option<TlsAcceptor>,
     /// Memory of requests as they came.
     pub(crate) requests: Budget,
     /// Memory of requests as they are worked on.
@@ -53,6 +54,12 @@ pub struct Broker {
     pub(crate) stop: CancellationToken,
 }
 
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
 impl Broker {
     /// A broker on `log`, with what it remembers there. `stop` ends what waits.
     ///
@@ -60,6 +67,7 @@ impl Broker {
     /// Its topics cannot be made or read; the text says which.
     pub async fn open(log: Arc<EmbeddedLog>, settings: Settings, stop: CancellationToken) -> Result<Broker, String> {
         let failed = |failure: Failure| format!("the Kafka listener's topics: {}", failure.message);
+        let tls = settings.tls.as_ref().map(tls::acceptor).transpose().map_err(|error| format!("TLS: {error}"))?;
         let store = Store::open(Arc::clone(&log)).await.map_err(failed)?;
         let kept = store.read_all().map_err(failed)?;
         // The id of a topic that is never deleted serves for the cluster's.
@@ -70,7 +78,8 @@ impl Broker {
             groups: Groups::from_kept(&kept),
             transactions: Transactions::from_kept(&kept),
             sessions: FetchSessions::default(),
-            auth: Auth::from_kept(&kept),
+            auth: Auth::new(&settings, &*log.host().random),
+            tls,
             requests: Budget::new(settings.request_bytes_max),
             decoded: Budget::new(settings.request_bytes_max),
             answers: Budget::new(settings.answer_bytes_max),

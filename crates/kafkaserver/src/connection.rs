@@ -21,7 +21,7 @@ use crate::{
     error::Refused,
     wire::{
         budget::Share,
-        frame::{self, FRAME_BYTES_MAX, FRAME_BYTES_MAX_STRANGER},
+        frame::{FRAME_BYTES_MAX, FRAME_BYTES_MAX_STRANGER, Frames},
         header::RequestHead,
     },
 };
@@ -68,13 +68,18 @@ async fn read_requests(
     connection: &Arc<Connection>,
     queue: mpsc::Sender<Pending>,
 ) -> io::Result<()> {
-    let mut first = None;
+    let mut frames = Frames::new(&mut reading);
+    let mut ahead = None;
     loop {
-        let bytes_max = if connection.is_known() { FRAME_BYTES_MAX } else { FRAME_BYTES_MAX_STRANGER };
-        let frame = match timeout(IDLE_MAX, frame::read(&mut reading, first.take(), bytes_max, &broker.requests)).await
-        {
-            Ok(frame) => frame?,
-            Err(_) => return Ok(()),
+        let frame = match ahead.take() {
+            Some(frame) => Some(frame),
+            None => {
+                let next = frames.next(bytes_max(connection), &broker.requests);
+                match timeout(IDLE_MAX, next).await {
+                    Ok(next) => next?,
+                    Err(_) => return Ok(()),
+                }
+            }
         };
         let Some((frame, share)) = frame else { return Ok(()) };
         let mut answering = pin!(dispatch(broker, connection, frame));
@@ -82,9 +87,9 @@ async fn read_requests(
             biased;
             answered = &mut answering => answered,
             // The client asks for more already, or it has gone and nobody waits for the answer.
-            next = frame::first_byte(&mut reading) => {
-                first = next?;
-                if first.is_none() {
+            next = frames.next(bytes_max(connection), &broker.requests) => {
+                ahead = next?;
+                if ahead.is_none() {
                     return Ok(());
                 }
                 answering.await
@@ -106,7 +111,15 @@ async fn read_requests(
     }
 }
 
+/// Longest request that is read of this client.
+fn bytes_max(connection: &Connection) -> usize {
+    if connection.is_known() { FRAME_BYTES_MAX } else { FRAME_BYTES_MAX_STRANGER }
+}
+
 async fn dispatch(broker: &Arc<Broker>, connection: &Arc<Connection>, mut frame: Bytes) -> Result<Answer, Refused> {
+    if connection.sends_raw_token() {
+        return api::serve_raw_token(broker, connection, &frame).await;
+    }
     let head = RequestHead::read(&mut frame)?;
     let call = Call { broker: Arc::clone(broker), head, connection: Arc::clone(connection) };
     api::serve(call, frame).await

@@ -20,6 +20,7 @@ mod store;
 mod txn;
 mod wire;
 
+pub use auth::{Names, Operation, ResourceKind, Rule, TlsError, TlsFiles, User};
 pub use broker::{Broker, is_internal_topic};
 pub use listener::{listen, serve};
 pub use settings::Settings;

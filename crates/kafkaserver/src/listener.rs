@@ -9,7 +9,12 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use crate::{Settings, auth::Connection, broker::Broker, connection, group, txn};
+use crate::{
+    Settings,
+    auth::{Connection, tls},
+    broker::Broker,
+    connection, group, txn,
+};
 
 /// How long accepting rests after the system refused a connection (out of file descriptors, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -68,8 +73,18 @@ async fn connect(broker: Arc<Broker>, socket: TcpStream, peer: SocketAddr, place
     let result = async {
         socket.set_nodelay(true)?;
         let local = socket.local_addr()?;
-        let connection = Arc::new(Connection::new(peer, local, &broker.auth));
-        connection::run(broker, socket, connection).await
+        let known = |subject| Arc::new(Connection::new(peer, local, &broker.auth, subject));
+        match broker.tls.clone() {
+            None => {
+                let connection = known(None);
+                connection::run(Arc::clone(&broker), socket, connection).await
+            }
+            Some(acceptor) => {
+                let (stream, subject) = tls::accept(&acceptor, socket).await?;
+                let connection = known(subject);
+                connection::run(Arc::clone(&broker), stream, connection).await
+            }
+        }
     };
     match result.await {
         Ok(()) => debug!(%peer, "Kafka connection closed"),

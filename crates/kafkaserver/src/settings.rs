@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::auth::{Rule, TlsFiles, User};
+
 /// What a listener can be told. The defaults suit a server on one machine.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -19,6 +21,14 @@ pub struct Settings {
     pub request_bytes_max: usize,
     /// Most bytes of answers in work, over all connections.
     pub answer_bytes_max: usize,
+    /// TLS on the listener; `None`: plain text.
+    pub tls: Option<TlsFiles>,
+    /// Who may connect, by name and password; with none, nobody has to say who he is.
+    pub users: Vec<User>,
+    /// Who may do what; with none, everybody may do everything.
+    pub rules: Vec<Rule>,
+    /// Principals whom the rules do not bind.
+    pub super_users: Vec<String>,
     /// How long the first rebalance of a group waits for more members.
     pub group_initial_delay: Duration,
 }
@@ -33,6 +43,10 @@ impl Default for Settings {
             partitions_default: 1,
             request_bytes_max: 256 << 20,
             answer_bytes_max: 256 << 20,
+            tls: None,
+            users: Vec::new(),
+            rules: Vec::new(),
+            super_users: Vec::new(),
             group_initial_delay: Duration::from_millis(300),
         }
     }

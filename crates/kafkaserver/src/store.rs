@@ -1,5 +1,5 @@
-//! What the broker has to remember, as records of one compacted topic: committed offsets, transactions, producer ids,
-//! users and access rules. Key and value are JSON, so that the topic can be read with any client.
+//! What the broker has to remember, as records of one compacted topic: committed offsets, transactions, producer ids.
+//! Key and value are JSON, so that the topic can be read with any client.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -31,10 +31,6 @@ pub(crate) enum Key {
     Transaction(String),
     /// Where producer ids go on.
     ProducerIds,
-    /// A user's secret, by mechanism.
-    User { name: String, mechanism: String },
-    /// The access rules.
-    Rules,
 }
 
 /// Everything that is remembered, the latest of each.

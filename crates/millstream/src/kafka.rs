@@ -1,15 +1,18 @@
 //! Where and how Kafka clients are served: option `--kafka`, table `[kafka]` of the configuration file.
 
 use std::{
+    collections::BTreeMap,
+    fmt,
     io::ErrorKind,
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     str::FromStr,
     sync::Arc,
     time::Duration,
 };
 
 use engine::Engine;
-use kafkaserver::{Broker, Settings};
+use kafkaserver::{Broker, Names, Operation, ResourceKind, Rule, Settings, TlsFiles, User};
 use serde::Deserialize;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -76,6 +79,91 @@ pub struct KafkaConfig {
     pub answer_bytes_max: Option<usize>,
     /// How long the first rebalance of a group waits for more members, ms.
     pub group_initial_delay_ms: Option<u64>,
+    /// Files of certificates and keys; without, connections are plain text.
+    pub tls: Option<TlsConfig>,
+    /// Names and passwords; without, nobody has to say who he is.
+    #[serde(default)]
+    pub users: BTreeMap<String, Password>,
+    /// Who may do what; without, everybody may do everything.
+    #[serde(default)]
+    pub rules: Vec<RuleConfig>,
+    /// Principals whom the rules do not bind.
+    #[serde(default)]
+    pub super_users: Vec<String>,
+}
+
+/// The table `[kafka.tls]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The server's certificate, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// What clients' certificates have to be signed by, PEM; without, clients need none.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// A password, which is not shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct Password(String);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password")
+    }
+}
+
+/// An element of `[[kafka.rules]]`: what it is about is one of `topic`, `group`, `transactional_id` and `cluster`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "RuleTable")]
+pub struct RuleConfig(Rule);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleTable {
+    principal: String,
+    topic: Option<String>,
+    group: Option<String>,
+    transactional_id: Option<String>,
+    cluster: Option<bool>,
+    operations: Vec<String>,
+}
+
+impl TryFrom<RuleTable> for RuleConfig {
+    type Error = String;
+
+    fn try_from(table: RuleTable) -> Result<RuleConfig, String> {
+        let named = [
+            (ResourceKind::Topic, table.topic),
+            (ResourceKind::Group, table.group),
+            (ResourceKind::TransactionalId, table.transactional_id),
+            (ResourceKind::Cluster, table.cluster.filter(|about| *about).map(|_| "*".to_owned())),
+        ];
+        let mut about = named.into_iter().filter_map(|(kind, name)| Some((kind, name?)));
+        let (Some((kind, name)), None) = (about.next(), about.next()) else {
+            return Err("a rule is about one of topic, group, transactional_id and cluster".to_owned());
+        };
+        if !table.principal.starts_with("User:") {
+            return Err(format!("principal {:?}: expected User:NAME or User:*", table.principal));
+        }
+        let names = match name.strip_suffix('*') {
+            Some("") => Names::All,
+            Some(prefix) => Names::BeginWith(prefix.to_owned()),
+            None => Names::Is(name),
+        };
+        let operation = |word: &String| {
+            Operation::of_word(word).ok_or_else(|| {
+                let words = "all, read, write, create, delete, alter, describe, describe_configs, alter_configs";
+                format!("operation {word:?}: expected one of {words}")
+            })
+        };
+        let operations = match table.operations.iter().any(|word| word == "all") {
+            true => None,
+            false => Some(table.operations.iter().map(operation).collect::<Result<_, _>>()?),
+        };
+        Ok(RuleConfig(Rule { principal: table.principal, kind, names, operations }))
+    }
 }
 
 /// A host and a port.
@@ -117,8 +205,20 @@ impl KafkaConfig {
             group_initial_delay: self
                 .group_initial_delay_ms
                 .map_or(defaults.group_initial_delay, Duration::from_millis),
+            tls: self.tls.clone().map(|TlsConfig { certificate, key, client_ca }| TlsFiles {
+                certificate,
+                key,
+                client_ca,
+            }),
+            users: self.users.iter().map(|(name, Password(password))| user(name, password)).collect(),
+            rules: self.rules.iter().map(|RuleConfig(rule)| rule.clone()).collect(),
+            super_users: self.super_users.clone(),
         }
     }
+}
+
+fn user(name: &str, password: &str) -> User {
+    User { name: name.to_owned(), password: password.to_owned() }
 }
 
 /// Open the port; the error says which option is about it.
@@ -177,5 +277,52 @@ mod tests {
         assert_eq!(settings.advertised, Some(("h".to_owned(), 1)));
         assert!(settings.allow_remote && settings.auto_create_topics && settings.connections_max == 5);
         assert!(!KafkaConfig { allow_remote: Some(false), ..config }.settings(true).allow_remote);
+    }
+
+    #[test]
+    fn users_and_rules_are_read() {
+        let text = "super_users = ['User:root']
+            [users]
+            ann = 'secret'
+            [tls]
+            certificate = 'c.pem'
+            key = 'k.pem'
+            [[rules]]
+            principal = 'User:ann'
+            topic = 'open-*'
+            operations = ['read', 'alter_configs']
+            [[rules]]
+            principal = 'User:*'
+            cluster = true
+            operations = ['all']";
+        let config: KafkaConfig = toml::from_str(text).expect("reads");
+        assert!(!format!("{config:?}").contains("secret"));
+        let settings = config.settings(false);
+        assert!(!format!("{settings:?}").contains("secret"));
+        assert_eq!(settings.users, [user("ann", "secret")]);
+        assert_eq!(settings.tls.expect("is there").client_ca, None);
+        let operations = Some(vec![Operation::Read, Operation::AlterConfigs]);
+        let rule = |principal: &str, kind, names, operations| Rule {
+            principal: principal.to_owned(),
+            kind,
+            names,
+            operations,
+        };
+        assert_eq!(
+            settings.rules,
+            [
+                rule("User:ann", ResourceKind::Topic, Names::BeginWith("open-".to_owned()), operations),
+                rule("User:*", ResourceKind::Cluster, Names::All, None),
+            ]
+        );
+        let check = |rule: &str, word: &str| {
+            let text = format!("[[rules]]\nprincipal = 'User:ann'\n{rule}");
+            let error = toml::from_str::<KafkaConfig>(&text).expect_err("is wrong").to_string();
+            assert!(error.contains(word), "{error}");
+        };
+        check("operations = ['read']", "one of topic");
+        check("operations = ['read']\ntopic = 'a'\ngroup = 'b'", "one of topic");
+        check("operations = ['raed']\ntopic = 'a'", "raed");
+        check("operation = ['read']\ntopic = 'a'", "operation");
     }
 }

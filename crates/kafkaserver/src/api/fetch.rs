@@ -37,7 +37,7 @@ use crate::{
 /// Most bytes of records in one answer, unless a single batch is larger.
 const FETCH_BYTES_MAX: usize = 16 << 20;
 /// Longest that a request waits for records.
-const WAIT_MAX: Duration = Duration::from_secs(300);
+const WAIT_MAX: Duration = Duration::from_secs(60);
 /// The first version that names topics by id.
 const BY_ID_FROM_VERSION: i16 = 13;
 

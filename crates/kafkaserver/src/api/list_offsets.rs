@@ -31,6 +31,9 @@ const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
+/// The first version that tells the leader's epoch.
+const EPOCH_FROM_VERSION: i16 = 4;
+
 /// See the module.
 pub(crate) struct ListOffsets;
 
@@ -53,7 +56,8 @@ impl Api for ListOffsets {
                 let found = ListOffsetsPartitionResponse::default().with_partition_index(wanted.partition_index);
                 match find(call, topic.name.as_str(), wanted, committed) {
                     Ok(Some(place)) => {
-                        found.with_offset(place.offset).with_timestamp(place.time_ms).with_leader_epoch(LEADER_EPOCH)
+                        let epoch = if call.version() >= EPOCH_FROM_VERSION { LEADER_EPOCH } else { -1 };
+                        found.with_offset(place.offset).with_timestamp(place.time_ms).with_leader_epoch(epoch)
                     }
                     Ok(None) => found,
                     Err(failure) => found.with_error_code(failure.code()),

@@ -35,6 +35,8 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sasl_authenticate;
+mod sasl_handshake;
 mod sync_group;
 mod txn_offset_commit;
 
@@ -49,6 +51,8 @@ use kafka_protocol::{
 use recordlog::TopicPartition;
 
 use crate::{
+    auth::Connection,
+    broker::Broker,
     call::Call,
     error::{Failure, Refused},
     wire::{
@@ -136,6 +140,7 @@ pub(crate) const APIS: &[Entry] = &[
     Entry::of::<sync_group::SyncGroup>(),
     Entry::of::<describe_groups::DescribeGroups>(),
     Entry::of::<list_groups::ListGroups>(),
+    Entry::of::<sasl_handshake::SaslHandshake>(),
     Entry::of::<api_versions::ApiVersions>(),
     Entry::of::<create_topics::CreateTopics>(),
     Entry::of::<delete_topics::DeleteTopics>(),
@@ -149,6 +154,7 @@ pub(crate) const APIS: &[Entry] = &[
     Entry::of::<describe_configs::DescribeConfigs>(),
     Entry::of::<alter_configs::AlterConfigs>(),
     Entry::of::<describe_log_dirs::DescribeLogDirs>(),
+    Entry::of::<sasl_authenticate::SaslAuthenticate>(),
     Entry::of::<create_partitions::CreatePartitions>(),
     Entry::of::<delete_groups::DeleteGroups>(),
     Entry::of::<incremental_alter_configs::IncrementalAlterConfigs>(),
@@ -201,6 +207,12 @@ pub(crate) async fn serve(call: Call, body: Bytes) -> Result<Answer, Refused> {
         return Err(Refused::Stranger(key));
     }
     (entry.handle)(&call, body).await
+}
+
+/// Answer a frame that is a token of a SASL exchange.
+pub(crate) async fn serve_raw_token(broker: &Broker, connection: &Connection, token: &[u8]) -> Result<Answer, Refused> {
+    let frame = sasl_authenticate::step_raw(broker, connection, token).await?;
+    Ok(Answer::Now(frame, Share::default()))
 }
 
 async fn handle<A: Api>(call: &Call, mut body: Bytes) -> Result<Answer, Refused> {

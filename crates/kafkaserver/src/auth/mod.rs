@@ -1,28 +1,69 @@
 //! Who a client is and what it may do.
+//!
+//! A client is known by its certificate, by a SASL exchange, or not at all. Without users nobody has to say who he is;
+//! without rules everybody who got in may do everything.
 
-use std::{fmt, net::SocketAddr};
+mod identity;
+mod plain;
+mod rules;
+mod sasl;
+mod scram;
+mod subject;
+pub(crate) mod tls;
+mod users;
 
-use crate::store::Kept;
+use std::fmt;
+
+pub(crate) use self::{
+    identity::Connection,
+    sasl::{Exchange, MECHANISMS, Progress},
+};
+use self::{rules::Rules, users::Users};
+pub use self::{
+    rules::{Names, ResourceKind, Rule},
+    tls::{TlsError, TlsFiles},
+    users::User,
+};
 
 /// What everybody is who did not say.
-const ANONYMOUS: &str = "User:ANONYMOUS";
+pub(crate) const ANONYMOUS: &str = "User:ANONYMOUS";
 
 /// What can be done to a resource, in Kafka's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Operation {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// Take records from a topic, be a member of a group.
     Read,
+    /// Give records to a topic, use a transactional id.
     Write,
+    /// Make a topic.
     Create,
+    /// Delete a topic, its records, a group.
     Delete,
+    /// Add partitions.
     Alter,
+    /// See that it is there, and what it is like.
     Describe,
+    /// See its settings.
     DescribeConfigs,
+    /// Change its settings.
     AlterConfigs,
 }
 
+/// All operations.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation::Read,
+    Operation::Write,
+    Operation::Create,
+    Operation::Delete,
+    Operation::Alter,
+    Operation::Describe,
+    Operation::DescribeConfigs,
+    Operation::AlterConfigs,
+];
+
 impl Operation {
     /// For messages.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Operation::Read => "read",
             Operation::Write => "write",
@@ -33,6 +74,20 @@ impl Operation {
             Operation::DescribeConfigs => "describe the settings of",
             Operation::AlterConfigs => "alter the settings of",
         }
+    }
+
+    /// As rules write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Operation::DescribeConfigs => "describe_configs",
+            Operation::AlterConfigs => "alter_configs",
+            other => other.name(),
+        }
+    }
+
+    /// The operation of that word.
+    pub fn of_word(word: &str) -> Option<Operation> {
+        OPERATIONS.iter().copied().find(|operation| operation.word() == word)
     }
 }
 
@@ -56,47 +111,26 @@ impl fmt::Display for Resource<'_> {
     }
 }
 
-/// What is known of a connection.
+/// Users and access rules of a broker.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    pub peer: SocketAddr,
-    pub local: SocketAddr,
+pub(crate) struct Auth {
+    users: Users,
+    rules: Rules,
 }
-
-impl Connection {
-    /// A connection that has said nothing yet.
-    pub fn new(peer: SocketAddr, local: SocketAddr, _: &Auth) -> Connection {
-        Connection { peer, local }
-    }
-
-    /// Who it is, as Kafka writes it.
-    pub fn principal(&self) -> &str {
-        ANONYMOUS
-    }
-
-    /// Whether it has said who it is, if it has to.
-    pub fn is_known(&self) -> bool {
-        true
-    }
-
-    /// Whether it may use an API now.
-    pub fn may_call(&self, _: i16) -> bool {
-        self.is_known()
-    }
-}
-
-/// Users and access rules.
-#[derive(Debug, Default)]
-pub(crate) struct Auth;
 
 impl Auth {
-    /// As remembered.
-    pub fn from_kept(_: &Kept) -> Auth {
-        Auth
+    /// As the settings have them. `random` gives salts.
+    pub fn new(settings: &crate::Settings, random: &dyn host::Random) -> Auth {
+        Auth { users: Users::new(&settings.users, random), rules: Rules::new(&settings.rules, &settings.super_users) }
+    }
+
+    /// Whether clients have to go through a SASL exchange.
+    pub fn wants_sasl(&self) -> bool {
+        !self.users.is_empty()
     }
 
     /// Whether a client may do that.
-    pub fn allows(&self, _: &Connection, _: Operation, _: Resource<'_>) -> bool {
-        true
+    pub fn allows(&self, connection: &Connection, operation: Operation, resource: Resource<'_>) -> bool {
+        self.rules.allow(&connection.principal(), operation, resource)
     }
 }

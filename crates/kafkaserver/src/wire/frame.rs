@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 use super::budget::{Budget, Share};
@@ -19,54 +19,81 @@ const FRAME_TIME_MAX: Duration = Duration::from_secs(30);
 /// Memory for a request is reserved as it comes, so much at a time.
 const STEP_BYTES: usize = 1 << 20;
 
-/// The first byte of the next frame; `None` when the client has closed. Nothing is lost when this is dropped.
-pub(crate) async fn first_byte<R: AsyncRead + Unpin>(from: &mut R) -> io::Result<Option<u8>> {
-    let mut byte = [0; 1];
-    let count = from.read(&mut byte).await?;
-    Ok(byte.first().copied().filter(|_| count > 0))
+/// The frames of a connection. What has come of one is kept here, so that waiting for the next can be given up and
+/// taken up again.
+#[derive(Debug)]
+pub(crate) struct Frames<R> {
+    from: R,
+    length: [u8; 4],
+    /// How many bytes of the length are there.
+    have: usize,
+    /// Until when the frame has to be whole, once it has begun.
+    deadline: Option<Instant>,
+    body: Option<Body>,
 }
 
-/// The next frame, with its share of the budget; `None` when the client has closed. Both are awaited here, so reading
-/// rests while the budget is used up. `first` is the frame's first byte, where that was read already.
-pub(crate) async fn read<R: AsyncRead + Unpin>(
-    from: &mut R,
-    first: Option<u8>,
-    bytes_max: usize,
-    budget: &Budget,
-) -> io::Result<Option<(Bytes, Share)>> {
-    let first = match first {
-        Some(first) => first,
-        None => match first_byte(from).await? {
-            Some(first) => first,
-            None => return Ok(None),
-        },
-    };
-    let slow = |_| io::Error::new(io::ErrorKind::TimedOut, "a request did not come whole");
-    let mut rest = [0; 3];
-    timeout(FRAME_TIME_MAX, from.read_exact(&mut rest)).await.map_err(slow)??;
-    let [second, third, fourth] = rest;
-    let length =
-        usize::try_from(i32::from_be_bytes([first, second, third, fourth])).ok().filter(|length| *length <= bytes_max);
-    let Some(length) = length else {
-        let what = format!("a request of more than {bytes_max} bytes, or none of Kafka's");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-    };
-    let share = budget.take(length).await;
-    let body = timeout(FRAME_TIME_MAX, read_body(from, length)).await.map_err(slow)??;
-    Ok(Some((body, share)))
+#[derive(Debug)]
+struct Body {
+    length: usize,
+    bytes: BytesMut,
+    share: Share,
 }
 
-async fn read_body<R: AsyncRead + Unpin>(from: &mut R, length: usize) -> io::Result<Bytes> {
-    let mut body = BytesMut::new();
-    while body.len() < length {
-        let left = length - body.len();
-        if body.capacity() == body.len() {
-            body.reserve(left.min(STEP_BYTES.max(body.len())));
-        }
-        let mut rest = (&mut *from).take(left as u64);
-        if rest.read_buf(&mut body).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+impl<R: AsyncRead + Unpin> Frames<R> {
+    /// The frames that come from there.
+    pub fn new(from: R) -> Frames<R> {
+        Frames { from, length: [0; 4], have: 0, deadline: None, body: None }
     }
-    Ok(body.freeze())
+
+    /// The next frame, with its share of the budget; `None` when the client has closed. Both are awaited here, so
+    /// reading rests while the budget is used up. Nothing is lost when this is dropped.
+    pub async fn next(&mut self, bytes_max: usize, budget: &Budget) -> io::Result<Option<(Bytes, Share)>> {
+        while self.have < self.length.len() {
+            let place = self.length.get_mut(self.have..).unwrap_or_default();
+            let count = read(&mut self.from, place, self.deadline).await?;
+            if count == 0 {
+                return if self.have == 0 { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
+            }
+            self.have += count;
+            self.deadline.get_or_insert_with(|| Instant::now() + FRAME_TIME_MAX);
+        }
+        let body = match &mut self.body {
+            Some(body) => body,
+            None => {
+                let length = usize::try_from(i32::from_be_bytes(self.length)).ok();
+                let Some(length) = length.filter(|length| *length <= bytes_max) else {
+                    let what = format!("a request of more than {bytes_max} bytes, or none of Kafka's");
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+                };
+                let share = budget.take(length).await;
+                self.deadline = Some(Instant::now() + FRAME_TIME_MAX);
+                self.body.insert(Body { length, bytes: BytesMut::new(), share })
+            }
+        };
+        while body.bytes.len() < body.length {
+            let left = body.length - body.bytes.len();
+            if body.bytes.capacity() == body.bytes.len() {
+                body.bytes.reserve(left.min(STEP_BYTES.max(body.bytes.len())));
+            }
+            let mut rest = (&mut self.from).take(left as u64);
+            let reading = rest.read_buf(&mut body.bytes);
+            let deadline = self.deadline.unwrap_or_else(Instant::now);
+            if timeout_at(deadline, reading).await.map_err(slow)?? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        (self.have, self.deadline) = (0, None);
+        Ok(self.body.take().map(|body| (body.bytes.freeze(), body.share)))
+    }
+}
+
+async fn read<R: AsyncRead + Unpin>(from: &mut R, place: &mut [u8], deadline: Option<Instant>) -> io::Result<usize> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, from.read(place)).await.map_err(slow)?,
+        None => from.read(place).await,
+    }
+}
+
+fn slow(_: tokio::time::error::Elapsed) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "a request did not come whole")
 }

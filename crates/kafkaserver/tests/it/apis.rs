@@ -66,6 +66,8 @@ async fn every_version_of_every_api_is_answered() {
         DescribeTransactionsRequest::default(),
         ListTransactionsRequest::default(),
         DescribeTopicPartitionsRequest::default(),
+        SaslHandshakeRequest::default(),
+        SaslAuthenticateRequest::default(),
     ];
     // These say different things in different versions.
     ask![ProduceRequest::default().with_acks(-1), JoinGroupRequest::default(), OffsetFetchRequest::default()];
@@ -81,6 +83,113 @@ async fn every_version_of_every_api_is_answered() {
     let all: Vec<i16> = served.api_keys.iter().map(|api| api.api_key).collect();
     assert_eq!(asked, all, "every API that is served is asked");
     server.stop().await;
+}
+
+/// Answers with something in them: what one version can say another may not be able to.
+#[tokio::test]
+async fn every_version_says_what_it_can() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    client.create("t", 2, &[("retention.ms", "5000")]).await;
+    client.produce("t", 0, batch(&["a"])).await;
+    for version in 1..=10 {
+        let partition = list_offsets_request::ListOffsetsPartition::default().with_timestamp(-1);
+        let topic =
+            list_offsets_request::ListOffsetsTopic::default().with_name(name("t")).with_partitions(vec![partition]);
+        let found = client.ask(version, &ListOffsetsRequest::default().with_topics(vec![topic])).await;
+        assert_eq!(found.topics[0].partitions[0].offset, 1, "v{version}");
+    }
+    for version in 3..=12 {
+        let sent = client.ask(version, &produce_request("t", 1, batch(&["b"]))).await;
+        assert_eq!(sent.responses[0].partition_responses[0].error_code, 0, "v{version}");
+    }
+    for version in 4..=12 {
+        let got = client.ask(version, &fetch_request("t", 0, 0)).await;
+        assert_eq!(got.responses[0].partitions[0].high_watermark, 1, "v{version}");
+    }
+    for version in 0..=13 {
+        let all = if version == 0 { Some(Vec::new()) } else { None };
+        let found = client.ask(version, &MetadataRequest::default().with_topics(all)).await;
+        assert_eq!(found.topics.len(), 2, "v{version}");
+    }
+    for version in 2..=7 {
+        let topic = create_topics_request::CreatableTopic::default()
+            .with_name(name(&format!("v{version}")))
+            .with_num_partitions(1)
+            .with_replication_factor(1);
+        let made = client.ask(version, &CreateTopicsRequest::default().with_topics(vec![topic])).await;
+        assert_eq!(made.topics[0].error_code, 0, "v{version}");
+    }
+    for version in 2..=9 {
+        let partition = offset_commit_request::OffsetCommitRequestPartition::default().with_committed_offset(1);
+        let topic = offset_commit_request::OffsetCommitRequestTopic::default().with_name(name("t"));
+        let commit = OffsetCommitRequest::default().with_group_id(text("g").into());
+        let commit = commit.with_topics(vec![topic.with_partitions(vec![partition])]);
+        let done = client.ask(version, &commit).await;
+        assert_eq!(done.topics[0].partitions[0].error_code, 0, "v{version}");
+    }
+    for version in 1..=7 {
+        let topic = offset_fetch_request::OffsetFetchRequestTopic::default();
+        let topic = topic.with_name(name("t")).with_partition_indexes(vec![0]);
+        let ask = OffsetFetchRequest::default().with_group_id(text("g").into()).with_topics(Some(vec![topic]));
+        let found = client.ask(version, &ask).await;
+        assert_eq!(found.topics[0].partitions[0].committed_offset, 1, "v{version}");
+    }
+    for version in 0..=5 {
+        let listed = client.ask(version, &ListGroupsRequest::default()).await;
+        assert_eq!(listed.groups.len(), 1, "v{version}");
+    }
+    for version in 0..=6 {
+        let groups = vec![text("g").into(), text("nobody").into()];
+        let described = client.ask(version, &DescribeGroupsRequest::default().with_groups(groups)).await;
+        assert_eq!(&*described.groups[0].group_state, "Empty", "v{version}");
+    }
+    for version in 1..=4 {
+        let resource = describe_configs_request::DescribeConfigsResource::default().with_resource_type(2);
+        let resource = resource.with_resource_name(text("t")).with_configuration_keys(None);
+        let asked = DescribeConfigsRequest::default().with_resources(vec![resource]).with_include_synonyms(true);
+        assert!(client.ask(version, &asked).await.results[0].configs.len() > 20, "v{version}");
+        let dirs = client.ask(version, &DescribeLogDirsRequest::default().with_topics(None)).await;
+        assert!(dirs.results[0].topics.len() > 2, "v{version}");
+    }
+    for version in 2..=4 {
+        let partition = offset_for_leader_epoch_request::OffsetForLeaderPartition::default().with_leader_epoch(0);
+        let topic = offset_for_leader_epoch_request::OffsetForLeaderTopic::default().with_topic(name("t"));
+        let asked = OffsetForLeaderEpochRequest::default().with_topics(vec![topic.with_partitions(vec![partition])]);
+        assert_eq!(client.ask(version, &asked).await.topics[0].partitions[0].end_offset, 1, "v{version}");
+    }
+    for version in 0..=9 {
+        let protocol = join_group_request::JoinGroupRequestProtocol::default().with_name(text("range"));
+        let group = format!("members-{version}");
+        let mut join = JoinGroupRequest::default()
+            .with_group_id(text(&group).into())
+            .with_session_timeout_ms(10_000)
+            .with_protocol_type(text("consumer"))
+            .with_protocols(vec![protocol]);
+        let mut joined = client.ask(version, &join).await;
+        if version >= 4 {
+            join.member_id = joined.member_id.clone();
+            joined = client.ask(version, &join).await;
+        }
+        assert_eq!((joined.error_code, joined.members.len()), (0, 1), "v{version}");
+        let sync = SyncGroupRequest::default()
+            .with_group_id(text(&group).into())
+            .with_generation_id(1)
+            .with_member_id(joined.member_id.clone());
+        assert_eq!(client.ask(version.min(4), &sync).await.error_code, 0, "v{version}");
+        let asked = DescribeGroupsRequest::default().with_groups(vec![text(&group).into()]);
+        let described = client.ask(version.min(6), &asked).await;
+        assert_eq!(described.groups[0].members.len(), 1);
+    }
+    for version in 1..=6 {
+        let delete = DeleteTopicsRequest::default();
+        let topic = name(&format!("v{}", version + 1));
+        let delete = match version {
+            6 => delete.with_topics(vec![delete_topics_request::DeleteTopicState::default().with_name(Some(topic))]),
+            _ => delete.with_topic_names(vec![topic]),
+        };
+        assert_eq!(client.ask(version, &delete).await.responses[0].error_code, 0, "v{version}");
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod support;
 
 mod apis;
+mod auth;
 mod groups;
 mod hostile;
 mod many;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod kafka_clients;
 mod kill;
 mod lifecycle;
 mod load;

@@ -21,6 +21,7 @@ pub struct Server {
     child: Child,
     lines: mpsc::Receiver<String>,
     kept: Arc<Mutex<VecDeque<String>>>,
+    kafka: Option<SocketAddr>,
 }
 
 impl Server {
@@ -52,7 +53,7 @@ impl Server {
                 let _ = sender.send(line);
             }
         });
-        Server { child, lines, kept }
+        Server { child, lines, kept, kafka: None }
     }
 
     /// What it has logged last.
@@ -69,10 +70,16 @@ impl Server {
             };
             let Ok(line) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
             if line["fields"]["message"] == "ready" {
-                let pg = line["fields"]["pg"].as_str().expect("an address");
-                return pg.parse().expect("an address");
+                let address = |listener: &str| line["fields"][listener].as_str().and_then(|text| text.parse().ok());
+                self.kafka = address("kafka");
+                return address("pg").expect("an address");
             }
         }
+    }
+
+    /// Where Kafka clients connect, once it is ready.
+    pub fn kafka(&self) -> SocketAddr {
+        self.kafka.expect("it is ready and listens")
     }
 
     /// SIGKILL.

@@ -1,0 +1,146 @@
+//! The clients that people have, run against the server by the scripts in `tests/kafka`. A script whose client is not
+//! here is skipped, and says so.
+//!
+//! `MILLSTREAM_TEST_PYTHON` names the Python that has the client libraries, `KAFKA_TOOLS` the folder of Apache Kafka's
+//! own tools.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::process::Server;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace is there")
+}
+
+fn runs(command: &mut Command) -> bool {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// A Python that has the module.
+fn python_with(module: &str) -> Result<Command, String> {
+    let python = std::env::var("MILLSTREAM_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let has = runs(Command::new(&python).args(["-c", &format!("import {module}")]).current_dir("/"));
+    if has {
+        Ok(Command::new(python))
+    } else {
+        Err(format!("{python} has no module {module}; MILLSTREAM_TEST_PYTHON names another Python"))
+    }
+}
+
+fn kcat() -> Result<Command, String> {
+    if runs(Command::new("kcat").arg("-V")) { Ok(Command::new("bash")) } else { Err("there is no kcat".into()) }
+}
+
+/// The folder of Apache Kafka's tools.
+fn kafka_tools() -> Result<PathBuf, String> {
+    let beside = root().join("../shared/peers/bin");
+    let folder = std::env::var_os("KAFKA_TOOLS").map_or(beside, PathBuf::from);
+    let tools = [folder.join("kafka-topics"), folder.join("kafka-topics.sh")];
+    if tools.iter().any(|tool| runs(Command::new(tool).arg("--version"))) {
+        Ok(folder)
+    } else {
+        Err(format!("Kafka's tools do not run in {}; KAFKA_TOOLS names their folder", folder.display()))
+    }
+}
+
+/// The command that runs a script, unless its client is missing.
+fn script(name: &str, client: Result<Command, String>) -> Option<Command> {
+    match client {
+        Ok(mut command) => {
+            command
+                .arg(root().join("tests/kafka").join(name))
+                .env("MILLSTREAM", env!("CARGO_BIN_EXE_millstream"))
+                .stdin(Stdio::null());
+            Some(command)
+        }
+        Err(reason) => {
+            eprintln!("SKIPPED tests/kafka/{name}: {reason}");
+            None
+        }
+    }
+}
+
+/// Run a script that starts its own server.
+fn check_alone(name: &str, client: Result<Command, String>) {
+    let Some(mut command) = script(name, client) else { return };
+    let output = command.output().expect("the script runs");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{name}: {}\n{out}\n{err}", output.status);
+}
+
+/// Run a script on a server with the addresses of which it is called.
+fn check(name: &str, client: Result<Command, String>) {
+    check_with(name, client, "");
+}
+
+fn check_with(name: &str, client: Result<Command, String>, configuration: &str) {
+    let Some(mut command) = script(name, client) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("millstream.toml");
+    std::fs::write(&file, configuration).unwrap();
+    let mut server = Server::start(&dir.path().join("data"), &["--config", file.to_str().expect("text")]);
+    let pg = server.ready();
+    let output = command.args([server.kafka().to_string(), pg.to_string()]).output().expect("the script runs");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{name}: {}\n{out}\n{err}\n{}", output.status, server.log());
+    let (status, log) = server.terminate();
+    assert!(status.success(), "{status}\n{log}");
+}
+
+#[test]
+fn kcat_works() {
+    check("kcat.sh", kcat());
+}
+
+#[test]
+fn kafka_python_works() {
+    check("client_kafka_python.py", python_with("kafka"));
+}
+
+#[test]
+fn confluent_kafka_works() {
+    check("client_confluent.py", python_with("confluent_kafka"));
+}
+
+#[test]
+fn kafkas_own_tools_work() {
+    let tools = kafka_tools().map(|folder| {
+        let mut command = Command::new("bash");
+        command.env("KAFKA_TOOLS", folder);
+        command
+    });
+    check("java_tools.sh", tools);
+}
+
+#[test]
+fn first_steps() {
+    check_alone("scenario_first_steps.sh", kcat());
+}
+
+#[test]
+fn consumers_share_the_work() {
+    check_alone("scenario_groups.sh", kcat());
+}
+
+#[test]
+fn the_last_message_of_a_key() {
+    check("scenario_lookup.py", python_with("kafka"));
+}
+
+#[test]
+fn old_records_go() {
+    check_with("scenario_records.py", python_with("confluent_kafka"), "[log]\nmaintenance_interval_ms = 200");
+}
+
+#[test]
+fn strangers_stay_outside() {
+    let openssl = kcat().and_then(|command| match runs(Command::new("openssl").arg("version")) {
+        true => Ok(command),
+        false => Err("there is no openssl".into()),
+    });
+    check_alone("scenario_secure.sh", openssl);
+}
