@@ -1,6 +1,6 @@
 //! What a session takes and gives back.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use arrow::{
     array::{ArrayRef, RecordBatch},
@@ -8,6 +8,8 @@ use arrow::{
 };
 use futures::stream::BoxStream;
 use types::{Result, SqlType};
+
+pub use crate::warnings::Warnings;
 
 /// How to open an engine.
 #[derive(Clone)]
@@ -64,7 +66,7 @@ pub enum Outcome {
 /// Rows as they come.
 pub struct Rows {
     /// Names and types.
-    pub columns: Vec<OutputColumn>,
+    pub columns: Arc<[OutputColumn]>,
     /// The same as an Arrow schema.
     pub schema: SchemaRef,
     /// Batches, as soon as they are there. Dropping the stream ends the query.
@@ -73,6 +75,8 @@ pub struct Rows {
     pub live: bool,
     /// PostgreSQL's command tag without the count: `SELECT`, `SHOW`, `EXPLAIN`, `FETCH` ….
     pub tag: &'static str,
+    /// What went wrong in single rows; complete when the batches have ended.
+    pub warnings: Warnings,
 }
 
 /// The value of a parameter: an array of one row, of the type that [`Description`] named (text where it named none).

@@ -8,6 +8,10 @@ use std::{
 use catalog::{Catalog, Source, SourceKind};
 use datafusion::{
     catalog::SchemaProvider,
+    execution::{
+        memory_pool::FairSpillPool,
+        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+    },
     logical_expr::{AggregateUDF, ScalarUDF},
 };
 use formats::{FormatSpec, SchemaRegistry};
@@ -52,6 +56,8 @@ pub struct Engine {
     pub(crate) changing: tokio::sync::Mutex<()>,
     pub(crate) schemas: RwLock<HashMap<String, Arc<dyn SchemaProvider>>>,
     pub(crate) functions: RwLock<(Vec<Arc<ScalarUDF>>, Vec<Arc<AggregateUDF>>)>,
+    /// Memory and spill files of queries that end.
+    pub(crate) ending: Arc<RuntimeEnv>,
 }
 
 impl Engine {
@@ -108,6 +114,7 @@ impl Engine {
             changing: tokio::sync::Mutex::default(),
             schemas: RwLock::default(),
             functions: RwLock::default(),
+            ending: ending()?,
         });
         engine.recover().await?;
         Ok(engine)
@@ -343,7 +350,7 @@ impl Engine {
     }
 
     /// The query that keeps the rows of table `name`, and those rows.
-    pub(crate) fn kept_table(&self, name: &str) -> Option<(Arc<RunningQuery>, TableView)> {
+    pub(crate) fn kept_table(&self, name: &str) -> Option<(Arc<RunningQuery>, Arc<TableView>)> {
         let queries = self.queries.lock();
         let writes = |q: &&Arc<RunningQuery>| q.sink.as_deref() == Some(name) || (q.sink.is_none() && q.id == name);
         let query = queries.values().find(|q| writes(q) && q.view().is_some())?;
@@ -416,6 +423,15 @@ impl Engine {
             }
         }
     }
+}
+
+/// Bytes that groups, joins and sorts of queries that end may hold together; beyond, they spill or are refused.
+const ENDING_BYTES_MAX: usize = 1 << 30;
+
+fn ending() -> Result<Arc<RuntimeEnv>> {
+    let memory = Arc::new(FairSpillPool::new(ENDING_BYTES_MAX));
+    let made = RuntimeEnvBuilder::new().with_memory_pool(memory).build_arc();
+    made.map_err(|e| Error::unavailable(format!("memory for queries cannot be set up: {e}")))
 }
 
 fn pool(threads: usize) -> Result<Arc<rayon::ThreadPool>> {

@@ -1,18 +1,22 @@
 //! EXPLAIN and EXPLAIN ANALYZE.
 
-use std::sync::atomic::Ordering;
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use planner::{
     expr::Parameters,
-    plan::{KeyRange, Planned, PullPlan, QueryPlan},
-    pull::plan_pull,
-    query::{plan_create_as_select, plan_insert_select, plan_push},
+    plan::{Bounds, KeyRange, Planned, PullPlan, QueryPlan},
+    pull::{is_exact, plan_pull},
+    query::{plan_create_as_select, plan_insert_select, plan_push, stages},
 };
-use runtime::QueryStats;
+use runtime::{NodeStats, QueryStats};
 use syntax::ast::{self, Ident, StatementKind};
 use types::{Error, Result, did_you_mean};
 
-use crate::{Session, api::Outcome, general, rows::text_rows};
+use crate::{Session, api::Outcome, general, rows::text_rows, running::RunningQuery};
 
 fn lines(text: &str) -> Result<Outcome> {
     text_rows("EXPLAIN", &["plan"], text.lines().map(|l| vec![Some(l.to_string())]).collect())
@@ -35,7 +39,7 @@ pub(crate) async fn statement(session: &Session, statement: &ast::Statement, ana
             return match plan_pull(query, &catalog, &session.world(false), &Parameters::default())? {
                 Some(plan) => lines(&pull_text(session, &plan)),
                 None => {
-                    let (context, plan) = general::plan(session, query).await?;
+                    let general::Planned { context, plan, .. } = general::plan(session, query).await?;
                     let frame = context.execute_logical_plan(plan).await.map_err(general::df_error)?;
                     let physical = frame.create_physical_plan().await.map_err(general::df_error)?;
                     lines(&datafusion::physical_plan::displayable(physical.as_ref()).indent(analyze).to_string())
@@ -54,7 +58,12 @@ pub(crate) async fn statement(session: &Session, statement: &ast::Statement, ana
             ));
         }
     };
-    lines(&planner::query::explain(&plan))
+    let mut out = String::new();
+    for (number, stage) in (1..).zip(stages(&plan)) {
+        let _ = writeln!(out, "Stage {number}");
+        indent(&mut out, &stage.text());
+    }
+    lines(&out)
 }
 
 /// How a lookup finds its rows.
@@ -70,17 +79,21 @@ fn pull_text(session: &Session, plan: &PullPlan) -> String {
         KeyRange::All => "Scan of the table".to_string(),
     };
     let mut out = format!("{how}: {}\n", plan.source.name);
-    let bounds =
-        |b: &planner::plan::Bounds| (b.from.is_some() || b.to.is_some()).then(|| format!("{:?} to {:?}", b.from, b.to));
-    if let Some(b) = bounds(&plan.window_start) {
-        out.push_str(&format!("  window start: {b}\n"));
+    let Bounds { from, to } = plan.window_start;
+    if from.is_some() || to.is_some() {
+        let shown = |bound: Option<i64>| bound.map_or("any".to_string(), |ms| ms.to_string());
+        let _ = writeln!(out, "  window start: {} to {}", shown(from), shown(to));
     }
     if let Some(filter) = &plan.filter {
-        out.push_str(&format!("  filter: {filter}\n"));
+        let why = if is_exact(plan) && kept { " (fulfilled by the key)" } else { "" };
+        let _ = writeln!(out, "  filter: {filter}{why}");
     }
     let shown: Vec<_> =
         plan.exprs.iter().zip(&plan.output.columns).map(|(e, c)| format!("{e} AS {}", c.name)).collect();
-    out.push_str(&format!("  columns: {}\n", shown.join(", ")));
+    let _ = writeln!(out, "  columns: {}", shown.join(", "));
+    if let Some(limit) = plan.limit {
+        let _ = writeln!(out, "  limit: {limit}");
+    }
     out
 }
 
@@ -95,48 +108,128 @@ pub(crate) fn running(session: &Session, id: &Ident, analyze: bool) -> Result<Ou
         });
     };
     let mut out = format!("Query {}, {}\n", query.id, query.state().name());
-    out.push_str(&planner::query::explain(&query.opener.plan));
-    if !out.ends_with('\n') {
+    let stats = query.stats();
+    let counted = counted_by_stage(&stats);
+    let lag = lag_by_topic(session, &query);
+    for (number, stage) in (1usize..).zip(stages(&query.opener.plan)) {
+        let _ = write!(out, "Stage {number}");
+        if let Some(counted) = counted.get(number - 1).filter(|_| analyze) {
+            let _ = write!(out, ": {counted}");
+            let waiting: i64 = stage.topics.iter().filter_map(|t| lag.get(t)).sum();
+            if !stage.topics.is_empty() {
+                let _ = write!(out, ", lag {waiting} records");
+            }
+        }
         out.push('\n');
+        indent(&mut out, &stage.text());
     }
-    out.push_str(&stages_text(&query.stats(), analyze));
+    if analyze {
+        analyzed(&mut out, &stats);
+    }
     lines(&out)
 }
 
-/// The operators that run, with their counters.
-fn stages_text(stats: &QueryStats, analyze: bool) -> String {
-    let mut out = "Operators\n".to_string();
-    let load = |a: &std::sync::atomic::AtomicU64| a.load(Ordering::Relaxed);
+fn indent(out: &mut String, text: &str) {
+    text.lines().for_each(|line| {
+        let _ = writeln!(out, "  {line}");
+    });
+}
+
+/// What the operators of a stage have done so far.
+#[derive(Debug, Default, Clone, Copy)]
+struct Counted {
+    rows_in: u64,
+    rows_out: u64,
+    busy_ns: u64,
+    state_rows: u64,
+    state_bytes: u64,
+}
+
+impl std::fmt::Display for Counted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Counted { rows_in, rows_out, busy_ns, state_rows, state_bytes } = self;
+        let busy_ms = *busy_ns as f64 / 1e6;
+        write!(f, "rows in {rows_in}, out {rows_out}, busy {busy_ms:.1} ms, state {state_rows} rows, {state_bytes} bytes")
+    }
+}
+
+fn load(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+/// Which stage each operator belongs to: operators that read each other are in one, unless an exchange is between.
+/// Stages are numbered as those of the plan: by the exchange that they feed.
+fn stage_of_nodes(stats: &QueryStats) -> (Vec<usize>, usize) {
+    let exchanges = stats.nodes.iter().filter(|n| n.exchange).count();
+    let mut stage = vec![exchanges; stats.nodes.len()];
+    let mut number = 0;
+    for node in stats.nodes.iter().filter(|n| n.exchange) {
+        let mut below = node.inputs.clone();
+        while let Some(at) = below.pop() {
+            if let Some(slot) = stage.get_mut(at) {
+                *slot = number;
+            }
+            below.extend(stats.nodes.get(at).filter(|n| !n.exchange).into_iter().flat_map(|n| n.inputs.iter()));
+        }
+        number += 1;
+    }
+    (stage, exchanges + 1)
+}
+
+fn counted_by_stage(stats: &QueryStats) -> Vec<Counted> {
+    let (stage_of, stages) = stage_of_nodes(stats);
+    let mut counted = vec![Counted::default(); stages];
+    for (at, node) in stats.nodes.iter().enumerate() {
+        let own = stage_of.get(at).copied().unwrap_or(0);
+        // What an exchange gives comes in; what nobody in the stage reads goes out.
+        let enters = node.exchange || node.inputs.is_empty();
+        let read_here = |n: &NodeStats, i: usize| n.inputs.contains(&at) && !n.exchange && stage_of.get(i) == Some(&own);
+        let leaves = !stats.nodes.iter().enumerate().any(|(i, n)| read_here(n, i));
+        if let Some(stage) = counted.get_mut(own) {
+            stage.rows_in += if enters { load(&node.rows) } else { 0 };
+            stage.rows_out += if leaves { load(&node.rows) } else { 0 };
+            stage.busy_ns += load(&node.busy_ns);
+            stage.state_rows += load(&node.state_rows);
+            stage.state_bytes += load(&node.state_bytes);
+        }
+    }
+    counted
+}
+
+/// Records that are in the topics and not read yet.
+fn lag_by_topic(session: &Session, query: &RunningQuery) -> BTreeMap<String, i64> {
+    let mut lag = BTreeMap::new();
+    for (partition, next) in query.positions() {
+        let end = session.engine.log.offsets(&partition).map_or(next, |o| o.end);
+        *lag.entry(partition.topic.to_string()).or_default() += (end - next).max(0);
+    }
+    lag
+}
+
+/// The operators one by one, and what the query as a whole has done.
+fn analyzed(out: &mut String, stats: &QueryStats) {
+    out.push_str("Operators\n");
     for (at, node) in stats.nodes.iter().enumerate() {
         let from: Vec<_> = node.inputs.iter().map(ToString::to_string).collect();
         let from = if from.is_empty() { String::new() } else { format!(" <- {}", from.join(", ")) };
-        out.push_str(&format!("  {at}{from}: {}\n", node.label));
-        if analyze {
-            out.push_str(&format!(
-                "     rows {}, busy {:.1} ms, state {} rows, {} bytes\n",
-                load(&node.rows),
-                load(&node.busy_ns) as f64 / 1e6,
-                load(&node.state_rows),
-                load(&node.state_bytes)
-            ));
-        }
+        let (rows, busy_ms) = (load(&node.rows), load(&node.busy_ns) as f64 / 1e6);
+        let (state_rows, state_bytes) = (load(&node.state_rows), load(&node.state_bytes));
+        let _ = writeln!(out, "  {at}{from}: {}", node.label);
+        let _ = writeln!(out, "     rows {rows}, busy {busy_ms:.1} ms, state {state_rows} rows, {state_bytes} bytes");
     }
-    if analyze {
-        out.push_str(&format!(
-            "Records in {}, out {}, epochs {}\nLost rows: undecodable {}, null key {}, failed expression {}, late {}, unwritable {}\n",
-            load(&stats.records_in),
-            load(&stats.records_out),
-            load(&stats.epochs),
-            load(&stats.undecodable),
-            load(&stats.null_keys),
-            load(&stats.failed_expressions),
-            load(&stats.late),
-            load(&stats.unwritable),
-        ));
-        let time = stats.stream_time_ms.load(Ordering::Relaxed);
-        if time != i64::MIN {
-            out.push_str(&format!("Stream time {time} ms\n"));
-        }
+    let (records_in, records_out, epochs) = (load(&stats.records_in), load(&stats.records_out), load(&stats.epochs));
+    let _ = writeln!(out, "Records in {records_in}, out {records_out}, epochs {epochs}");
+    let _ = writeln!(
+        out,
+        "Lost rows: undecodable {}, null key {}, failed expression {}, late {}, unwritable {}",
+        load(&stats.undecodable),
+        load(&stats.null_keys),
+        load(&stats.failed_expressions),
+        load(&stats.late),
+        load(&stats.unwritable),
+    );
+    let time = stats.stream_time_ms.load(Ordering::Relaxed);
+    if time != i64::MIN {
+        let _ = writeln!(out, "Stream time {time} ms");
     }
-    out
 }

@@ -3,14 +3,13 @@
 //!
 //! Identifiers follow the dialect: unquoted ones are upper case; in a query over a system schema they are lower case.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc};
 
 use arrow::array::ArrayRef;
 use async_trait::async_trait;
-use catalog::SourceKind;
 use datafusion::{
-    catalog::{MemTable, SchemaProvider, TableProvider},
-    common::{ParamValues, ScalarValue},
+    catalog::{SchemaProvider, TableProvider},
+    common::{ParamValues, ScalarValue, tree_node::TreeNodeRecursion},
     error::DataFusionError,
     execution::context::SessionContext,
     logical_expr::LogicalPlan,
@@ -18,6 +17,10 @@ use datafusion::{
     sql::parser::Statement as DfStatement,
 };
 use futures::StreamExt;
+use planner::expr::{
+    udaf::aggregate_udfs,
+    udf::{OnRowErrors, scalar_udfs},
+};
 use sqlparser::{
     ast::{Statement as SqlStatement, visit_relations},
     dialect::PostgreSqlDialect,
@@ -30,14 +33,15 @@ use types::{Error, ErrorKind, Result, SqlType};
 use crate::{
     Engine, Session,
     api::{Description, Outcome, Parameter, Rows},
-    pull::source_rows,
     rows::output_columns,
+    scan::{SourceTable, outside},
+    warnings::Warnings,
 };
 
 /// What the query would take and give.
 pub(crate) async fn describe(session: &Session, query: &ast::Query) -> Result<Description> {
-    let (_, plan) = plan(session, query).await?;
-    let types = plan.get_parameter_types().map_err(df_error)?;
+    let planned = plan(session, query).await?;
+    let types = planned.plan.get_parameter_types().map_err(df_error)?;
     let mut parameters = vec![None; types.len()];
     for (name, ty) in types {
         let at = name.trim_start_matches('$').parse::<usize>().ok().and_then(|n| n.checked_sub(1));
@@ -45,18 +49,22 @@ pub(crate) async fn describe(session: &Session, query: &ast::Query) -> Result<De
             *place = ty.as_ref().and_then(SqlType::from_arrow);
         }
     }
-    let schema = plan.schema().inner().clone();
+    let schema = planned.plan.schema().inner().clone();
     Ok(Description { parameters, columns: Some(output_columns(&schema)) })
 }
 
 /// Run it.
 pub(crate) async fn run(session: &mut Session, query: &ast::Query, parameters: &[Parameter]) -> Result<Outcome> {
-    for name in session.engine.catalog().sources.keys() {
-        if query.text.to_uppercase().contains(name.as_str()) {
-            session.wait_for_own_writes(name).await;
+    let Planned { context, mut plan, warnings } = plan(session, query).await?;
+    let catalog = session.engine.catalog();
+    for name in sources_of(&plan)? {
+        // A view's sources are those that its text names.
+        let view = catalog.views.get(&name).map(|v| v.query.to_uppercase());
+        let read = |source: &&String| view.as_ref().is_some_and(|text| text.contains(source.as_str()));
+        for source in catalog.sources.keys().filter(read).chain([&name]) {
+            session.wait_for_own_writes(source).await;
         }
     }
-    let (context, mut plan) = plan(session, query).await?;
     if !parameters.is_empty() {
         let value = |p: &ArrayRef| ScalarValue::try_from_array(p, 0).map_err(df_error);
         let values = parameters.iter().map(value).collect::<Result<Vec<_>>>()?;
@@ -67,16 +75,40 @@ pub(crate) async fn run(session: &mut Session, query: &ast::Query, parameters: &
     let stream = frame.execute_stream().await.map_err(df_error)?;
     let schema = stream.schema();
     let batches = stream.map(|b| b.map_err(df_error)).boxed();
-    Ok(Outcome::Rows(Rows { columns: output_columns(&schema), schema, batches, live: false, tag: "SELECT" }))
+    let columns = output_columns(&schema).into();
+    Ok(Outcome::Rows(Rows { columns, schema, batches, live: false, tag: "SELECT", warnings }))
+}
+
+/// A query planned by DataFusion.
+pub(crate) struct Planned {
+    /// What it runs in.
+    pub context: SessionContext,
+    /// What it does.
+    pub plan: LogicalPlan,
+    /// Rows that fail while it is planned and run.
+    pub warnings: Warnings,
 }
 
 /// Plan it with DataFusion.
-pub(crate) async fn plan(session: &Session, query: &ast::Query) -> Result<(SessionContext, LogicalPlan)> {
-    let engine = session.engine.clone();
-    let context = context(&engine)?;
-    let statement = folded(&engine, &query.text)?;
+pub(crate) async fn plan(session: &Session, query: &ast::Query) -> Result<Planned> {
+    let warnings = Warnings::default();
+    let context = context(&session.engine, &query.text, &warnings)?;
+    let statement = folded(&session.engine, &query.text)?;
     let plan = context.state().statement_to_plan(DfStatement::Statement(Box::new(statement))).await;
-    Ok((context, plan.map_err(df_error)?))
+    Ok(Planned { context, plan: plan.map_err(df_error)?, warnings })
+}
+
+/// The streams and tables that are read.
+fn sources_of(plan: &LogicalPlan) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    let visited = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            names.insert(scan.table_name.table().to_string());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    visited.map_err(df_error)?;
+    Ok(names)
 }
 
 /// The statement with unquoted identifiers as the dialect means them.
@@ -107,21 +139,27 @@ fn folded(engine: &Engine, text: &str) -> Result<SqlStatement> {
     parse(tokens.into_iter().map(fold).collect())
 }
 
-fn context(engine: &Arc<Engine>) -> Result<SessionContext> {
+/// What the query `text` runs in: its catalog, functions, memory.
+fn context(engine: &Arc<Engine>, text: &str, warnings: &Warnings) -> Result<SessionContext> {
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema("millstream", "PUBLIC")
         .with_create_default_catalog_and_schema(true)
         .with_target_partitions(engine.config.threads.max(1));
     config.options_mut().sql_parser.enable_ident_normalization = false;
-    let context = SessionContext::new_with_config(config);
-    for function in planner::expr::udf::scalar_udfs() {
+    let context = SessionContext::new_with_config_rt(config, engine.ending.clone());
+    let told = warnings.clone();
+    let on_errors: OnRowErrors = Arc::new(move |name, rows, reason| told.add(name, rows as u64, reason));
+    for function in scalar_udfs(&on_errors) {
         context.register_udf(function.as_ref().clone());
+    }
+    for function in aggregate_udfs() {
+        context.register_udaf(function.as_ref().clone());
     }
     let (scalar, aggregate) = &*engine.functions.read();
     scalar.iter().for_each(|f| context.register_udf(f.as_ref().clone()));
     aggregate.iter().for_each(|f| context.register_udaf(f.as_ref().clone()));
     let catalog = context.catalog("millstream").ok_or_else(|| Error::internal("no catalog"))?;
-    let own = Arc::new(Sources { engine: engine.clone() });
+    let own = Arc::new(Sources { engine: engine.clone(), text: text.to_uppercase(), warnings: warnings.clone() });
     catalog.register_schema("PUBLIC", own.clone()).map_err(df_error)?;
     catalog.register_schema("public", own).map_err(df_error)?;
     for (name, provider) in engine.schemas.read().iter() {
@@ -131,9 +169,12 @@ fn context(engine: &Arc<Engine>) -> Result<SessionContext> {
     Ok(context)
 }
 
-/// Streams and tables as DataFusion sees them: their rows at the moment when a query is planned.
+/// Streams, tables and views as DataFusion finds them.
 struct Sources {
     engine: Arc<Engine>,
+    /// The query's, in upper case.
+    text: String,
+    warnings: Warnings,
 }
 
 impl std::fmt::Debug for Sources {
@@ -150,41 +191,15 @@ impl SchemaProvider for Sources {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let catalog = self.engine.catalog();
-        let outside = |e: Error| DataFusionError::External(Box::new(e));
-        let Some(source) = catalog.source(name) else {
-            let Some(view) = catalog.views.get(name) else { return Ok(None) };
-            let context = context(&self.engine).map_err(outside)?;
-            let statement = folded(&self.engine, &view.query).map_err(outside)?;
-            let plan = context.state().statement_to_plan(DfStatement::Statement(Box::new(statement))).await?;
-            return Ok(Some(Arc::new(datafusion::datasource::ViewTable::new(plan, Some(view.query.clone())))));
-        };
-        let kept = self.engine.kept_table(name).filter(|_| source.kind == SourceKind::Table);
-        let batches = match kept {
-            Some((_, view)) => crate::pull::whole_view(&view).map_err(outside)?,
-            None => source_rows(&self.engine, source).await.map_err(outside)?,
-        };
-        // By plain names: what stands before the dot in stored rows is the query's business.
-        let plain = |schema: &arrow::datatypes::Schema| {
-            let fields: Vec<_> = schema
-                .fields()
-                .iter()
-                .map(|f| {
-                    let name = f.name().rsplit_once('.').map_or(f.name().as_str(), |(_, last)| last);
-                    f.as_ref().clone().with_name(name)
-                })
-                .collect();
-            Arc::new(arrow::datatypes::Schema::new(fields))
-        };
-        let schema = match batches.first() {
-            Some(batch) => plain(&batch.schema()),
-            None => plain(&planner::expr::source_fields(source, name).to_arrow()),
-        };
-        let renamed = batches
-            .into_iter()
-            .map(|b| arrow::array::RecordBatch::try_new(schema.clone(), b.columns().to_vec()))
-            .collect::<Result<Vec<_>, _>>()?;
-        let table = MemTable::try_new(schema, vec![renamed])?;
-        Ok(Some(Arc::new(table)))
+        if let Some(source) = catalog.source(name) {
+            let named = |word: &str| self.text.contains(word);
+            return Ok(Some(Arc::new(SourceTable::new(&self.engine, source, &named, &self.warnings))));
+        }
+        let Some(view) = catalog.views.get(name) else { return Ok(None) };
+        let context = context(&self.engine, &view.query, &self.warnings).map_err(outside)?;
+        let statement = folded(&self.engine, &view.query).map_err(outside)?;
+        let plan = context.state().statement_to_plan(DfStatement::Statement(Box::new(statement))).await?;
+        Ok(Some(Arc::new(datafusion::datasource::ViewTable::new(plan, Some(view.query.clone())))))
     }
 
     fn table_exist(&self, name: &str) -> bool {

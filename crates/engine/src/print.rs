@@ -18,7 +18,7 @@ use types::{Error, Result, did_you_mean};
 
 use crate::{
     Session,
-    api::{Outcome, OutputColumn, Rows},
+    api::{Outcome, OutputColumn, Rows, Warnings},
 };
 
 fn fields() -> Vec<Field> {
@@ -131,7 +131,8 @@ pub(crate) fn run(
         }
     });
     let batches = futures::stream::unfold(receiver, |mut r| async move { r.recv().await.map(|b| (b, r)) }).boxed();
-    Ok(Outcome::Rows(Rows { columns: columns(), schema, batches, live: limit.is_none(), tag: "PRINT" }))
+    let (columns, warnings) = (columns().into(), Warnings::default());
+    Ok(Outcome::Rows(Rows { columns, schema, batches, live: limit.is_none(), tag: "PRINT", warnings }))
 }
 
 #[derive(Default)]

@@ -1,329 +1,277 @@
 //! Lookups: rows of a kept table by key, range or scan, and rows of a stream's topic.
+//!
+//! A lookup is made ready once for a prepared statement: which columns of the stored rows are read, where they go, and
+//! whether the key says all that WHERE says. What is left of an execution by key is to encode the key, find the row and
+//! decode the columns that are shown.
 
-use std::{collections::HashMap, ops::Bound, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Weak},
+};
 
 use arrow::{
-    array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions},
+    array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions},
     compute::filter_record_batch,
-    datatypes::{DataType, Schema, SchemaRef},
+    datatypes::{Field, Schema, SchemaRef},
 };
-use catalog::{Source, SourceKind};
-use formats::{EncodedRows, FormatSpec, Part};
+use catalog::SourceKind;
 use functions::RowErrors;
-use operators::split_row;
+use futures::StreamExt;
 use planner::{
-    expr::evaluate,
-    plan::{Bounds, KeyRange, Plan, PlanNode, PullPlan, QueryPlan, Start},
-    pull::bind_parameters,
+    expr::{ParameterExpr, as_column, columns_used, constant_value, evaluate},
+    plan::{BoundExpr, KeyRange, Plan, PlanNode, PullPlan, QueryPlan, Start},
+    pull::{bind_parameters, is_exact},
 };
 use recordlog::{Offset, TopicPartition};
 use runtime::{Cut, Query, QueryOptions, TableView};
-use statestore::{Mode, RowDecoder, RowEncoder, View};
-use types::{Error, Namespace, Result};
+use tokio::sync::mpsc;
+use types::{Error, Result};
 
 use crate::{
     Engine, Session,
-    api::{Outcome, OutputColumn, Parameter},
-    rows::batches,
+    api::{Outcome, OutputColumn, Parameter, Rows},
+    kept::{self, Shape, Wanted, encode_keys},
+    running::RunningQuery,
     session::output_column,
+    warnings::Warnings,
 };
+
+/// A lookup, ready to be run with different parameters.
+pub(crate) struct Lookup {
+    /// What is asked.
+    pub plan: PullPlan,
+    /// The columns of its rows.
+    pub columns: Arc<[OutputColumn]>,
+    schema: SchemaRef,
+    /// Where the rows are kept; `None`: they are in a topic.
+    kept: Option<Kept>,
+}
+
+struct Kept {
+    query: Weak<RunningQuery>,
+    /// Rows for WHERE and the select list.
+    shape: Shape,
+    /// Rows as they are shown, where the key says all that WHERE says and nothing is computed.
+    direct: Option<Shape>,
+}
 
 /// The columns of a lookup's rows.
 pub(crate) fn columns(plan: &PullPlan) -> Vec<OutputColumn> {
     plan.output.columns.iter().map(|c| output_column(&c.name, &c.ty, c.key)).collect()
 }
 
-fn output_schema(plan: &PullPlan) -> SchemaRef {
-    let field = |c: &planner::plan::FieldDef| arrow::datatypes::Field::new(c.name.as_str(), c.ty.to_arrow(), true);
-    Arc::new(Schema::new(plan.output.columns.iter().map(field).collect::<Vec<_>>()))
-}
-
-/// Run a lookup.
-pub(crate) async fn run(session: &Session, plan: &PullPlan, parameters: &[Parameter]) -> Result<Outcome> {
-    let bound;
-    let plan = if parameters.is_empty() {
-        plan
-    } else {
-        bound = bind_parameters(plan, parameters)?;
-        &bound
-    };
-    let rows = match (plan.source.kind, session.engine.kept_table(&plan.source.name)) {
-        (SourceKind::Table, Some((_, view))) => table_rows(&view, plan)?,
-        _ => source_rows(&session.engine, &plan.source).await?,
-    };
-    let schema = output_schema(plan);
-    let (mut out, mut left) = (vec![], plan.limit.unwrap_or(u64::MAX));
-    for batch in rows {
-        let batch = select(plan, &batch, &schema)?;
-        let take = usize::try_from(left).unwrap_or(usize::MAX).min(batch.num_rows());
-        left -= take as u64;
-        if take > 0 {
-            out.push(batch.slice(0, take));
-        }
+impl Lookup {
+    /// Make `plan` ready.
+    pub fn new(engine: &Engine, plan: PullPlan) -> Lookup {
+        let columns: Arc<[OutputColumn]> = columns(&plan).into();
+        let fields: Vec<Field> =
+            plan.output.columns.iter().map(|c| Field::new(c.name.as_str(), c.ty.to_arrow(), true)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let table = plan.source.kind == SourceKind::Table;
+        let found = engine.kept_table(&plan.source.name).filter(|_| table);
+        let kept = found.map(|(query, view)| Kept::new(&query, &view, &plan, &schema));
+        Lookup { plan, columns, schema, kept }
     }
-    Ok(batches("SELECT", columns(plan), schema, out))
-}
 
-/// WHERE and the select list over rows of the source.
-fn select(plan: &PullPlan, batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let fail = |e: arrow::error::ArrowError| Error::internal(e.to_string());
-    let mut errors = RowErrors::default();
-    let passing;
-    let batch = match &plan.filter {
-        Some(filter) => {
-            let mask = evaluate(filter, batch, &mut errors)?;
-            let mask = mask.as_any().downcast_ref::<BooleanArray>().cloned();
-            let mask = mask.ok_or_else(|| Error::internal("WHERE is not BOOLEAN"))?;
-            passing = filter_record_batch(batch, &mask).map_err(fail)?;
-            &passing
-        }
-        None => batch,
-    };
-    let columns = plan.exprs.iter().map(|e| evaluate(e, batch, &mut errors)).collect::<Result<Vec<_>>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(fail)
-}
-
-/// Rows (as the source's columns, then ROWTIME and the like) of a kept table that can match.
-fn table_rows(view: &TableView, plan: &PullPlan) -> Result<Vec<RecordBatch>> {
-    let mut reader = Reader::new(view, plan)?;
-    let windows = view.key.len().saturating_sub(plan.source.schema.key().count());
-    match &plan.keys {
-        KeyRange::Points(keys) => {
-            let encoder = RowEncoder::new(keys, Mode::Ordered).map_err(|e| Error::internal(e.to_string()))?;
-            let points = keys.first().map_or(0, |k| k.len());
-            let mut seen = std::collections::HashSet::new();
-            for point in 0..points {
-                let mut key = vec![];
-                encoder.encode(point, &mut key);
-                if !seen.insert(key.clone()) {
-                    continue;
+    /// Run it.
+    pub async fn run(self: &Arc<Lookup>, session: &Session, parameters: &[Parameter]) -> Result<Outcome> {
+        let engine = &session.engine;
+        let Some(kept) = &self.kept else {
+            let plan = bound(&self.plan, parameters)?;
+            return match plan.source.kind {
+                SourceKind::Table => {
+                    let view = fold(engine, &plan.source).await?;
+                    let (fields, schema) = (&plan.fields, plan.fields.to_arrow());
+                    let shape = Shape::new(&view, &plan.source, fields, &all(&plan), &|_| true, schema);
+                    self.scan(engine, plan, view, shape).await
                 }
-                if windows == 0 {
-                    for part in &view.partitions {
-                        if let Some(row) = part.read().get(&key) {
-                            reader.push(row)?;
-                        }
-                    }
-                } else {
-                    let (from, to) = window_bounds(&key, plan.window_start);
-                    reader.range(&from, &to)?;
-                }
-            }
-        }
-        KeyRange::Range { prefix, from, to } => {
-            let mut base = vec![];
-            RowEncoder::new(prefix, Mode::Ordered)
-                .map_err(|e| Error::internal(e.to_string()))?
-                .encode_if(prefix, &mut base);
-            let bound = |bound: &Option<(ArrayRef, bool)>, lower: bool| -> Result<Vec<u8>> {
-                let mut key = base.clone();
-                match bound {
-                    Some((value, inclusive)) => {
-                        let value = [value.clone()];
-                        let encoder =
-                            RowEncoder::new(&value, Mode::Ordered).map_err(|e| Error::internal(e.to_string()))?;
-                        encoder.encode(0, &mut key);
-                        // Behind every key that begins with this value, or before all of them.
-                        if lower != *inclusive {
-                            key.push(0xff);
-                        }
-                    }
-                    None if !lower => key.push(0xff),
-                    None => {}
-                }
-                Ok(key)
+                SourceKind::Stream => self.stream(engine, plan).await,
             };
-            reader.range(&bound(from, true)?, &bound(to, false)?)?;
-        }
-        KeyRange::PointExprs(_) => return Err(Error::invalid("the statement's parameters are missing")),
-        KeyRange::All if plan.limit.is_some() => first_by_key(view, plan, &mut reader)?,
-        KeyRange::All => {
-            for part in &view.partitions {
-                let mut failed = None;
-                part.read().scan(|_, row| {
-                    if failed.is_none() {
-                        failed = reader.push(row).err();
-                    }
-                });
-                if let Some(e) = failed {
-                    return Err(e);
-                }
-            }
-        }
-    }
-    reader.finish()
-}
-
-/// Rows in order of their keys over all partitions, so that LIMIT always gives the same ones: as many as LIMIT asks for,
-/// or all if WHERE may refuse some.
-fn first_by_key(view: &TableView, plan: &PullPlan, reader: &mut Reader<'_>) -> Result<()> {
-    let limit = usize::try_from(plan.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-    let enough = if plan.filter.is_some() { usize::MAX } else { limit };
-    let mut rows: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-    for part in &view.partitions {
-        part.read().scan(|key, row| {
-            rows.push((key.to_vec(), row.to_vec()));
-            // Now and then what cannot be among the first is dropped, so that no more than twice as much is held.
-            if rows.len() >= enough.saturating_add(BATCH_ROWS).saturating_mul(2) {
-                rows.sort_unstable();
-                rows.truncate(enough);
-            }
-        });
-    }
-    rows.sort_unstable();
-    rows.iter().take(enough).try_for_each(|(_, row)| reader.push(row))
-}
-
-/// Keys of `key` whose window start lies within the bounds: from, to (both inclusive as prefixes).
-fn window_bounds(key: &[u8], start: Bounds) -> (Vec<u8>, Vec<u8>) {
-    let with = |time: Option<i64>, open: &[u8]| {
-        let mut out = key.to_vec();
-        match time {
-            Some(time) => {
-                out.push(1);
-                out.extend_from_slice(&(time.cast_unsigned() ^ (1 << 63)).to_be_bytes());
-                out.extend_from_slice(if open.is_empty() { &[] } else { &[0xff] });
-            }
-            None => out.extend_from_slice(open),
-        }
-        out
-    };
-    (with(start.from, &[]), with(start.to, &[0xff]))
-}
-
-trait EncodeIf {
-    fn encode_if(&self, columns: &[ArrayRef], out: &mut Vec<u8>);
-}
-
-impl EncodeIf for RowEncoder<'_> {
-    /// Encode the first row, if there are columns at all.
-    fn encode_if(&self, columns: &[ArrayRef], out: &mut Vec<u8>) {
-        if !columns.is_empty() {
-            self.encode(0, out);
-        }
-    }
-}
-
-/// Collects rows of a view and shapes them as the source's columns.
-struct Reader<'a> {
-    view: &'a TableView,
-    plan: &'a PullPlan,
-    decoder: RowDecoder,
-    times: Vec<i64>,
-    done: Vec<RecordBatch>,
-    /// For each of the plan's fields, where it stands in the view's rows; `None`: not there (ROWTIME, …).
-    places: Vec<Option<usize>>,
-    schema: SchemaRef,
-}
-
-/// Rows of one batch of a lookup.
-const BATCH_ROWS: usize = 8192;
-
-impl<'a> Reader<'a> {
-    fn new(view: &'a TableView, plan: &'a PullPlan) -> Result<Reader<'a>> {
-        let types: Vec<DataType> = view.schema.fields().iter().map(|f| f.data_type().clone()).collect();
-        let decoder = RowDecoder::new(&types, Mode::Compact).map_err(|e| Error::internal(e.to_string()))?;
-        let names: Vec<&str> = view.schema.fields().iter().map(|f| f.name().as_str()).collect();
-        let find = |name: &str| {
-            names
-                .iter()
-                .position(|n| *n == name)
-                .or_else(|| names.iter().position(|n| n.rsplit_once('.').is_some_and(|(_, last)| last == name)))
         };
-        let places = plan.fields.columns.iter().map(|f| find(&f.name)).collect();
-        let schema = plan.fields.to_arrow();
-        Ok(Reader { view, plan, decoder, times: vec![], done: vec![], places, schema })
-    }
-
-    fn push(&mut self, row: &[u8]) -> Result<()> {
-        let (time, columns) = split_row(row);
-        self.decoder.push(columns).map_err(|e| Error::corrupt(e.to_string()))?;
-        self.times.push(time);
-        if self.times.len() >= BATCH_ROWS {
-            self.flush()?;
+        let view = kept.query.upgrade().and_then(|q| q.view());
+        let view = view.ok_or_else(|| {
+            Error::unavailable(format!("{} is not kept any more: its query ended", self.plan.source.name))
+        })?;
+        if let Some(shape) = &kept.direct
+            && let Some(key) = key_values(&self.plan, parameters)
+        {
+            let keys = if key.iter().any(|k| k.is_null(0)) { vec![] } else { encode_keys(&key)? };
+            let rows = kept::read(&view, &Wanted::Keys(keys), shape, self.rows_max(), &engine.pool)?;
+            let rows = rows.into_iter().flatten().map(Ok);
+            return Ok(self.rows(futures::stream::iter(rows).boxed(), Warnings::default()));
         }
-        Ok(())
-    }
-
-    fn range(&mut self, from: &[u8], to: &[u8]) -> Result<()> {
-        for part in &self.view.partitions {
-            if !part.read().store().has_order() {
-                part.write().store_mut().build_order();
-            }
-            let mut failed = None;
-            let view: &View = &part.read();
-            view.range(Bound::Included(from), Bound::Included(to), |_, row| {
-                if failed.is_none() {
-                    failed = self.push(row).err();
-                }
-            });
-            if let Some(e) = failed {
-                return Err(e);
-            }
+        let plan = bound(&self.plan, parameters)?;
+        let wanted = kept::wanted(&view, &plan)?;
+        if wanted == Wanted::All {
+            return self.scan(engine, plan, view, kept.shape.clone()).await;
         }
-        Ok(())
+        let rows = kept::read(&view, &wanted, &kept.shape, usize::MAX, &engine.pool)?;
+        let warnings = Warnings::default();
+        let shown = self.shown(&plan, rows.into_iter().flatten(), &warnings)?;
+        Ok(self.rows(futures::stream::iter(shown.into_iter().map(Ok)).boxed(), warnings))
     }
 
-    fn flush(&mut self) -> Result<()> {
-        let rows = self.times.len();
-        let stored = self.decoder.finish().map_err(|e| Error::corrupt(e.to_string()))?;
-        let times: ArrayRef = Arc::new(Int64Array::from(std::mem::take(&mut self.times)));
-        let columns = self.places.iter().zip(&self.plan.fields.columns).map(|(place, field)| match place {
-            _ if field.hidden && field.name == "ROWTIME" => times.clone(),
-            Some(at) => {
-                stored.get(*at).cloned().unwrap_or_else(|| arrow::array::new_null_array(&field.ty.to_arrow(), rows))
-            }
-            None => arrow::array::new_null_array(&field.ty.to_arrow(), rows),
+    /// All rows of a table: copied on a thread that may take its time.
+    async fn scan(
+        self: &Arc<Lookup>,
+        engine: &Arc<Engine>,
+        plan: PullPlan,
+        view: Arc<TableView>,
+        shape: Shape,
+    ) -> Result<Outcome> {
+        let (lookup, pool, warnings) = (self.clone(), engine.pool.clone(), Warnings::default());
+        let told = warnings.clone();
+        let shown = tokio::task::spawn_blocking(move || {
+            // Which rows LIMIT shows is always the same.
+            let rows_max = if plan.filter.is_none() { lookup.rows_max() } else { usize::MAX };
+            let wanted = if plan.limit.is_some() { Wanted::First } else { Wanted::All };
+            let rows = kept::read(&view, &wanted, &shape, rows_max, &pool)?;
+            lookup.shown(&plan, rows.into_iter().flatten(), &told)
         });
-        let mut columns: Vec<ArrayRef> = columns.collect();
-        as_written(&self.plan.source, &mut columns, rows)?;
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options);
-        self.done.push(batch.map_err(|e| Error::internal(e.to_string()))?);
-        Ok(())
+        let shown = shown.await.map_err(|e| Error::internal(format!("a scan broke off: {e}")))??;
+        Ok(self.rows(futures::stream::iter(shown.into_iter().map(Ok)).boxed(), warnings))
     }
 
-    fn finish(mut self) -> Result<Vec<RecordBatch>> {
-        if !self.times.is_empty() {
-            self.flush()?;
+    /// All records of a stream, in order of arrival, as they are read.
+    async fn stream(self: &Arc<Lookup>, engine: &Arc<Engine>, plan: PullPlan) -> Result<Outcome> {
+        let (mut query, ends) = open_scan(engine, &plan.source).await?;
+        let (lookup, warnings) = (self.clone(), Warnings::default());
+        let (sender, receiver) = mpsc::channel::<Result<RecordBatch>>(BATCHES_WAITING_MAX);
+        let told = warnings.clone();
+        tokio::task::spawn_blocking(move || {
+            let schema = plan.fields.to_arrow();
+            let mut left = plan.limit.unwrap_or(u64::MAX);
+            while left > 0 && !is_at_end(&query, &ends) {
+                let mut step = |left: &mut u64| -> Result<Option<RecordBatch>> {
+                    let Some(epoch) = query.run_epoch(Cut::Bytes(SCAN_BYTES))? else { return Ok(None) };
+                    query.committed(epoch.number);
+                    let Some(rows) = epoch.rows else { return Ok(Some(RecordBatch::new_empty(lookup.schema.clone()))) };
+                    let batch = lookup.select(&plan, &rows.to_record_batch(&schema)?, &told)?;
+                    Ok(Some(first(&batch, left)))
+                };
+                match step(&mut left).transpose() {
+                    None => return,
+                    Some(batch) => {
+                        let failed = batch.is_err();
+                        if sender.blocking_send(batch).is_err() || failed {
+                            return;
+                        }
+                    }
+                }
+            }
+        });
+        let batches = futures::stream::unfold(receiver, |mut r| async move { r.recv().await.map(|b| (b, r)) });
+        Ok(self.rows(batches.boxed(), warnings))
+    }
+
+    fn rows(&self, batches: futures::stream::BoxStream<'static, Result<RecordBatch>>, warnings: Warnings) -> Outcome {
+        let (columns, schema) = (self.columns.clone(), self.schema.clone());
+        Outcome::Rows(Rows { columns, schema, batches, live: false, tag: "SELECT", warnings })
+    }
+
+    fn rows_max(&self) -> usize {
+        self.plan.limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX))
+    }
+
+    /// WHERE, the select list and LIMIT over rows.
+    fn shown(
+        &self,
+        plan: &PullPlan,
+        rows: impl Iterator<Item = RecordBatch>,
+        warnings: &Warnings,
+    ) -> Result<Vec<RecordBatch>> {
+        let (mut out, mut left) = (vec![], plan.limit.unwrap_or(u64::MAX));
+        for batch in rows {
+            if left == 0 {
+                break;
+            }
+            let batch = self.select(plan, &batch, warnings)?;
+            out.push(first(&batch, &mut left));
         }
-        Ok(self.done)
+        Ok(out)
+    }
+
+    /// WHERE and the select list over rows of the source.
+    fn select(&self, plan: &PullPlan, batch: &RecordBatch, warnings: &Warnings) -> Result<RecordBatch> {
+        let fail = |e: arrow::error::ArrowError| Error::internal(e.to_string());
+        let mut errors = RowErrors::default();
+        let passing;
+        let batch = match &plan.filter {
+            Some(filter) => {
+                let mask = evaluate(filter, batch, &mut errors)?;
+                let mask = mask.as_any().downcast_ref::<BooleanArray>().cloned();
+                let mask = mask.ok_or_else(|| Error::internal("WHERE is not BOOLEAN"))?;
+                passing = filter_record_batch(batch, &mask).map_err(fail)?;
+                &passing
+            }
+            None => batch,
+        };
+        let columns = plan.exprs.iter().map(|e| evaluate(e, batch, &mut errors)).collect::<Result<Vec<_>>>()?;
+        if let Some((_, reason)) = errors.rows.first() {
+            warnings.add("an expression", errors.rows.len() as u64, reason);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(fail)
     }
 }
 
-/// What readers of the table's topic find in the value columns: Protobuf has no NULLs of most types, and writes their
-/// defaults. `columns` are as the source's schema has them, then others.
-fn as_written(source: &Source, columns: &mut [ArrayRef], rows: usize) -> Result<()> {
-    let spec = &source.value_format;
-    if !spec.name.starts_with("PROTOBUF") || source.created_by.is_none() {
-        return Ok(());
+impl Kept {
+    fn new(query: &Arc<RunningQuery>, view: &TableView, plan: &PullPlan, schema: &SchemaRef) -> Kept {
+        let source = &plan.source;
+        let plain: Option<Vec<usize>> = plan.exprs.iter().map(as_column).collect();
+        let direct = plain.filter(|_| is_exact(plan));
+        let direct = direct.map(|columns| Shape::new(view, source, &plan.fields, &columns, &|_| true, schema.clone()));
+        let used = plan.exprs.iter().chain(&plan.filter).flat_map(columns_used);
+        let used: BTreeSet<usize> = used.collect();
+        let used = |at: usize| used.contains(&at);
+        let shape = Shape::new(view, source, &plan.fields, &all(plan), &used, plan.fields.to_arrow());
+        Kept { query: Arc::downgrade(query), shape, direct }
     }
-    let values = || source.schema.columns.iter().enumerate().filter(|(_, c)| c.namespace == Namespace::Value);
-    let value_columns: Vec<_> = values().map(|(_, c)| c.clone()).collect();
-    let arrays: Vec<ArrayRef> = values().filter_map(|(at, _)| columns.get(at).cloned()).collect();
-    let wanted: Vec<usize> = (0..value_columns.len()).collect();
-    // The message without a registry: which schema it has makes no difference to what comes back.
-    let format = formats::format("PROTOBUF_NOSR")?;
-    let spec = FormatSpec { name: "PROTOBUF_NOSR".into(), extra: spec.extra.clone(), ..FormatSpec::default() };
-    let (mut bytes, mut errors) = (EncodedRows::default(), vec![]);
-    format.encoder(Part::Value, &value_columns, &spec)?.encode(&arrays, rows, None, &mut bytes, &mut errors);
-    let records: Vec<Option<&[u8]>> = (0..rows).map(|row| bytes.get(row)).collect();
-    let read = format.decoder(Part::Value, &value_columns, &wanted, &spec)?.decode(&records, &mut errors);
-    if let Some(error) = errors.first() {
-        return Err(Error::internal(format!("a row of {} cannot be written: {}", source.name, error.message)));
-    }
-    for ((at, _), array) in values().zip(read) {
-        if let Some(column) = columns.get_mut(at) {
-            *column = array;
-        }
-    }
-    Ok(())
 }
 
-/// All rows that a source's topic holds now: of a stream every record, of a table the last of each key. Columns as in
-/// [`PlanNode::Source`].
-pub(crate) async fn source_rows(engine: &Arc<Engine>, source: &Arc<catalog::Source>) -> Result<Vec<RecordBatch>> {
+fn all(plan: &PullPlan) -> Vec<usize> {
+    (0..plan.fields.columns.len()).collect()
+}
+
+/// The first rows of a batch, as many as are `left`.
+fn first(batch: &RecordBatch, left: &mut u64) -> RecordBatch {
+    let take = usize::try_from(*left).unwrap_or(usize::MAX).min(batch.num_rows());
+    *left -= take as u64;
+    batch.slice(0, take)
+}
+
+fn bound(plan: &PullPlan, parameters: &[Parameter]) -> Result<PullPlan> {
+    if parameters.is_empty() { Ok(plan.clone()) } else { bind_parameters(plan, parameters) }
+}
+
+/// The one key that is looked up, where it is nothing but constants and parameters: one array of one row a column.
+fn key_values(plan: &PullPlan, parameters: &[Parameter]) -> Option<Vec<ArrayRef>> {
+    let value = |expr: &BoundExpr| -> Option<ArrayRef> {
+        let Some(parameter) = expr.downcast_ref::<ParameterExpr>() else { return constant_value(expr) };
+        let value = parameters.get(parameter.number.checked_sub(1)?)?;
+        (parameter.ty.as_ref().map(types::SqlType::to_arrow).as_ref() == Some(value.data_type())).then(|| value.clone())
+    };
+    match &plan.keys {
+        KeyRange::Points(columns) if columns.first().is_some_and(|c| c.len() == 1) => Some(columns.clone()),
+        KeyRange::PointExprs(rows) => match rows.as_slice() {
+            [row] => row.iter().map(value).collect(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Batches that wait for a slow client; then its query waits.
+const BATCHES_WAITING_MAX: usize = 4;
+
+/// Bytes of records of a partition that are read at once.
+const SCAN_BYTES: usize = 1 << 20;
+
+/// The source as a query for one reader, and where its partitions end now.
+async fn open_scan(
+    engine: &Arc<Engine>,
+    source: &Arc<catalog::Source>,
+) -> Result<(Query, Vec<(TopicPartition, Offset)>)> {
     let fields = planner::expr::source_fields(source, &source.name);
     let root = Plan {
         node: PlanNode::Source {
@@ -348,102 +296,30 @@ pub(crate) async fn source_rows(engine: &Arc<Engine>, source: &Arc<catalog::Sour
         strict_timestamps: false,
         ..engine.query_options(&format!("scan of {}", source.name), &Default::default(), false)
     };
-    let mut query = Query::open(&plan, options, engine.log.clone(), engine.host.clone(), engine.pool.clone()).await?;
-    let mut ends = HashMap::new();
-    for (partition, _) in query.positions() {
-        let end = engine.log.offsets(&partition).map_err(runtime::log_error)?.end;
-        ends.insert(partition, end);
-    }
-    let schema = fields.to_arrow();
-    let table = source.kind == SourceKind::Table;
-    tokio::task::spawn_blocking(move || {
-        const SCAN_BYTES: usize = 8 << 20;
-        let mut out = vec![];
-        while query.positions().iter().any(|(p, next)| ends.get(p).is_some_and(|end| next < end)) {
+    let extent = runtime::extent(&*engine.log, source)?;
+    let query = Query::open(&plan, options, engine.log.clone(), engine.host.clone(), engine.pool.clone()).await?;
+    let end = |(partition, next): (TopicPartition, Offset)| {
+        let at = usize::try_from(partition.partition).ok().and_then(|p| extent.get(p));
+        let end = at.map_or(next, |(_, end)| *end);
+        (partition, end)
+    };
+    let ends = query.positions().into_iter().map(end).collect();
+    Ok((query, ends))
+}
+
+fn is_at_end(query: &Query, ends: &[(TopicPartition, Offset)]) -> bool {
+    query.positions().iter().zip(ends).all(|((_, next), (_, end))| next >= end)
+}
+
+/// The rows that a table's topic holds now, the last of each key: for tables that nobody keeps.
+pub(crate) async fn fold(engine: &Arc<Engine>, source: &Arc<catalog::Source>) -> Result<Arc<TableView>> {
+    let (mut query, ends) = open_scan(engine, source).await?;
+    let folded = tokio::task::spawn_blocking(move || {
+        while !is_at_end(&query, &ends) {
             let Some(epoch) = query.run_epoch(Cut::Bytes(SCAN_BYTES))? else { break };
             query.committed(epoch.number);
-            if let Some(rows) = epoch.rows.filter(|_| !table) {
-                out.push(rows.to_record_batch(&schema)?);
-            }
         }
-        match query.view().filter(|_| table) {
-            Some(view) => whole_view(&view),
-            None => Ok(out),
-        }
-    })
-    .await
-    .map_err(|e| Error::internal(format!("a scan broke off: {e}")))?
-}
-
-/// All rows of a view, columns as they are stored.
-pub(crate) fn whole_view(view: &TableView) -> Result<Vec<RecordBatch>> {
-    let types: Vec<DataType> = view.schema.fields().iter().map(|f| f.data_type().clone()).collect();
-    let mut decoder = RowDecoder::new(&types, Mode::Compact).map_err(|e| Error::internal(e.to_string()))?;
-    for part in &view.partitions {
-        let mut failed = None;
-        part.read().scan(|_, row| {
-            if failed.is_none() {
-                failed = decoder.push(split_row(row).1).err();
-            }
-        });
-        if let Some(e) = failed {
-            return Err(Error::corrupt(e.to_string()));
-        }
-    }
-    let rows = decoder.len();
-    let columns = decoder.finish().map_err(|e| Error::corrupt(e.to_string()))?;
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    let batch = RecordBatch::try_new_with_options(view.schema.clone(), columns, &options);
-    Ok(vec![batch.map_err(|e| Error::internal(e.to_string()))?])
-}
-
-/// How long a lookup waits for its session's own writes.
-const OWN_WRITES_WAIT: Duration = Duration::from_secs(2);
-
-/// Wait until the queries that table `name` comes from have committed what was written, step by step from the topics
-/// written to the table.
-pub(crate) async fn wait_until_consumed(engine: &Arc<Engine>, written: &HashMap<TopicPartition, Offset>, name: &str) {
-    let deadline = tokio::time::Instant::now() + OWN_WRITES_WAIT;
-    let mut targets: HashMap<TopicPartition, Offset> = written.clone();
-    for query in upstream(engine, name) {
-        let mut commits = query.watch_commits();
-        loop {
-            let behind = query.positions().iter().any(|(p, next)| targets.get(p).is_some_and(|end| next < end));
-            if !behind {
-                break;
-            }
-            if tokio::time::timeout_at(deadline, commits.changed()).await.map_or(true, |r| r.is_err()) {
-                return;
-            }
-        }
-        // What it wrote meanwhile is what the next one must have read.
-        if let Some(sink) = query.sink.as_ref().and_then(|s| engine.catalog().source(s).cloned()) {
-            let partitions = engine.log.topic(&sink.topic).map_or(0, |t| t.config.partitions);
-            for p in 0..partitions {
-                let partition = TopicPartition::new(sink.topic.as_str(), p);
-                if let Ok(ends) = engine.log.offsets(&partition) {
-                    targets.insert(partition, ends.end);
-                }
-            }
-        }
-    }
-}
-
-/// The queries that `name` comes from, those that others read from first.
-fn upstream(engine: &Arc<Engine>, name: &str) -> Vec<Arc<crate::running::RunningQuery>> {
-    let queries: Vec<_> = engine.queries.lock().values().cloned().collect();
-    let mut wanted = vec![name.to_string()];
-    let mut out: Vec<Arc<crate::running::RunningQuery>> = vec![];
-    while let Some(name) = wanted.pop() {
-        for query in &queries {
-            let writes = query.sink.as_deref() == Some(&name) || (query.sink.is_none() && query.id == name);
-            if writes && !out.iter().any(|q| q.id == query.id) {
-                wanted.extend(query.reads.iter().cloned());
-                out.push(query.clone());
-            }
-        }
-    }
-    // Created earlier, and so read from, comes first.
-    out.sort_by_key(|q| queries.iter().position(|other| other.id == q.id));
-    out
+        query.view().map(Arc::new).ok_or_else(|| Error::internal("a table without rows to look at"))
+    });
+    folded.await.map_err(|e| Error::internal(format!("a scan broke off: {e}")))?
 }

@@ -17,7 +17,7 @@ use types::{Error, Result};
 
 use crate::{
     Session,
-    api::{Outcome, OutputColumn, Rows},
+    api::{Outcome, OutputColumn, Rows, Warnings},
     session::output_column,
 };
 
@@ -95,7 +95,8 @@ pub(crate) async fn run(session: &Session, query: &ast::Query) -> Result<Outcome
         }
     });
     let batches = futures::stream::unfold(receiver, |mut r| async move { r.recv().await.map(|b| (b, r)) }).boxed();
-    Ok(Outcome::Rows(Rows { columns, schema, batches, live, tag: "SELECT" }))
+    let (columns, warnings) = (columns.into(), Warnings::default());
+    Ok(Outcome::Rows(Rows { columns, schema, batches, live, tag: "SELECT", warnings }))
 }
 
 /// The rows that a client sees: not what a change replaces; of a deletion the key alone; of a stream no record without

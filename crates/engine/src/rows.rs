@@ -9,7 +9,7 @@ use arrow::{
 use futures::StreamExt;
 use types::{Error, Result};
 
-use crate::api::{Outcome, OutputColumn, Rows};
+use crate::api::{Outcome, OutputColumn, Rows, Warnings};
 
 /// Rows of text columns.
 pub(crate) fn text_rows(tag: &'static str, names: &[&str], rows: Vec<Vec<Option<String>>>) -> Result<Outcome> {
@@ -32,11 +32,12 @@ pub(crate) fn batches(
     all: Vec<RecordBatch>,
 ) -> Outcome {
     Outcome::Rows(Rows {
-        columns,
+        columns: columns.into(),
         schema,
         batches: futures::stream::iter(all.into_iter().map(Ok)).boxed(),
         live: false,
         tag,
+        warnings: Warnings::default(),
     })
 }
 

@@ -72,7 +72,7 @@ pub(crate) struct RunningQuery {
 struct Shared {
     state: QueryState,
     stats: Arc<QueryStats>,
-    view: Option<TableView>,
+    view: Option<Arc<TableView>>,
     positions: Vec<(TopicPartition, Offset)>,
 }
 
@@ -106,7 +106,7 @@ impl RunningQuery {
         let running = if paused { QueryState::Paused } else { QueryState::Running };
         let (shared, query) = match opened {
             Ok(query) => {
-                let (stats, view, positions) = (query.stats(), query.view(), query.positions());
+                let (stats, view, positions) = (query.stats(), query.view().map(Arc::new), query.positions());
                 (Shared { state: running, stats, view, positions }, Some(query))
             }
             Err(error) => {
@@ -134,7 +134,7 @@ impl RunningQuery {
         self.shared.lock().stats.clone()
     }
 
-    pub fn view(&self) -> Option<TableView> {
+    pub fn view(&self) -> Option<Arc<TableView>> {
         self.shared.lock().view.clone()
     }
 
@@ -233,7 +233,7 @@ impl RunningQuery {
         }
         let query = self.opener.open().await?;
         let mut shared = self.shared.lock();
-        (shared.stats, shared.view, shared.positions) = (query.stats(), query.view(), query.positions());
+        (shared.stats, shared.view, shared.positions) = (query.stats(), query.view().map(Arc::new), query.positions());
         *slot = Some(query);
         Ok(())
     }

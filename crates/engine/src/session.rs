@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use parking_lot::RwLock;
 use planner::{
     expr::Parameters,
-    plan::{PullPlan, QueryPlan},
+    plan::QueryPlan,
     pull::plan_pull,
 };
 use recordlog::{Offset, TopicPartition};
@@ -21,7 +21,9 @@ use crate::{
     Engine,
     api::{Description, Outcome, OutputColumn, Parameter},
     apply::{After, Applied, Work},
-    describe, explain, general, insert, print, pull, push,
+    describe, explain, general, insert, own_writes, print,
+    pull::{self, Lookup},
+    push,
     rows::{done, text_rows},
     show,
     statements::{self, LoggedStatement},
@@ -48,7 +50,7 @@ pub struct Prepared {
 struct PreparedPull {
     /// What it was planned against; another one means planning again.
     catalog: Arc<Catalog>,
-    plan: Arc<PullPlan>,
+    lookup: Arc<Lookup>,
 }
 
 /// Plans of queries that a replay of statements leaves: (plan, sink, properties), by id.
@@ -124,7 +126,7 @@ impl Session {
                 Ok(Description { parameters: parameters.types().into_iter().map(Some).collect(), columns: None })
             }
             kind if shows(kind) => match self.show(statement).await? {
-                Outcome::Rows(rows) => Ok(none(Some(rows.columns))),
+                Outcome::Rows(rows) => Ok(none(Some(rows.columns.to_vec()))),
                 Outcome::Done { .. } => Ok(none(None)),
             },
             StatementKind::Print { .. } => Ok(none(Some(print::columns()))),
@@ -149,18 +151,18 @@ impl Session {
         Ok(Prepared { statement: statement.clone(), planned: RwLock::default(), declared })
     }
 
-    fn pull_plan(&self, prepared: &Prepared, query: &ast::Query) -> Result<Option<Arc<PullPlan>>> {
+    fn lookup(&self, prepared: &Prepared, query: &ast::Query) -> Result<Option<Arc<Lookup>>> {
         let catalog = self.engine.catalog();
         if let Some(known) = prepared.planned.read().as_ref()
             && Arc::ptr_eq(&known.catalog, &catalog)
         {
-            return Ok(Some(known.plan.clone()));
+            return Ok(Some(known.lookup.clone()));
         }
         let parameters = Parameters::declared(prepared.declared.clone());
         let Some(plan) = plan_pull(query, &catalog, &self.world(false), &parameters)? else { return Ok(None) };
-        let plan = Arc::new(plan);
-        *prepared.planned.write() = Some(PreparedPull { catalog, plan: plan.clone() });
-        Ok(Some(plan))
+        let lookup = Arc::new(Lookup::new(&self.engine, plan));
+        *prepared.planned.write() = Some(PreparedPull { catalog, lookup: lookup.clone() });
+        Ok(Some(lookup))
     }
 
     /// Carry out a statement with parameters bound. Cursor, transaction, COPY statements are the wire's own business
@@ -172,10 +174,10 @@ impl Session {
         let statement = &prepared.statement;
         match &statement.kind {
             StatementKind::Query(query) if query.emit.is_some() => push::run(self, query).await,
-            StatementKind::Query(query) => match self.pull_plan(prepared, query)? {
-                Some(plan) => {
-                    self.wait_for_own_writes(&plan.source.name).await;
-                    pull::run(self, &plan, parameters).await
+            StatementKind::Query(query) => match self.lookup(prepared, query)? {
+                Some(lookup) => {
+                    self.wait_for_own_writes(&lookup.plan.source.name).await;
+                    lookup.run(self, parameters).await
                 }
                 None => general::run(self, query, parameters).await,
             },
@@ -284,7 +286,7 @@ impl Session {
     /// Wait (a while) until the table has consumed what this session wrote.
     pub(crate) async fn wait_for_own_writes(&mut self, source: &str) {
         if !self.written.is_empty() && !self.engine.config.manual {
-            pull::wait_until_consumed(&self.engine, &self.written, source).await;
+            own_writes::wait_until_consumed(&self.engine, &self.written, source).await;
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use tokio_postgres::{Client, Error, NoTls, error::ErrorPosition};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::{AsyncMessage, Client, Connection, Error, NoTls, error::ErrorPosition};
 
 use crate::CommandResult;
 
@@ -33,12 +34,24 @@ impl ServerArgs {
             let why = describe(&e);
             format!("no server at {}: {why}\nmillstream start runs one; --server says where it is", self.server)
         })?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "the connection ended");
-            }
-        });
+        tokio::spawn(listen(connection));
         Ok(client)
+    }
+}
+
+/// Carries the connection on, and shows what the server says besides its answers.
+async fn listen<S, T>(mut connection: Connection<S, T>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        match std::future::poll_fn(|context| connection.poll_message(context)).await {
+            Some(Ok(AsyncMessage::Notice(notice))) => eprintln!("{}: {}", notice.severity(), notice.message()),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return tracing::debug!(%error, "the connection ended"),
+            None => return,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a server is started with: defaults, then the configuration file, then the command line.
+//! What a server is started with: defaults, then the configuration file, then the environment, then the command line.
 
 use std::{
     collections::BTreeMap,
@@ -36,27 +36,27 @@ The configuration file is TOML with the names of the options:
   durability = \"fsync\"
   [kafka]
   listen = \"127.0.0.1:9092\"
-An option on the command line counts before the file.
+An option on the command line counts before its environment variable, that before the file.
 
 SIGINT and SIGTERM end the server: running work is finished and written first.")]
 pub struct StartArgs {
     /// Where data lives; made if it is not there [default: ./millstream-data].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "MILLSTREAM_DATA")]
     data: Option<PathBuf>,
-    /// Where PostgreSQL clients connect [default: 127.0.0.1:5433].
-    #[arg(long, value_name = "ADDR")]
+    /// Where PostgreSQL clients connect; port 0 takes a free one [default: 127.0.0.1:5433].
+    #[arg(long, value_name = "ADDR", env = "MILLSTREAM_PG")]
     pg: Option<SocketAddr>,
     /// Where Kafka clients connect, or off [default: 127.0.0.1:9092].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", env = "MILLSTREAM_KAFKA")]
     kafka: Option<Listen>,
     /// Where health and metrics are served [default: 127.0.0.1:8088].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", env = "MILLSTREAM_HTTP")]
     http: Option<SocketAddr>,
     /// Listen also on addresses that other machines reach. There is no authentication!
-    #[arg(long)]
+    #[arg(long, env = "MILLSTREAM_ALLOW_REMOTE")]
     allow_remote: bool,
     /// Threads that compute [default: one a core].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", env = "MILLSTREAM_THREADS")]
     threads: Option<usize>,
     /// A property that sessions start with, as SET would set it; may be repeated.
     #[arg(long = "property", value_name = "NAME=VALUE")]
@@ -69,7 +69,7 @@ pub struct StartArgs {
     #[arg(long, value_name = "BYTES")]
     state_bytes_max: Option<u64>,
     /// A file with these options.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "MILLSTREAM_CONFIG")]
     config: Option<PathBuf>,
 }
 
@@ -194,7 +194,7 @@ impl StartArgs {
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
                 // The error shows the line and names the key.
-                toml::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?
+                toml::from_str(&text).map_err(|e| format!("{}: {}", path.display(), e.to_string().trim_end()))?
             }
             None => ConfigFile::default(),
         };

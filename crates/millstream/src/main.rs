@@ -1,6 +1,7 @@
 //! The `millstream` binary: configuration and wiring. What it starts is in other crates; what it shows is here.
 
 mod client;
+mod completions;
 mod config;
 mod kafka;
 mod machine;
@@ -13,7 +14,7 @@ mod topics;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 /// Most of what a streaming database does between two system calls is to allocate and free small buffers.
@@ -43,10 +44,10 @@ Exit codes: 0 done, 1 failed, 2 wrong arguments."
 )]
 struct Cli {
     /// Which log lines: error, warn, info, debug, trace; or by module: pgserver=debug,info.
-    #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "info", env = "MILLSTREAM_LOG")]
     log: String,
     /// How log lines look.
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = "MILLSTREAM_LOG_FORMAT")]
     log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
@@ -75,6 +76,8 @@ enum Command {
     Consume(topics::ConsumeArgs),
     /// Run test scripts (.sql) and query tests (.json) in process, on an engine of their own each.
     Test(testkit::TestArgs),
+    /// Print what makes a shell complete commands and options.
+    Completions(completions::CompletionsArgs),
     /// Run a server that watches this machine: something to look at from the first minute.
     Quickstart {
         /// Where data lives.
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Command::Topics(args) => topics::topics(args),
         Command::Produce(args) => topics::produce(args),
         Command::Consume(args) => topics::consume(args),
+        Command::Completions(args) => completions::run(&args, &mut Cli::command()),
         Command::Quickstart { data, pg, kafka } => quickstart::run(data, pg, kafka),
         Command::Test(_) => Ok(()),
     });
@@ -136,7 +140,7 @@ pub fn block_on<T>(command: impl Future<Output = CommandResult<T>>) -> CommandRe
 #[cfg(test)]
 mod tests {
     use super::Cli;
-    use clap::CommandFactory;
+    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_sound() {

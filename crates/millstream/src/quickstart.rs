@@ -58,7 +58,7 @@ pub fn run(data: PathBuf, pg: SocketAddr, kafka_at: Option<Listen>) -> CommandRe
         let config = EngineConfig { data_dir: Some(data.clone()), ..EngineConfig::default() };
         let engine = Engine::open(config).await.map_err(|e| format!("{}: {e}", data.display()))?;
         let stop = CancellationToken::new();
-        let (_, server) = serve_pg(&engine, pg, false, &stop).await?;
+        let (pg, server) = serve_pg(&engine, pg, false, &stop).await?;
         let kafka = match kafka_listener {
             Some(listener) => Some(kafka::serve(&engine, listener, kafka_settings, &stop).await?),
             None => None,

@@ -57,23 +57,26 @@ async fn open(data: PathBuf, threads: Option<usize>, config: &Config) -> Command
     Engine::open(engine).await.map_err(|e| format!("{}: {e}", data.display()))
 }
 
-/// Serve Postgres clients until `stop`; the address says the port also where any was asked for.
+/// A listener that serves: where, and until when.
+pub type Serving = (SocketAddr, tokio::task::JoinHandle<()>);
+
+/// Serve Postgres clients until `stop`.
 pub async fn serve_pg(
     engine: &Arc<Engine>,
     address: SocketAddr,
     allow_remote: bool,
     stop: &CancellationToken,
-) -> CommandResult<(SocketAddr, tokio::task::JoinHandle<()>)> {
+) -> CommandResult<Serving> {
     let settings = pgserver::Settings { allow_remote, ..pgserver::Settings::default() };
     let listener = pgserver::listen(address, &settings).await.map_err(|e| format!("--pg {address}: {e}"))?;
-    let bound = listener.local_addr().map_err(|e| format!("--pg {address}: {e}"))?;
+    let at = listener.local_addr().map_err(|e| format!("--pg {address}: {e}"))?;
     let (engine, stop) = (engine.clone(), stop.clone());
     let serving = tokio::spawn(async move {
         if let Err(error) = pgserver::serve(engine, listener, settings, stop).await {
             tracing::error!(%error, "the Postgres listener ended");
         }
     });
-    Ok((bound, serving))
+    Ok((at, serving))
 }
 
 async fn serve_http(
@@ -81,19 +84,19 @@ async fn serve_http(
     address: SocketAddr,
     allow_remote: bool,
     stop: &CancellationToken,
-) -> CommandResult<(SocketAddr, tokio::task::JoinHandle<()>)> {
+) -> CommandResult<Serving> {
     if !address.ip().is_loopback() && !allow_remote {
         return Err(format!("--http {address}: reachable from other machines; say --allow-remote if that is meant"));
     }
     let listener = tokio::net::TcpListener::bind(address).await.map_err(|e| format!("--http {address}: {e}"))?;
-    let bound = listener.local_addr().map_err(|e| format!("--http {address}: {e}"))?;
+    let at = listener.local_addr().map_err(|e| format!("--http {address}: {e}"))?;
     let (engine, stop) = (engine.clone(), stop.clone());
     let serving = tokio::spawn(async move {
         if let Err(error) = httpserver::serve(engine, listener, stop.cancelled_owned()).await {
             tracing::error!(%error, "the HTTP listener ended");
         }
     });
-    Ok((bound, serving))
+    Ok((at, serving))
 }
 
 /// Resolves at SIGINT or SIGTERM.

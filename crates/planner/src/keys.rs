@@ -10,7 +10,10 @@ use arrow::{
     array::{Array, ArrayRef},
     compute::concat,
 };
-use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::{
+    common::ScalarValue,
+    physical_expr::expressions::{Column, Literal},
+};
 use functions::operator;
 use types::{Error, Result, SqlType};
 
@@ -115,7 +118,7 @@ fn in_set(set: &InSetExpr, key: &[KeyColumn]) -> Option<Vec<Row>> {
         if items.is_null(item) {
             continue;
         }
-        let value = datafusion::common::ScalarValue::try_from_array(items, item).ok()?;
+        let value = ScalarValue::try_from_array(items, item).ok()?;
         let literal: BoundExpr = Arc::new(Literal::new(value));
         if let Some(value) = as_key(&literal, column)? {
             rows.push(row_with(key.len(), at, Part { is: Some(value), ..Part::default() }));
@@ -135,6 +138,9 @@ fn row_with(width: usize, at: usize, part: Part) -> Row {
 /// `key op value`, or the other way round.
 fn comparison(expr: &BoundExpr, key: &[KeyColumn]) -> Option<Vec<Row>> {
     let (name, left, right) = compared(expr)?;
+    if name == "LIKE" {
+        return beginning(left, right, key);
+    }
     let (at, column, value, name) = match (key_side(left, key), key_side(right, key)) {
         (Some((at, column)), None) => (at, column, right, name),
         (None, Some((at, column))) => (at, column, left, flipped(name)),
@@ -155,6 +161,28 @@ fn comparison(expr: &BoundExpr, key: &[KeyColumn]) -> Option<Vec<Row>> {
         _ => return None,
     };
     Some(vec![row_with(key.len(), at, part)])
+}
+
+/// `key LIKE 'beginning%'`: keys between two texts.
+fn beginning(value: &BoundExpr, pattern: &BoundExpr, key: &[KeyColumn]) -> Option<Vec<Row>> {
+    let (at, column) = key_side(value, key)?;
+    let pattern = constant_value(pattern)?;
+    let pattern = pattern.as_any().downcast_ref::<arrow::array::StringArray>()?.iter().next()??.to_owned();
+    let (from, to) = prefix_bounds(&pattern).filter(|_| column.ty == SqlType::String)?;
+    let text = |text: String| Arc::new(Literal::new(ScalarValue::Utf8(Some(text)))) as BoundExpr;
+    let part = Part { is: None, from: Some((text(from), true)), to: Some((text(to), false)) };
+    Some(vec![row_with(key.len(), at, part)])
+}
+
+/// Texts that a LIKE pattern which begins with plain characters can match: from the first text, up to and without the
+/// second.
+pub fn prefix_bounds(pattern: &str) -> Option<(String, String)> {
+    let end = pattern.find(['%', '_', '\\']).unwrap_or(pattern.len());
+    let prefix = pattern.get(..end).filter(|p| !p.is_empty())?;
+    let last = prefix.chars().next_back()?;
+    let next = (u32::from(last) + 1..=u32::from(char::MAX)).find_map(char::from_u32)?;
+    let head = prefix.get(..prefix.len() - last.len_utf8())?;
+    Some((prefix.to_owned(), format!("{head}{next}")))
 }
 
 fn is_null(expr: &BoundExpr) -> bool {
@@ -271,6 +299,30 @@ fn range(row: &Row) -> KeyRange {
     KeyRange::Range { prefix, from, to }
 }
 
+/// Whether `filter` says `=` of each key column once and nothing else, so that the key found is all there is to check.
+/// DOUBLE has two zeroes that are equal and are two keys.
+pub(crate) fn is_exact(filter: Option<&BoundExpr>, key: &[KeyColumn]) -> bool {
+    let Some(filter) = filter.filter(|_| !key.is_empty()) else { return false };
+    let place = |expr: &BoundExpr| {
+        let position = as_column(expr)?;
+        key.iter().position(|k| k.position == position && k.ty != SqlType::Double)
+    };
+    let mut named = vec![false; key.len()];
+    for part in crate::expr::conjuncts(filter) {
+        let Some(("=", left, right)) = compared(&part) else { return false };
+        let at = match (place(left), place(right)) {
+            (Some(at), None) if columns_used(right).is_empty() => at,
+            (None, Some(at)) if columns_used(left).is_empty() => at,
+            _ => return false,
+        };
+        match named.get_mut(at) {
+            Some(named) if !*named => *named = true,
+            _ => return false,
+        }
+    }
+    named.iter().all(|n| *n)
+}
+
 /// The keys of `range` now that the parameters in it have values.
 pub(crate) fn with_values(range: &KeyRange, values: &[ArrayRef], key: &[KeyColumn]) -> Result<KeyRange> {
     let KeyRange::PointExprs(rows) = range else { return Ok(range.clone()) };
@@ -370,6 +422,18 @@ fn obstacle_in(alternative: &BoundExpr, key: &[KeyColumn], ranges_scan: bool) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn like_patterns_have_bounds() {
+        let check = |pattern: &str, want: Option<(&str, &str)>| {
+            assert_eq!(prefix_bounds(pattern), want.map(|(from, to)| (from.to_owned(), to.to_owned())), "{pattern}");
+        };
+        check("ab%", Some(("ab", "ac")));
+        check("a_c", Some(("a", "b")));
+        check("%", None);
+        check("x\u{d7ff}%", Some(("x\u{d7ff}", "x\u{e000}")));
+        check("\u{10ffff}%", None);
+    }
 
     #[test]
     fn an_open_part_says_nothing() {

@@ -18,6 +18,8 @@ use crate::{
     visit,
 };
 
+pub use crate::keys::prefix_bounds;
+
 /// Pseudo columns that rows of state do not have.
 const NOT_IN_PULL: [&str; 2] = ["ROWPARTITION", "ROWOFFSET"];
 
@@ -77,6 +79,12 @@ pub fn plan_pull(
     let (window_start, window_end) = (bounds("WINDOWSTART"), bounds("WINDOWEND"));
     let source = Arc::clone(source);
     Ok(Some(PullPlan { source, fields, keys, window_start, window_end, filter, exprs, output, limit: query.limit }))
+}
+
+/// Whether WHERE is true for exactly the key that `plan` looks up, so that it need not be evaluated.
+pub fn is_exact(plan: &PullPlan) -> bool {
+    let one = matches!(plan.keys, KeyRange::Points(_) | KeyRange::PointExprs(_));
+    one && plan.source.windowed.is_none() && keys::is_exact(plan.filter.as_ref(), &key_columns(&plan.source))
 }
 
 /// `plan` with values (arrays of one row) in place of its parameters.

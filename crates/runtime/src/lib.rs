@@ -14,6 +14,7 @@ mod journal;
 mod processing_log;
 mod query;
 mod route;
+mod scan;
 mod sink;
 mod source;
 mod stats;
@@ -24,6 +25,7 @@ pub use journal::{
 };
 pub use processing_log::{PROCESSING_LOG_TOPIC, processing_log_columns};
 pub use query::{Epoch, Query, QueryOptions, TableView};
+pub use scan::{Extent, TopicScan, extent};
 pub use sink::rows_to_appends;
 pub use source::Cut;
 pub use stats::{NodeStats, QueryStats};

@@ -709,8 +709,12 @@ async fn create_internal_topics(log: Arc<dyn RecordLog>, wanted: Vec<(String, u3
 }
 
 fn stats_of(graph: &Graph) -> QueryStats {
-    let node =
-        |n: &crate::graph::Node| NodeStats { label: n.label.clone(), inputs: n.inputs.clone(), ..NodeStats::default() };
+    let node = |n: &crate::graph::Node| NodeStats {
+        label: n.label.clone(),
+        inputs: n.inputs.clone(),
+        exchange: matches!(n.kind, NodeKind::Exchange(_)),
+        ..NodeStats::default()
+    };
     let stats = QueryStats { nodes: graph.nodes.iter().map(node).collect(), ..QueryStats::default() };
     stats.stream_time_ms.store(i64::MIN, Ordering::Relaxed);
     stats

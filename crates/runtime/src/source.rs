@@ -112,6 +112,12 @@ impl Reader {
         self.buffered.back().map_or(0, |b| b.arrival + (b.next_offset - b.base_offset).unsigned_abs())
     }
 
+    /// What is there, of about `bytes` bytes.
+    pub fn take_all(&mut self, log: &dyn RecordLog, bytes: usize) -> Result<Taken> {
+        self.fill(log, bytes)?;
+        Ok(self.take(u64::MAX))
+    }
+
     fn take(&mut self, arrival_end: u64) -> Taken {
         let from = self.next;
         let mut batches = vec![];

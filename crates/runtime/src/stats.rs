@@ -11,6 +11,8 @@ pub struct NodeStats {
     pub label: String,
     /// Nodes that it reads.
     pub inputs: Vec<usize>,
+    /// Whether it sends rows to other partitions: a stage ends before it.
+    pub exchange: bool,
     /// Rows out.
     pub rows: AtomicU64,
     /// Time spent, ns, over all threads.

@@ -14,7 +14,7 @@ use arrow::{
     array::{
         Array, ArrayRef, BinaryArray, BinaryBuilder, BooleanArray, BooleanBuilder, Date32Array, Decimal128Array,
         Float64Array, Int32Array, Int64Array, ListArray, MapArray, PrimitiveBuilder, StringArray, StringBuilder,
-        StructArray, Time32MillisecondArray, TimestampMillisecondArray, UInt64Array,
+        StructArray, Time32MillisecondArray, TimestampMillisecondArray, UInt64Array, new_null_array,
     },
     buffer::{NullBuffer, OffsetBuffer},
     datatypes::{
@@ -227,6 +227,8 @@ pub struct RowDecoder {
     columns: Vec<Builder>,
     mode: Mode,
     rows: usize,
+    /// Columns behind the last one that is wanted are not looked at.
+    partial: bool,
 }
 
 enum Sink {
@@ -243,6 +245,8 @@ enum Sink {
     Bytes(BinaryBuilder),
     List { offsets: Vec<i32>, nulls: Vec<bool>, child: Box<Builder>, length: i32 },
     Struct { fields: Fields, nulls: Vec<bool>, children: Vec<Builder> },
+    /// Passed over.
+    Skip,
 }
 
 struct Builder {
@@ -392,6 +396,35 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Pass over a value that is not NULL.
+fn skip_value(ty: &DataType, cursor: &mut Cursor<'_>, room: &mut Vec<u8>) -> Result<(), CodecError> {
+    let skip = |ty: &DataType, cursor: &mut Cursor<'_>| match cursor.byte()? {
+        0 => Ok(()),
+        1 => skip_value(ty, cursor, &mut Vec::new()),
+        _ => Err(cursor.malformed()),
+    };
+    match ty {
+        DataType::Boolean => cursor.take(1).map(|_| ()),
+        DataType::Int32 | DataType::Date32 | DataType::Time32(_) => cursor.take(4).map(|_| ()),
+        DataType::Int64 | DataType::UInt64 | DataType::Timestamp(_, _) | DataType::Float64 => {
+            cursor.take(8).map(|_| ())
+        }
+        DataType::Decimal128(_, _) => cursor.take(16).map(|_| ()),
+        DataType::Utf8 | DataType::Binary => cursor.bytes(room).map(|_| ()),
+        DataType::List(item) | DataType::Map(item, _) => match cursor.mode {
+            Mode::Compact => (0..cursor.varint()?).try_for_each(|_| skip(item.data_type(), cursor)),
+            Mode::Ordered => {
+                while cursor.byte()? == 1 {
+                    skip(item.data_type(), cursor)?;
+                }
+                Ok(())
+            }
+        },
+        DataType::Struct(fields) => fields.iter().try_for_each(|f| skip(f.data_type(), cursor)),
+        other => Err(CodecError::Unsupported(other.to_string())),
+    }
+}
+
 impl Builder {
     fn push(&mut self, cursor: &mut Cursor<'_>) -> Result<(), CodecError> {
         match cursor.byte()? {
@@ -404,6 +437,7 @@ impl Builder {
         }
         let mut room = Vec::new();
         match &mut self.sink {
+            Sink::Skip => skip_value(&self.ty, cursor, &mut room)?,
             Sink::Boolean(b) => b.append_value(cursor.byte()? != 0),
             Sink::I32(b) => b.append_value(cursor.i32()?),
             Sink::Date(b) => b.append_value(cursor.i32()?),
@@ -451,6 +485,7 @@ impl Builder {
 
     fn push_null(&mut self) {
         match &mut self.sink {
+            Sink::Skip => {}
             Sink::Boolean(b) => b.append_null(),
             Sink::I32(b) => b.append_null(),
             Sink::Date(b) => b.append_null(),
@@ -476,6 +511,7 @@ impl Builder {
     fn finish(&mut self) -> Result<ArrayRef, CodecError> {
         let lost = |e: arrow::error::ArrowError| CodecError::Unsupported(e.to_string());
         Ok(match &mut self.sink {
+            Sink::Skip => new_null_array(&self.ty, 0),
             Sink::Boolean(b) => Arc::new(b.finish()),
             Sink::I32(b) => Arc::new(b.finish()),
             Sink::Date(b) => Arc::new(b.finish()),
@@ -527,13 +563,26 @@ impl Builder {
 impl RowDecoder {
     /// For columns of these types.
     pub fn new(types: &[DataType], mode: Mode) -> Result<RowDecoder, CodecError> {
-        Ok(RowDecoder { columns: types.iter().map(builder).collect::<Result<_, _>>()?, mode, rows: 0 })
+        let columns = types.iter().map(builder).collect::<Result<_, _>>()?;
+        Ok(RowDecoder { columns, mode, rows: 0, partial: false })
+    }
+
+    /// For rows with columns of these types, of which only those at `wanted` are read; [`RowDecoder::finish`] gives
+    /// them in the order of the rows, however `wanted` has them.
+    pub fn projected(types: &[DataType], mode: Mode, wanted: &[usize]) -> Result<RowDecoder, CodecError> {
+        let end = wanted.iter().max().map_or(0, |last| last + 1).min(types.len());
+        let column = |(at, ty): (usize, &DataType)| match wanted.contains(&at) {
+            true => builder(ty),
+            false => Ok(Builder { ty: ty.clone(), sink: Sink::Skip }),
+        };
+        let columns = types.iter().take(end).enumerate().map(column).collect::<Result<_, _>>()?;
+        Ok(RowDecoder { columns, mode, rows: 0, partial: end < types.len() })
     }
 
     /// Read one row; the bytes must hold exactly the columns.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
         let rest = self.push_prefix(bytes)?;
-        if rest.is_empty() { Ok(()) } else { Err(CodecError::Malformed(bytes.len())) }
+        if rest.is_empty() || self.partial { Ok(()) } else { Err(CodecError::Malformed(bytes.len())) }
     }
 
     /// Read one row from the front of `bytes`; gives back what follows it.
@@ -562,10 +611,11 @@ impl RowDecoder {
         self.rows == 0
     }
 
-    /// The columns, and begin anew.
+    /// The columns that are read, and begin anew.
     pub fn finish(&mut self) -> Result<Vec<ArrayRef>, CodecError> {
         self.rows = 0;
-        self.columns.iter_mut().map(Builder::finish).collect()
+        let read = self.columns.iter_mut().filter(|c| !matches!(c.sink, Sink::Skip));
+        read.map(Builder::finish).collect()
     }
 }
 
@@ -598,6 +648,11 @@ mod tests {
             }
             for (got, want) in decoder.finish().unwrap().iter().zip(columns) {
                 assert_eq!(got.to_data(), want.to_data(), "{mode:?}");
+            }
+            for (at, want) in columns.iter().enumerate() {
+                let mut one = RowDecoder::projected(&types, mode, &[at]).unwrap();
+                rows.iter().for_each(|row| one.push(row).unwrap());
+                assert_eq!(one.finish().unwrap(), std::slice::from_ref(want), "{mode:?}, column {at} alone");
             }
         }
     }

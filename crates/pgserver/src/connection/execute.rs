@@ -7,7 +7,7 @@ use engine::{Outcome, Parameter};
 
 use super::{
     Connection, Stop,
-    stream::{Pace, RowStream, Shape},
+    stream::{KnownColumns, Pace, RowStream, Shape},
 };
 use crate::{
     backend::{Backend, Session},
@@ -42,11 +42,11 @@ pub(super) type PlanOf<B> = <<B as Backend>::Session as Session>::Prepared;
 const WRITES_ARE_AUTOCOMMITTED: &str = "statements take effect at once: ROLLBACK will not undo this one";
 
 impl<B: Backend> Connection<B> {
-    /// Sets a statement going; `plan` saves planning it.
+    /// Sets a statement going; `plan` saves planning it, and may know its columns.
     pub(super) async fn start(
         &mut self,
         statement: &Statement,
-        plan: Option<&PlanOf<B>>,
+        plan: Option<(&PlanOf<B>, Option<&KnownColumns>)>,
         parameters: &[Parameter],
     ) -> Result<Product<CopyOf<B>>, Stop> {
         self.refuse_in_failed_transaction(statement)?;
@@ -99,18 +99,18 @@ impl<B: Backend> Connection<B> {
     async fn run_sql(
         &mut self,
         sql: &ast::Statement,
-        plan: Option<&PlanOf<B>>,
+        plan: Option<(&PlanOf<B>, Option<&KnownColumns>)>,
         parameters: &[Parameter],
     ) -> Result<Product<CopyOf<B>>, Stop> {
         if writes(&sql.kind) {
             self.tell_of_autocommit();
         }
         let planned;
-        let plan = match plan {
+        let (plan, known) = match plan {
             Some(plan) => plan,
             None => {
                 planned = self.wire.wait(self.session.prepare(sql)).await??;
-                &planned
+                (&planned, None)
             }
         };
         match self.wire.wait(self.session.execute(plan, parameters)).await?? {
@@ -118,7 +118,7 @@ impl<B: Backend> Connection<B> {
                 notices.iter().for_each(|notice| self.notice(notice));
                 Ok(Product::Complete(tag))
             }
-            Outcome::Rows(rows) => Ok(Product::Rows(RowStream::new(rows))),
+            Outcome::Rows(rows) => Ok(Product::Rows(RowStream::new(rows, known))),
         }
     }
 

@@ -9,7 +9,7 @@ use types::{Error, ErrorKind, Result, SqlType};
 use super::{
     Connection, NAMED_MAX, Stop,
     execute::{PlanOf, Product, is_variable, no_statement},
-    stream::{Pace, RowStream, Shape},
+    stream::{KnownColumns, Pace, RowStream, Shape},
 };
 use crate::{
     backend::{Backend, Session},
@@ -28,6 +28,8 @@ pub(super) struct Prepared<P> {
     parameters: Vec<ParameterType>,
     /// Its rows' columns; `None`: it gives none.
     columns: Option<Arc<[ResultColumn]>>,
+    /// The same, where they are the engine's.
+    known: Option<KnownColumns>,
 }
 
 /// What a parameter is sent as and what the statement wants.
@@ -54,6 +56,13 @@ enum PortalState {
 struct Described {
     parameters: Vec<Option<SqlType>>,
     columns: Option<Arc<[ResultColumn]>>,
+}
+
+impl<P> Prepared<P> {
+    /// The engine's plan and columns.
+    fn planned(&self) -> Option<(&P, Option<&KnownColumns>)> {
+        self.plan.as_ref().map(|plan| (plan, self.known.as_ref()))
+    }
 }
 
 impl<P> Portal<P> {
@@ -96,6 +105,7 @@ impl<B: Backend> Connection<B> {
         oids: &[u32],
     ) -> Result<Prepared<PlanOf<B>>, Stop> {
         let nothing = || Described { parameters: Vec::new(), columns: None };
+        let mut known = None;
         let (shape, plan) = match statement.as_ref().map(|s| &s.kind) {
             None => (nothing(), None),
             Some(Kind::Topic(topic)) => (Described { parameters: Vec::new(), columns: topic.columns() }, None),
@@ -108,7 +118,8 @@ impl<B: Backend> Connection<B> {
                 Some(columns) => (Described { parameters: Vec::new(), columns }, None),
                 None => {
                     let described = self.wire.wait(self.session.describe(sql)).await??;
-                    let columns = described.columns.map(|c| c.iter().map(ResultColumn::from).collect());
+                    known = described.columns.map(KnownColumns::new);
+                    let columns = known.as_ref().map(|k: &KnownColumns| Arc::clone(&k.wire));
                     let plan = self.wire.wait(self.session.prepare(sql)).await??;
                     (Described { parameters: described.parameters, columns }, Some(plan))
                 }
@@ -121,7 +132,8 @@ impl<B: Backend> Connection<B> {
             let ty = known.unwrap_or(SqlType::String);
             ParameterType { oid: asked.unwrap_or_else(|| PgType::of_sql(&ty).oid), ty }
         });
-        Ok(Prepared { text: text.into(), statement, plan, parameters: parameters.collect(), columns: shape.columns })
+        let (text, parameters, columns) = (text.into(), parameters.collect(), shape.columns);
+        Ok(Prepared { text, statement, plan, parameters, columns, known })
     }
 
     /// The columns of a statement that the wire carries out itself; `None` for others.
@@ -217,7 +229,7 @@ impl<B: Backend> Connection<B> {
         };
         let mut rows = match std::mem::replace(&mut portal.state, PortalState::Done) {
             PortalState::Suspended(rows) => rows,
-            PortalState::Fresh => match self.start(statement, prepared.plan.as_ref(), &portal.parameters).await? {
+            PortalState::Fresh => match self.start(statement, prepared.planned(), &portal.parameters).await? {
                 Product::Rows(rows) => {
                     same_columns(prepared.columns.as_deref(), &rows.columns)?;
                     rows
@@ -293,8 +305,10 @@ fn check_formats(what: &str, got: usize, count: usize) -> Result<()> {
 
 /// A client that was told of columns reads rows by them.
 fn same_columns(told: Option<&[ResultColumn]>, now: &[ResultColumn]) -> Result<(), Failure> {
-    let types = |columns: &[ResultColumn]| columns.iter().map(|c| c.pg_type.oid).collect::<Vec<_>>();
-    if told.is_none_or(|told| types(told) == types(now)) {
+    let same = |told: &[ResultColumn]| {
+        told.len() == now.len() && told.iter().zip(now).all(|(t, n)| t.pg_type.oid == n.pg_type.oid)
+    };
+    if told.is_none_or(same) {
         return Ok(());
     }
     let error = Error::new(ErrorKind::Conflict, "0A000", "cached plan must not change result type")

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use arrow::array::RecordBatch;
-use engine::Rows;
+use engine::{OutputColumn, Rows, Warnings};
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use types::Result;
 
@@ -22,11 +22,28 @@ pub(crate) struct RowStream {
     pub(crate) live: bool,
     /// The command tag without its count.
     pub(crate) tag: &'static str,
+    warnings: Warnings,
     batches: BoxStream<'static, Result<RecordBatch>>,
     batch: Option<RecordBatch>,
     /// Rows of `batch` that were sent.
     at: usize,
     ended: bool,
+}
+
+/// A statement's columns as the engine has them and as the wire has them.
+pub(crate) struct KnownColumns {
+    /// The engine's.
+    pub(crate) engine: Arc<[OutputColumn]>,
+    /// The same on the wire.
+    pub(crate) wire: Arc<[ResultColumn]>,
+}
+
+impl KnownColumns {
+    /// From the engine's.
+    pub(crate) fn new(engine: Vec<OutputColumn>) -> KnownColumns {
+        let wire = engine.iter().map(ResultColumn::from).collect();
+        KnownColumns { engine: engine.into(), wire }
+    }
 }
 
 /// How many rows are wanted and how long to wait for them.
@@ -58,10 +75,12 @@ pub(crate) struct Sent {
 }
 
 impl RowStream {
-    /// The rows of the engine.
-    pub(crate) fn new(rows: Rows) -> RowStream {
-        let columns = rows.columns.iter().map(ResultColumn::from).collect();
-        RowStream::with_columns(columns, rows.batches, rows.live, rows.tag)
+    /// The rows of the engine. `known`: columns that were made from the engine's before.
+    pub(crate) fn new(rows: Rows, known: Option<&KnownColumns>) -> RowStream {
+        let known = known.filter(|k| k.engine == rows.columns).map(|k| Arc::clone(&k.wire));
+        let columns = known.unwrap_or_else(|| rows.columns.iter().map(ResultColumn::from).collect());
+        let stream = RowStream::with_columns(columns, rows.batches, rows.live, rows.tag);
+        RowStream { warnings: rows.warnings, ..stream }
     }
 
     /// Rows with columns of their own types.
@@ -71,7 +90,7 @@ impl RowStream {
         live: bool,
         tag: &'static str,
     ) -> RowStream {
-        RowStream { columns, live, tag, batches, batch: None, at: 0, ended: false }
+        RowStream { columns, live, tag, warnings: Warnings::default(), batches, batch: None, at: 0, ended: false }
     }
 
     /// Sends rows at `pace`. What was written is flushed whenever the buffer is full and before waiting for more.
@@ -125,7 +144,11 @@ impl RowStream {
                 self.batch = None;
             }
         }
-        Ok(Sent { rows, ended: self.ended && self.batch.is_none() })
+        let ended = self.ended && self.batch.is_none();
+        if ended {
+            self.warnings.take().iter().for_each(|warning| wire.output.warning(warning));
+        }
+        Ok(Sent { rows, ended })
     }
 
     fn write(&self, wire: &mut Wire, shape: &Shape<'_>, batch: &RecordBatch, end: usize) -> Result<usize> {

@@ -194,8 +194,17 @@ impl Output {
 
     /// NoticeResponse.
     pub(crate) fn notice(&mut self, message: &str) {
+        self.told("NOTICE", "00000", message);
+    }
+
+    /// NoticeResponse of something that may be wrong.
+    pub(crate) fn warning(&mut self, message: &str) {
+        self.told("WARNING", "01000", message);
+    }
+
+    fn told(&mut self, severity: &str, sqlstate: &str, message: &str) {
         self.message(b'N', |b| {
-            for (field, value) in [(b'S', "NOTICE"), (b'V', "NOTICE"), (b'C', "00000"), (b'M', message)] {
+            for (field, value) in [(b'S', severity), (b'V', severity), (b'C', sqlstate), (b'M', message)] {
                 put_field(b, field, value);
             }
             b.put_u8(0);

@@ -199,7 +199,8 @@ impl Session for FakeSession {
                 stream::iter([Ok(RecordBatch::try_new(Arc::clone(&schema), vec![column]).unwrap())]).boxed()
             }
         };
-        Ok(Outcome::Rows(Rows { columns: columns(&schema), schema, batches, live, tag: "SELECT" }))
+        let (columns, warnings) = (columns(&schema).into(), engine::Warnings::default());
+        Ok(Outcome::Rows(Rows { columns, schema, batches, live, tag: "SELECT", warnings }))
     }
 
     async fn copy_into(&mut self, target: &Ident, _: &[Ident]) -> Result<FakeCopy> {

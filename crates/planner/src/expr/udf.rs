@@ -1,7 +1,7 @@
 //! Our scalar functions for queries that DataFusion runs as a whole: one ScalarUDF each, over the same kernels.
 //!
 //! DataFusion's literals are all 64 bits wide and its texts may be views, so arguments are converted to the types that
-//! the kernel takes; a row that fails is NULL, as everywhere.
+//! the kernel takes; a row that fails is NULL, as everywhere, and reported to whoever runs the query.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -23,10 +23,15 @@ use super::operand::external;
 /// Overloads that an adapter remembers.
 const OVERLOADS_MAX: usize = 64;
 
+/// Is told of rows that failed: the function's name, how many, and why the first of them.
+pub type OnRowErrors = Arc<dyn Fn(&str, usize, &str) + Send + Sync>;
+
 /// Every scalar function, under its name and aliases in lower and in upper case.
-pub fn scalar_udfs() -> Vec<Arc<ScalarUDF>> {
-    let adapted = functions::scalar::SCALARS.iter().map(|f| Arc::new(ScalarUDF::new_from_impl(Adapter::new(*f))));
-    adapted.collect()
+pub fn scalar_udfs(on_errors: &OnRowErrors) -> Vec<Arc<ScalarUDF>> {
+    let adapt = |f: &&'static dyn ScalarFunction| {
+        Arc::new(ScalarUDF::new_from_impl(Adapter::new(*f, on_errors.clone())))
+    };
+    functions::scalar::SCALARS.iter().map(adapt).collect()
 }
 
 /// Whether DataFusion has a scalar or aggregate function of that name.
@@ -55,10 +60,11 @@ struct Adapter {
     aliases: Vec<String>,
     signature: Signature,
     bound: Mutex<HashMap<Vec<DataType>, BoundScalar>>,
+    on_errors: OnRowErrors,
 }
 
 impl Adapter {
-    fn new(function: &'static dyn ScalarFunction) -> Adapter {
+    fn new(function: &'static dyn ScalarFunction, on_errors: OnRowErrors) -> Adapter {
         let doc = function.doc();
         let changes = function.bind(&[]).is_ok_and(|bound| !bound.deterministic);
         let volatility = if changes { Volatility::Volatile } else { Volatility::Immutable };
@@ -69,6 +75,7 @@ impl Adapter {
             aliases: std::iter::once(doc.name.to_owned()).chain(others).collect(),
             signature: Signature::one_of(vec![TypeSignature::UserDefined, TypeSignature::Nullary], volatility),
             bound: Mutex::default(),
+            on_errors,
         }
     }
 
@@ -153,7 +160,11 @@ impl ScalarUDFImpl for Adapter {
         }
         let constant = bound.deterministic && !values.is_empty() && values.iter().all(Arg::is_constant);
         let rows = if constant { 1 } else { args.number_rows };
-        let array = bound.kernel.evaluate(&values, rows, &mut RowErrors::default()).map_err(external)?;
+        let mut errors = RowErrors::default();
+        let array = bound.kernel.evaluate(&values, rows, &mut errors).map_err(external)?;
+        if let Some((_, reason)) = errors.rows.first() {
+            (self.on_errors)(self.function.doc().name, errors.rows.len(), reason);
+        }
         match array.len() {
             len if len == args.number_rows && !constant => Ok(ColumnarValue::Array(array)),
             1 => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?)),
@@ -194,8 +205,18 @@ mod tests {
 
     /// The only value of a query.
     fn value(sql: &str) -> String {
+        value_and_errors(sql).0
+    }
+
+    /// The only value of a query, and what failed.
+    fn value_and_errors(sql: &str) -> (String, Vec<String>) {
         let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2));
-        for function in scalar_udfs() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let tell = told.clone();
+        let on_errors: OnRowErrors = Arc::new(move |name, rows, _| {
+            tell.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{name} {rows}"));
+        });
+        for function in scalar_udfs(&on_errors) {
             context.register_udf(function.as_ref().clone());
         }
         for function in aggregate_udfs() {
@@ -204,7 +225,9 @@ mod tests {
         let run = async { context.sql(sql).await?.collect().await };
         let batches = futures_executor(run).unwrap_or_else(|e| panic!("{sql}: {e}"));
         let table = pretty_format_batches(&batches).expect("a table").to_string();
-        table.lines().nth(3).map(|l| l.trim_matches(['|', ' ']).to_owned()).unwrap_or_default()
+        let value = table.lines().nth(3).map(|l| l.trim_matches(['|', ' ']).to_owned()).unwrap_or_default();
+        let told = std::mem::take(&mut *told.lock().unwrap_or_else(PoisonError::into_inner));
+        (value, told)
     }
 
     /// Nothing here waits, so polling until it is ready is enough.
@@ -220,6 +243,12 @@ mod tests {
         assert_eq!(value("SELECT mask('My Test')"), "Xx-Xxxx");
         assert_eq!(value("SELECT regexp_extract('(.*) (.*)', t, 2) FROM (VALUES ('hello there')) AS v(t)"), "there");
         assert_eq!(value("SELECT CAST(parse_date(t, 'yyyy') AS VARCHAR) FROM (VALUES ('no year')) AS v(t)"), "");
+    }
+
+    #[test]
+    fn rows_that_fail_are_told() {
+        let failing = "SELECT MAX(parse_date(t, 'yyyy')) FROM (VALUES ('no year'), ('2020'), ('nor this')) AS v(t)";
+        assert_eq!(value_and_errors(failing), ("2020-01-01".to_owned(), vec!["PARSE_DATE 2".to_owned()]));
     }
 
     #[test]

@@ -54,6 +54,28 @@ fn keys_text(range: &KeyRange) -> String {
     }
 }
 
+#[test]
+fn a_key_that_says_all_is_not_checked_again() {
+    let check = |sql: &str, want: bool| assert_eq!(is_exact(&plan(sql)), want, "{sql}");
+    check("SELECT * FROM tb WHERE k = 1;", true);
+    check("SELECT v FROM tb WHERE 1 = k;", true);
+    check("SELECT * FROM two WHERE k2 = 1 AND k1 = 'a';", true);
+    check("SELECT * FROM two WHERE k1 = 'a';", false);
+    check("SELECT * FROM tb WHERE k = 1 AND v = 2;", false);
+    check("SELECT * FROM tb WHERE k = 1 AND k = 2;", false);
+    check("SELECT * FROM tb WHERE k IN (1, 2);", false);
+    check("SELECT * FROM tb WHERE k = v;", false);
+    check("SELECT * FROM win WHERE k = 'a';", false);
+    check("SELECT * FROM tb;", false);
+}
+
+#[test]
+fn a_beginning_of_a_key_is_a_range() {
+    check_keys("two: k1 LIKE 'ab%'", "[]>=ab<ac");
+    check_keys("two: k1 LIKE '%b'", "all");
+    check_keys("two: k1 NOT LIKE 'ab%'", "all");
+}
+
 #[track_caller]
 fn check_keys(condition: &str, expect: &str) {
     let (table, rest) = condition.split_once(':').expect("table: condition");

@@ -19,21 +19,20 @@ use crate::{
 /// ```
 pub fn explain(plan: &QueryPlan) -> String {
     let mut out = String::new();
-    let depth = match &plan.sink {
-        Some(sink) => {
-            line(&mut out, 0, &sink_text(plan, sink));
-            1
-        }
-        None => {
-            let columns = plan.output.iter().filter_map(|at| plan.root.fields.columns.get(*at));
-            let columns: Vec<String> = columns.map(|c| format!("{} {}", name_text(&c.name), c.ty)).collect();
-            let limit = plan.limit.map(|n| format!(", limit {n}")).unwrap_or_default();
-            line(&mut out, 0, &format!("Client [{}]{limit}", columns.join(", ")));
-            1
-        }
-    };
-    node(&mut out, depth, &plan.root);
+    line(&mut out, 0, &goal_text(plan));
+    node(&mut out, 1, &plan.root);
     out
+}
+
+/// Where the rows go.
+pub(super) fn goal_text(plan: &QueryPlan) -> String {
+    let Some(sink) = &plan.sink else {
+        let columns = plan.output.iter().filter_map(|at| plan.root.fields.columns.get(*at));
+        let columns: Vec<String> = columns.map(|c| format!("{} {}", name_text(&c.name), c.ty)).collect();
+        let limit = plan.limit.map(|n| format!(", limit {n}")).unwrap_or_default();
+        return format!("Client [{}]{limit}", columns.join(", "));
+    };
+    sink_text(plan, sink)
 }
 
 fn line(out: &mut String, depth: usize, text: &str) {
@@ -119,7 +118,15 @@ fn equality(left: (&Plan, &[BoundExpr]), right: (&Plan, &[BoundExpr])) -> String
 }
 
 fn node(out: &mut String, depth: usize, plan: &Plan) {
-    let text = match &plan.node {
+    line(out, depth, &node_text(plan));
+    for input in inputs(plan) {
+        node(out, depth + 1, input);
+    }
+}
+
+/// What a node does, in a line.
+pub(super) fn node_text(plan: &Plan) -> String {
+    match &plan.node {
         PlanNode::Source { source, start, .. } => source_text(source, start, plan),
         PlanNode::Filter { predicate, .. } => format!("Filter {}", expr_text(predicate)),
         PlanNode::Project { input, exprs } => format!("Project [{}]", projection(plan, input, exprs)),
@@ -150,14 +157,10 @@ fn node(out: &mut String, depth: usize, plan: &Plan) {
             format!("ForeignKeyJoin {} {} = {}", join(*kind), key(left, foreign_key), key(right, right_key))
         }
         PlanNode::UnionAll { .. } => "UnionAll".to_owned(),
-    };
-    line(out, depth, &text);
-    for input in inputs(plan) {
-        node(out, depth + 1, input);
     }
 }
 
-fn inputs(plan: &Plan) -> Vec<&Plan> {
+pub(super) fn inputs(plan: &Plan) -> Vec<&Plan> {
     match &plan.node {
         PlanNode::Source { .. } => Vec::new(),
         PlanNode::Filter { input, .. }

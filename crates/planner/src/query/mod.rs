@@ -10,6 +10,7 @@ mod calls;
 mod copartition;
 mod create;
 mod explain;
+pub mod stages;
 mod filter;
 mod flat_map;
 mod input;
@@ -46,6 +47,7 @@ use types::{Column, Error, Result, Span, SqlType};
 
 pub use create::plan_create_as_select;
 pub use explain::explain;
+pub use stages::stages;
 pub use insert::plan_insert_select;
 
 use crate::{

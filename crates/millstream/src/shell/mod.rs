@@ -1,5 +1,7 @@
 //! `sql`: a shell over the Postgres wire.
 
+mod complete;
+
 use std::{
     fs::File,
     io::{self, IsTerminal, Write},
@@ -8,7 +10,7 @@ use std::{
 };
 
 use futures::StreamExt;
-use rustyline::error::ReadlineError;
+use rustyline::{error::ReadlineError, history::FileHistory};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::{
@@ -17,10 +19,12 @@ use crate::{
     table::Table,
 };
 
+use complete::Words;
+
 /// Options of `sql`.
 #[derive(clap::Args)]
-#[command(after_help = "In the shell: statements end with a semicolon and may span lines; Ctrl-C ends a live query;
-Ctrl-D or \\q leaves. RUN SCRIPT 'file'; runs a file, SPOOL 'file'; copies results to one until SPOOL OFF;
+#[command(after_help = "In the shell: statements end with a semicolon and may span lines; Tab completes keywords and
+names; Ctrl-C ends a live query; Ctrl-D or \\q leaves. DEFINE name = 'value'; sets what ${name} stands for; RUN SCRIPT 'file'; runs a file, SPOOL 'file'; copies results to one until SPOOL OFF;
 \\d lists streams and tables, \\d NAME shows columns, \\dq lists queries, \\dt topics.")]
 pub struct SqlArgs {
     /// Run this and leave.
@@ -65,7 +69,10 @@ const ALIGN: Duration = Duration::from_millis(200);
 impl Shell {
     async fn interact(&mut self, server: &ServerArgs) -> CommandResult {
         println!("millstream {} at {}. \\q leaves, \\? helps.", env!("CARGO_PKG_VERSION"), server.server);
-        let mut editor = rustyline::DefaultEditor::new().map_err(|e| format!("terminal: {e}"))?;
+        let mut editor = rustyline::Editor::<Words, FileHistory>::new().map_err(|e| format!("terminal: {e}"))?;
+        let words = Words::default();
+        self.learn(&words).await;
+        editor.set_helper(Some(words.clone()));
         let history = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".millstream_history"));
         if let Some(path) = &history {
             // There is none at first.
@@ -93,9 +100,13 @@ impl Shell {
                         continue;
                     }
                     let _ = editor.add_history_entry(text.trim());
-                    if let Err(e) = self.statements(&std::mem::take(&mut text)).await {
+                    if let Err(e) = self.statements(&text).await {
                         eprintln!("{e}");
                     }
+                    if complete::changes_names(&text) {
+                        self.learn(&words).await;
+                    }
+                    text.clear();
                     if self.client.is_closed() {
                         eprintln!("the connection is lost; connecting again");
                         self.client = server.connect().await?;
@@ -112,6 +123,19 @@ impl Shell {
             tracing::debug!(error = %e, "history not saved");
         }
         Ok(())
+    }
+
+    /// The names that there are now, for completion.
+    async fn learn(&self, words: &Words) {
+        let mut names = Vec::new();
+        for (statement, column) in complete::NAMES {
+            for message in self.client.simple_query(statement).await.unwrap_or_default() {
+                if let SimpleQueryMessage::Row(row) = message {
+                    names.extend(row.try_get(*column).ok().flatten().map(str::to_string));
+                }
+            }
+        }
+        words.learn(names);
     }
 
     async fn backslash(&mut self, command: &str) -> CommandResult {

@@ -1,0 +1,141 @@
+//! Rows of kept tables as of one committed epoch: by key, by range of keys, or all.
+//!
+//! A read holds the locks of the table's partitions together, so that all of them show the same epoch, and only for as
+//! long as it takes to copy the columns that are wanted; a client that reads slowly holds back no writer.
+
+mod keys;
+mod shape;
+mod written;
+
+use std::ops::Bound;
+
+use arrow::array::RecordBatch;
+use parking_lot::RwLockReadGuard;
+use rayon::prelude::*;
+use runtime::TableView;
+use statestore::View;
+use types::{Error, Result};
+
+pub(crate) use keys::{encode_keys, wanted};
+pub(crate) use shape::Shape;
+
+/// Which rows of a table are to be read; keys in the ordered encoding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Those with these keys.
+    Keys(Vec<Vec<u8>>),
+    /// Those with keys between these, both included.
+    Ranges(Vec<(Vec<u8>, Vec<u8>)>),
+    /// All.
+    All,
+    /// All, in order of their keys over all partitions, so that the first ones are always the same.
+    First,
+}
+
+/// How often partitions are looked at until all show the same epoch. A commit reaches one after the other within
+/// microseconds.
+const LOOKS_MAX: usize = 100_000;
+
+/// Rows of a table, of which it is worth to read partitions in parallel.
+const PARALLEL_ROWS_MIN: usize = 16_384;
+
+/// The rows, by partition, at most `rows_max` of each.
+pub(crate) fn read(
+    view: &TableView,
+    wanted: &Wanted,
+    shape: &Shape,
+    rows_max: usize,
+    pool: &rayon::ThreadPool,
+) -> Result<Vec<Vec<RecordBatch>>> {
+    match wanted {
+        Wanted::Keys(keys) => {
+            let mut rows = shape.reader(rows_max)?;
+            match keys.as_slice() {
+                // A key is in one partition: there are no two epochs to be mixed.
+                [key] => {
+                    for part in &view.partitions {
+                        if let Some(row) = part.read().get(key) {
+                            rows.push(row)?;
+                        }
+                    }
+                }
+                several => {
+                    let views = one_epoch(view)?;
+                    for key in several {
+                        for row in views.iter().filter_map(|v| v.get(key)) {
+                            rows.push(row)?;
+                        }
+                    }
+                }
+            }
+            Ok(vec![rows.finish()?])
+        }
+        Wanted::Ranges(ranges) => {
+            for part in &view.partitions {
+                if !part.read().store().has_order() {
+                    part.write().store_mut().build_order();
+                }
+            }
+            let views = one_epoch(view)?;
+            let read = |view: &RwLockReadGuard<'_, View>| {
+                let mut rows = shape.reader(rows_max)?;
+                for (from, to) in ranges {
+                    view.range(Bound::Included(from), Bound::Included(to), |_, row| rows.offer(row));
+                }
+                rows.finish()
+            };
+            views.iter().map(read).collect()
+        }
+        Wanted::All => {
+            let views = one_epoch(view)?;
+            let rows: usize = views.iter().map(|v| v.store().len()).sum();
+            let read = |view: &&View| {
+                let mut rows = shape.reader(rows_max)?;
+                view.scan(|_, row| rows.offer(row));
+                rows.finish()
+            };
+            let views: Vec<&View> = views.iter().map(|v| &**v).collect();
+            match rows >= PARALLEL_ROWS_MIN && views.len() > 1 {
+                true => pool.install(|| views.par_iter().map(read).collect()),
+                false => views.iter().map(read).collect(),
+            }
+        }
+        Wanted::First => first(&one_epoch(view)?, shape, rows_max).map(|rows| vec![rows]),
+    }
+}
+
+/// Rows beyond those that are wanted, after which those that cannot be among them are dropped.
+const FIRST_SLACK: usize = 8192;
+
+/// The first rows in order of their keys.
+fn first(views: &[RwLockReadGuard<'_, View>], shape: &Shape, rows_max: usize) -> Result<Vec<RecordBatch>> {
+    let mut rows: Vec<(Vec<u8>, Vec<u8>)> = vec![];
+    for view in views {
+        view.scan(|key, row| {
+            rows.push((key.to_vec(), row.to_vec()));
+            if rows.len() >= rows_max.saturating_add(FIRST_SLACK).saturating_mul(2) {
+                rows.sort_unstable();
+                rows.truncate(rows_max);
+            }
+        });
+    }
+    rows.sort_unstable();
+    let mut reader = shape.reader(rows_max)?;
+    rows.iter().try_for_each(|(_, row)| reader.push(row))?;
+    reader.finish()
+}
+
+/// The partitions, locked for reading, all at the same committed epoch.
+fn one_epoch(view: &TableView) -> Result<Vec<RwLockReadGuard<'_, View>>> {
+    for _ in 0..LOOKS_MAX {
+        let views: Vec<_> = view.partitions.iter().map(|p| p.read()).collect();
+        let mut epochs = views.iter().map(|v| v.committed_epoch());
+        let first = epochs.next();
+        if epochs.all(|e| Some(e) == first) {
+            return Ok(views);
+        }
+        drop(views);
+        std::thread::yield_now();
+    }
+    Err(Error::unavailable("the table's partitions do not come to the same epoch"))
+}
