@@ -213,6 +213,18 @@ fn escape(bytes: &[u8], out: &mut BytesMut) {
     }
 }
 
+/// The bytes that the server writes in hexadecimal: keys and values are whatever somebody produced.
+fn bytes_of(shown: &str) -> Vec<u8> {
+    let Some(digits) = shown.strip_prefix("\\x") else { return shown.as_bytes().to_vec() };
+    let digit = |c: &u8| char::from(*c).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let pair = |pair: &[u8]| match pair {
+        [high, low] => Some(digit(high)? << 4 | digit(low)?),
+        _ => None,
+    };
+    let decoded: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(pair).collect();
+    decoded.unwrap_or_else(|| shown.as_bytes().to_vec())
+}
+
 /// A topic's records to standard output.
 pub fn consume(args: ConsumeArgs) -> CommandResult {
     let mut text = format!("READ TOPIC {}", quote(&args.topic));
@@ -247,12 +259,15 @@ pub fn consume(args: ConsumeArgs) -> CommandResult {
             match next {
                 None => break,
                 Some(Ok(SimpleQueryMessage::Row(row))) => {
-                    let field = |name: &str| row.try_get(name).ok().flatten().unwrap_or("");
-                    let written = match &args.key_separator {
-                        Some(separator) => writeln!(out, "{}{separator}{}", field("key"), field("value")),
-                        None => writeln!(out, "{}", field("value")),
-                    };
-                    match written {
+                    let field = |name: &str| bytes_of(row.try_get(name).ok().flatten().unwrap_or(""));
+                    let mut line = vec![];
+                    if let Some(separator) = &args.key_separator {
+                        line = field("key");
+                        line.extend_from_slice(separator.as_bytes());
+                    }
+                    line.extend_from_slice(&field("value"));
+                    line.push(b'\n');
+                    match out.write_all(&line) {
                         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
                         other => other.map_err(|e| format!("output: {e}"))?,
                     }
@@ -263,4 +278,19 @@ pub fn consume(args: ConsumeArgs) -> CommandResult {
         }
         out.flush().map_err(|e| format!("output: {e}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes_of;
+
+    #[test]
+    fn bytes_come_out_as_they_went_in() {
+        let check = |shown: &str, want: &[u8]| assert_eq!(bytes_of(shown), want, "{shown}");
+        check("\\x6162", b"ab");
+        check("\\x00ff", &[0, 255]);
+        check("\\x", b"");
+        check("plain", b"plain");
+        check("\\x6", b"\\x6");
+    }
 }

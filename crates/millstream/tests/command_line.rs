@@ -222,7 +222,7 @@ fn tests_have_exit_codes_and_reports() {
     fs::write(path("good.sql"), case(4)).expect("written");
     fs::write(path("bad.sql"), case(5)).expect("written");
     check(&["test", &path("good.sql")], 0, &["passed"]);
-    check(&["test", &path("good.sql"), &path("bad.sql"), "--junit", &path("out.xml")], 1, &["doubled", "differs"]);
+    check(&["test", &path("good.sql"), &path("bad.sql"), "--junit", &path("out.xml")], 1, &["doubled", "expected 5, found 4", "1 of 2 cases passed"]);
     let junit = fs::read_to_string(path("out.xml")).expect("a report");
     assert!(junit.contains("<testsuite") && junit.contains("<failure"), "{junit}");
     check(&["test", &path("bad.sql"), "--filter", "nothing of that name"], 2, &[]);
