@@ -149,7 +149,10 @@ impl std::fmt::Display for Counted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Counted { rows_in, rows_out, busy_ns, state_rows, state_bytes } = self;
         let busy_ms = *busy_ns as f64 / 1e6;
-        write!(f, "rows in {rows_in}, out {rows_out}, busy {busy_ms:.1} ms, state {state_rows} rows, {state_bytes} bytes")
+        write!(
+            f,
+            "rows in {rows_in}, out {rows_out}, busy {busy_ms:.1} ms, state {state_rows} rows, {state_bytes} bytes"
+        )
     }
 }
 
@@ -162,8 +165,7 @@ fn load(counter: &AtomicU64) -> u64 {
 fn stage_of_nodes(stats: &QueryStats) -> (Vec<usize>, usize) {
     let exchanges = stats.nodes.iter().filter(|n| n.exchange).count();
     let mut stage = vec![exchanges; stats.nodes.len()];
-    let mut number = 0;
-    for node in stats.nodes.iter().filter(|n| n.exchange) {
+    for (number, node) in stats.nodes.iter().filter(|n| n.exchange).enumerate() {
         let mut below = node.inputs.clone();
         while let Some(at) = below.pop() {
             if let Some(slot) = stage.get_mut(at) {
@@ -171,7 +173,6 @@ fn stage_of_nodes(stats: &QueryStats) -> (Vec<usize>, usize) {
             }
             below.extend(stats.nodes.get(at).filter(|n| !n.exchange).into_iter().flat_map(|n| n.inputs.iter()));
         }
-        number += 1;
     }
     (stage, exchanges + 1)
 }
@@ -183,7 +184,8 @@ fn counted_by_stage(stats: &QueryStats) -> Vec<Counted> {
         let own = stage_of.get(at).copied().unwrap_or(0);
         // What an exchange gives comes in; what nobody in the stage reads goes out.
         let enters = node.exchange || node.inputs.is_empty();
-        let read_here = |n: &NodeStats, i: usize| n.inputs.contains(&at) && !n.exchange && stage_of.get(i) == Some(&own);
+        let read_here =
+            |n: &NodeStats, i: usize| n.inputs.contains(&at) && !n.exchange && stage_of.get(i) == Some(&own);
         let leaves = !stats.nodes.iter().enumerate().any(|(i, n)| read_here(n, i));
         if let Some(stage) = counted.get_mut(own) {
             stage.rows_in += if enters { load(&node.rows) } else { 0 };

@@ -8,11 +8,7 @@ use std::{
 use catalog::Catalog;
 use indexmap::IndexMap;
 use parking_lot::RwLock;
-use planner::{
-    expr::Parameters,
-    plan::QueryPlan,
-    pull::plan_pull,
-};
+use planner::{expr::Parameters, plan::QueryPlan, pull::plan_pull};
 use recordlog::{Offset, TopicPartition};
 use syntax::ast::{self, StatementKind};
 use types::{Error, Result, SqlType};

@@ -120,16 +120,28 @@ async fn queries_that_end_mix_datafusion_with_our_functions() {
     let mut session = engine.session();
     run(&mut session, SETUP).await;
     for (query, want) in [
-        ("SELECT LCASE(user_id) AS u, SUM(ms) AS total FROM clicks GROUP BY user_id ORDER BY u;", "| ann | 15 |\n| bob | 20 |"),
+        (
+            "SELECT LCASE(user_id) AS u, SUM(ms) AS total FROM clicks GROUP BY user_id ORDER BY u;",
+            "| ann | 15 |\n| bob | 20 |",
+        ),
         ("SELECT COUNT(*) AS c FROM per_user;", "| 2 |"),
         ("SELECT COUNT(*) AS c FROM clicks WHERE rowpartition IN (0, 1, 2) AND rowoffset < 100;", "| 3 |"),
         ("SELECT COLLECT_SET(page) AS pages FROM clicks WHERE user_id = 'bob';", "| [/a] |"),
-        ("SELECT c.user_id, t.n FROM clicks c JOIN per_user t ON c.user_id = t.user_id WHERE c.page = '/b';", "| ann | 2 |"),
-        ("SELECT user_id, n FROM per_user WHERE user_id IN ('ann', 'nobody') UNION ALL SELECT 'x', 1 ORDER BY 1;", "| ann | 2 |\n| x | 1 |"),
+        (
+            "SELECT c.user_id, t.n FROM clicks c JOIN per_user t ON c.user_id = t.user_id WHERE c.page = '/b';",
+            "| ann | 2 |",
+        ),
+        (
+            "SELECT user_id, n FROM per_user WHERE user_id IN ('ann', 'nobody') UNION ALL SELECT 'x', 1 ORDER BY 1;",
+            "| ann | 2 |\n| x | 1 |",
+        ),
         ("SELECT page, windowstart, n FROM per_page WHERE page = '/a' ORDER BY windowstart LIMIT 1;", "| /a | 0 | 2 |"),
         ("SELECT MAX(n) AS m FROM per_user WHERE user_id LIKE 'a%';", "| 2 |"),
         ("SELECT * FROM per_user ORDER BY user_id LIMIT 1;", "| ann | 2 | 15 | /b |"),
-        ("WITH u AS (SELECT user_id, n FROM per_user) SELECT COUNT(*) AS c FROM u a JOIN u b ON a.user_id = b.user_id;", "| 2 |"),
+        (
+            "WITH u AS (SELECT user_id, n FROM per_user) SELECT COUNT(*) AS c FROM u a JOIN u b ON a.user_id = b.user_id;",
+            "| 2 |",
+        ),
         (
             "SELECT COUNT(PARSE_DATE(page, 'yyyy')) AS dates FROM clicks;",
             "| 0 |\nwarning: PARSE_DATE failed for 3 rows: ",
@@ -154,14 +166,31 @@ async fn explain_shows_what_is_read_and_each_stage() {
         ("EXPLAIN SELECT SUM(n) FROM per_user WHERE user_id = 'ann';", &["lookup of 1 key(s), columns=[USER_ID, N]"]),
         ("EXPLAIN SELECT SUM(n) FROM per_user WHERE user_id LIKE 'a%';", &["range scan of 1 range(s)"]),
         ("EXPLAIN SELECT SUM(n) FROM per_page WHERE page = '/a' AND windowstart > 5;", &["range scan of 1 range(s)"]),
-        ("EXPLAIN SELECT MAX(ms) FROM clicks WHERE rowpartition = 1;", &["TopicScan: CLICKS, topic clicks", "columns=[MS, ROWPARTITION]"]),
+        (
+            "EXPLAIN SELECT MAX(ms) FROM clicks WHERE rowpartition = 1;",
+            &["TopicScan: CLICKS, topic clicks", "columns=[MS, ROWPARTITION]"],
+        ),
         (
             "EXPLAIN SELECT page, COUNT(*) AS n FROM clicks WHERE ms > 1 GROUP BY page EMIT CHANGES;",
-            &["Stage 1", "FilterExec: ", "Exchange by", "Stage 2", "ProjectionExec: ", "FromStage 1", "Source stream CLICKS"],
+            &[
+                "Stage 1",
+                "FilterExec: ",
+                "Exchange by",
+                "Stage 2",
+                "ProjectionExec: ",
+                "FromStage 1",
+                "Source stream CLICKS",
+            ],
         ),
         (
             "EXPLAIN ANALYZE CTAS_PER_PAGE_1;",
-            &["Stage 1: rows in 3, out 3", "lag 0 records", "Stage 2: rows in 3", "Records in 3", "Lost rows: undecodable 0"],
+            &[
+                "Stage 1: rows in 3, out 3",
+                "lag 0 records",
+                "Stage 2: rows in 3",
+                "Records in 3",
+                "Lost rows: undecodable 0",
+            ],
         ),
     ] {
         let got = run(&mut session, statement).await;

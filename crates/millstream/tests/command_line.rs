@@ -217,12 +217,18 @@ fn tests_have_exit_codes_and_reports() {
     let path = |name: &str| folder.path().join(name).to_str().expect("a path").to_string();
     let stream = "CREATE STREAM s (id INT KEY, n INT) WITH (kafka_topic='s', value_format='JSON');";
     let case = |want: i32| {
-        format!("--@test: doubled\n{stream}\nCREATE STREAM d AS SELECT id, n * 2 AS n FROM s;\nINSERT INTO s (id, n) VALUES (1, 2);\nASSERT VALUES d (id, n) VALUES (1, {want});\n")
+        format!(
+            "--@test: doubled\n{stream}\nCREATE STREAM d AS SELECT id, n * 2 AS n FROM s;\nINSERT INTO s (id, n) VALUES (1, 2);\nASSERT VALUES d (id, n) VALUES (1, {want});\n"
+        )
     };
     fs::write(path("good.sql"), case(4)).expect("written");
     fs::write(path("bad.sql"), case(5)).expect("written");
     check(&["test", &path("good.sql")], 0, &["passed"]);
-    check(&["test", &path("good.sql"), &path("bad.sql"), "--junit", &path("out.xml")], 1, &["doubled", "expected 5, found 4", "1 of 2 cases passed"]);
+    check(
+        &["test", &path("good.sql"), &path("bad.sql"), "--junit", &path("out.xml")],
+        1,
+        &["doubled", "expected 5, found 4", "1 of 2 cases passed"],
+    );
     let junit = fs::read_to_string(path("out.xml")).expect("a report");
     assert!(junit.contains("<testsuite") && junit.contains("<failure"), "{junit}");
     check(&["test", &path("bad.sql"), "--filter", "nothing of that name"], 2, &[]);

@@ -23,9 +23,9 @@ const STABLE_READS_MAX: usize = 64;
 /// What the source's topic holds now, by partition. Commits appear on all partitions at once, so ends that did not
 /// change while they were asked for hold whole epochs only.
 pub fn extent(log: &dyn RecordLog, source: &Source) -> Result<Extent> {
-    let topic = log.topic(&source.topic).ok_or_else(|| {
-        Error::undefined_source(format!("topic {} of {} does not exist", source.topic, source.name))
-    })?;
+    let topic = log
+        .topic(&source.topic)
+        .ok_or_else(|| Error::undefined_source(format!("topic {} of {} does not exist", source.topic, source.name)))?;
     let read = || -> Result<Extent> {
         let offsets = |p| log.offsets(&TopicPartition::new(topic.name.clone(), p)).map_err(log_error);
         (0..topic.config.partitions).map(|p| offsets(p).map(|o| (o.start, o.end))).collect()

@@ -243,8 +243,17 @@ enum Sink {
     I128(PrimitiveBuilder<Decimal128Type>),
     Text(StringBuilder),
     Bytes(BinaryBuilder),
-    List { offsets: Vec<i32>, nulls: Vec<bool>, child: Box<Builder>, length: i32 },
-    Struct { fields: Fields, nulls: Vec<bool>, children: Vec<Builder> },
+    List {
+        offsets: Vec<i32>,
+        nulls: Vec<bool>,
+        child: Box<Builder>,
+        length: i32,
+    },
+    Struct {
+        fields: Fields,
+        nulls: Vec<bool>,
+        children: Vec<Builder>,
+    },
     /// Passed over.
     Skip,
 }

@@ -42,9 +42,10 @@ enum Place {
 /// Where in a view's rows the column of that name is: by its own name, or by what stands behind the dot.
 fn place_of(view: &TableView, name: &str) -> Option<usize> {
     let fields = view.schema.fields();
-    fields.iter().position(|f| f.name() == name).or_else(|| {
-        fields.iter().position(|f| f.name().rsplit_once('.').is_some_and(|(_, last)| last == name))
-    })
+    fields
+        .iter()
+        .position(|f| f.name() == name)
+        .or_else(|| fields.iter().position(|f| f.name().rsplit_once('.').is_some_and(|(_, last)| last == name)))
 }
 
 impl Shape {

@@ -175,9 +175,7 @@ fn test(filter: &Expr) -> Option<(String, Test)> {
             };
             let test = match op {
                 Operator::Eq => Test { is: Some(vec![value]), ..Test::default() },
-                Operator::Gt | Operator::GtEq => {
-                    Test { from: Some((value, op == Operator::GtEq)), ..Test::default() }
-                }
+                Operator::Gt | Operator::GtEq => Test { from: Some((value, op == Operator::GtEq)), ..Test::default() },
                 Operator::Lt | Operator::LtEq => Test { to: Some((value, op == Operator::LtEq)), ..Test::default() },
                 _ => return None,
             };

@@ -122,11 +122,7 @@ impl ExecutionPlan for StateScan {
     }
 
     /// About how many rows there are, which decides about sides of joins.
-    fn statistics_from_inputs(
-        &self,
-        _inputs: &[Arc<Statistics>],
-        _args: &StatisticsArgs,
-    ) -> DfResult<Arc<Statistics>> {
+    fn statistics_from_inputs(&self, _inputs: &[Arc<Statistics>], _args: &StatisticsArgs) -> DfResult<Arc<Statistics>> {
         let mut statistics = Statistics::new_unknown(&self.asked.schema);
         let rows = match (&self.view, &self.wanted) {
             (_, Wanted::Keys(keys)) => Some(keys.len()),

@@ -23,16 +23,115 @@ pub const NAMES: &[(&str, &str)] = &[
 
 /// Keywords, sorted.
 const KEYWORDS: &[&str] = &[
-    "ADVANCE", "ALTER", "AND", "ARRAY", "AS", "ASSERT", "BEGINNING", "BETWEEN", "BIGINT", "BOOLEAN", "BY", "BYTES",
-    "CASE", "CAST", "CHANGES", "COLUMN", "CONNECTOR", "COPY", "CREATE", "DATE", "DECIMAL", "DEFINE", "DELETE",
-    "DESCRIBE", "DOUBLE", "DROP", "ELSE", "EMIT", "END", "EXISTS", "EXPLAIN", "EXTENDED", "FINAL", "FROM", "FULL",
-    "FUNCTIONS", "GRACE", "GROUP", "HAVING", "HEADERS", "HOPPING", "IF", "IN", "INNER", "INSERT", "INT", "INTERVAL",
-    "INTO", "IS", "JOIN", "KEY", "LEFT", "LIKE", "LIMIT", "LIST", "MAP", "NOT", "NULL", "ON", "OR", "ORDER", "OUTER",
-    "PARTITION", "PAUSE", "PERIOD", "PRIMARY", "PRINT", "PROPERTIES", "QUERIES", "REPLACE", "RESUME", "RETENTION",
-    "RIGHT", "RUN", "SCRIPT", "SELECT", "SESSION", "SET", "SHOW", "SIZE", "SOURCE", "SPOOL", "STREAM", "STREAMS",
-    "STRING", "STRUCT", "TABLE", "TABLES", "TERMINATE", "THEN", "TIME", "TIMESTAMP", "TOPIC", "TOPICS", "TUMBLING",
-    "TYPE", "TYPES", "UNDEFINE", "UNION", "UNSET", "VALUES", "VARCHAR", "VARIABLES", "VIEW", "WHEN", "WHERE", "WINDOW",
-    "WITH", "WITHIN",
+    "ADVANCE",
+    "ALTER",
+    "AND",
+    "ARRAY",
+    "AS",
+    "ASSERT",
+    "BEGINNING",
+    "BETWEEN",
+    "BIGINT",
+    "BOOLEAN",
+    "BY",
+    "BYTES",
+    "CASE",
+    "CAST",
+    "CHANGES",
+    "COLUMN",
+    "CONNECTOR",
+    "COPY",
+    "CREATE",
+    "DATE",
+    "DECIMAL",
+    "DEFINE",
+    "DELETE",
+    "DESCRIBE",
+    "DOUBLE",
+    "DROP",
+    "ELSE",
+    "EMIT",
+    "END",
+    "EXISTS",
+    "EXPLAIN",
+    "EXTENDED",
+    "FINAL",
+    "FROM",
+    "FULL",
+    "FUNCTIONS",
+    "GRACE",
+    "GROUP",
+    "HAVING",
+    "HEADERS",
+    "HOPPING",
+    "IF",
+    "IN",
+    "INNER",
+    "INSERT",
+    "INT",
+    "INTERVAL",
+    "INTO",
+    "IS",
+    "JOIN",
+    "KEY",
+    "LEFT",
+    "LIKE",
+    "LIMIT",
+    "LIST",
+    "MAP",
+    "NOT",
+    "NULL",
+    "ON",
+    "OR",
+    "ORDER",
+    "OUTER",
+    "PARTITION",
+    "PAUSE",
+    "PERIOD",
+    "PRIMARY",
+    "PRINT",
+    "PROPERTIES",
+    "QUERIES",
+    "REPLACE",
+    "RESUME",
+    "RETENTION",
+    "RIGHT",
+    "RUN",
+    "SCRIPT",
+    "SELECT",
+    "SESSION",
+    "SET",
+    "SHOW",
+    "SIZE",
+    "SOURCE",
+    "SPOOL",
+    "STREAM",
+    "STREAMS",
+    "STRING",
+    "STRUCT",
+    "TABLE",
+    "TABLES",
+    "TERMINATE",
+    "THEN",
+    "TIME",
+    "TIMESTAMP",
+    "TOPIC",
+    "TOPICS",
+    "TUMBLING",
+    "TYPE",
+    "TYPES",
+    "UNDEFINE",
+    "UNION",
+    "UNSET",
+    "VALUES",
+    "VARCHAR",
+    "VARIABLES",
+    "VIEW",
+    "WHEN",
+    "WHERE",
+    "WINDOW",
+    "WITH",
+    "WITHIN",
 ];
 
 /// Whether other names may be there after the statements of `text`.
@@ -59,9 +158,9 @@ impl Words {
     /// Where the word begins that ends at `end` of `line`, and what it can become: in lower case if it is typed so.
     fn candidates(&self, line: &str, end: usize) -> (usize, Vec<String>) {
         let head = line.get(..end).unwrap_or(line);
-        let start = head.rfind(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-')).map_or(0, |at| {
-            at + head.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
-        });
+        let start = head
+            .rfind(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-'))
+            .map_or(0, |at| at + head.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8));
         let typed = head.get(start..).unwrap_or("");
         if typed.is_empty() {
             return (start, vec![]);
@@ -70,8 +169,7 @@ impl Words {
         let names = self.names.lock();
         let all = KEYWORDS.iter().copied().chain(names.iter().map(String::as_str));
         let fits = all.filter(|w| w.get(..typed.len()).is_some_and(|head| head.eq_ignore_ascii_case(typed)));
-        let mut found: Vec<String> =
-            fits.map(|w| if lower { w.to_lowercase() } else { w.to_string() }).collect();
+        let mut found: Vec<String> = fits.map(|w| if lower { w.to_lowercase() } else { w.to_string() }).collect();
         found.sort();
         found.dedup();
         (start, found)

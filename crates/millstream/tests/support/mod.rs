@@ -48,8 +48,10 @@ impl Server {
     }
 
     /// On a directory.
+    #[expect(clippy::zombie_processes, reason = "dropping the server waits for it")]
     pub fn start_on(data: TempDir, arguments: &[&str]) -> Server {
-        let mut command = millstream(&["start", "--pg", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-format", "json"]);
+        let mut command =
+            millstream(&["start", "--pg", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-format", "json"]);
         command.arg("--data").arg(data.path()).args(arguments).stderr(Stdio::piped()).stdout(Stdio::null());
         let mut process = command.spawn().expect("starts");
         let mut lines = BufReader::new(process.stderr.take().expect("standard error"));

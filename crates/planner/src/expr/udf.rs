@@ -28,9 +28,8 @@ pub type OnRowErrors = Arc<dyn Fn(&str, usize, &str) + Send + Sync>;
 
 /// Every scalar function, under its name and aliases in lower and in upper case.
 pub fn scalar_udfs(on_errors: &OnRowErrors) -> Vec<Arc<ScalarUDF>> {
-    let adapt = |f: &&'static dyn ScalarFunction| {
-        Arc::new(ScalarUDF::new_from_impl(Adapter::new(*f, on_errors.clone())))
-    };
+    let adapt =
+        |f: &&'static dyn ScalarFunction| Arc::new(ScalarUDF::new_from_impl(Adapter::new(*f, on_errors.clone())));
     functions::scalar::SCALARS.iter().map(adapt).collect()
 }
 

@@ -10,7 +10,6 @@ mod calls;
 mod copartition;
 mod create;
 mod explain;
-pub mod stages;
 mod filter;
 mod flat_map;
 mod input;
@@ -25,6 +24,7 @@ mod resolve;
 mod select;
 mod select_list;
 mod sink;
+pub mod stages;
 mod text;
 mod union;
 mod upgrade;
@@ -47,8 +47,8 @@ use types::{Column, Error, Result, Span, SqlType};
 
 pub use create::plan_create_as_select;
 pub use explain::explain;
-pub use stages::stages;
 pub use insert::plan_insert_select;
+pub use stages::stages;
 
 use crate::{
     expr::{self, Bound, Context, Scope, ScopeColumn},
