@@ -10,6 +10,7 @@ mod quickstart;
 mod server;
 mod shell;
 mod table;
+mod told;
 mod topics;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};

@@ -11,8 +11,9 @@ use tokio_postgres::SimpleQueryMessage;
 
 use crate::{
     CommandResult, block_on,
-    client::{ServerArgs, describe},
+    client::ServerArgs,
     table::Table,
+    told::describe,
 };
 
 /// Options of `topics`.

@@ -231,6 +231,6 @@ fn tests_have_exit_codes_and_reports() {
     );
     let junit = fs::read_to_string(path("out.xml")).expect("a report");
     assert!(junit.contains("<testsuite") && junit.contains("<failure"), "{junit}");
-    check(&["test", &path("bad.sql"), "--filter", "nothing of that name"], 2, &[]);
+    check(&["test", &path("bad.sql"), "--filter", "nothing of that name"], 2, &["nothing of that name"]);
     check(&["test", &path("missing.sql")], 2, &["missing.sql"]);
 }

@@ -83,7 +83,7 @@ impl TopicScan {
         let schema = Arc::new(arrow::datatypes::Schema::new(all));
         let shown = schema.project(columns).map_err(|e| Error::internal(e.to_string()))?;
         Ok(TopicScan {
-            rows: RowReader::new(&node, schema, registry)?,
+            rows: RowReader::new(&node, schema, registry, false)?,
             reader: Reader::new(TopicPartition::new(source.topic.as_str(), partition), from),
             end,
             columns: columns.to_vec(),

@@ -45,7 +45,8 @@ pub struct TestArgs {
     pub compatibility: Option<PathBuf>,
 }
 
-/// Run the command; the exit code: 0 when all passed, 1 when a case failed, 2 when the cases cannot be run.
+/// Run the command; the exit code: 0 when all passed, 1 when a case failed, 2 when the cases cannot be run
+/// or the filter leaves none.
 pub fn run(args: &TestArgs) -> u8 {
     match try_run(args) {
         Ok(true) => 0,
@@ -61,6 +62,10 @@ fn try_run(args: &TestArgs) -> Result<bool, String> {
     let mut cases = load(&args.paths)?;
     if let Some(filter) = &args.filter {
         cases.retain(|case| case.title().contains(filter.as_str()));
+        // A filter with a slip of the pen must not look like success.
+        if cases.is_empty() {
+            return Err(format!("no case has {filter:?} in its name"));
+        }
     }
     let cuts: &[Cut] = match (args.per_record, args.one_batch) {
         (true, _) => &[CUTS[0]],

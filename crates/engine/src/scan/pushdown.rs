@@ -214,7 +214,7 @@ mod tests {
     fn check(filters: &[Expr], want: &str) {
         let key = [("ID".to_string(), DataType::Utf8), ("N".to_string(), DataType::Int32)];
         let got = match Tests::of(filters).wanted(&key).unwrap() {
-            Wanted::All => "all".to_string(),
+            Wanted::All | Wanted::First => "all".to_string(),
             Wanted::Keys(keys) => format!("{} key(s)", keys.len()),
             Wanted::Ranges(ranges) => {
                 assert!(ranges.iter().all(|(from, to)| from <= to));

@@ -15,8 +15,9 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::{
     CommandResult, block_on,
-    client::{ServerArgs, describe_in},
+    client::ServerArgs,
     table::Table,
+    told::describe_in,
 };
 
 use complete::Words;
