@@ -6,17 +6,23 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use arrow::{
+    array::{Array, ArrayRef},
+    util::display::array_value_to_string,
+};
 use planner::{
     expr::Parameters,
     plan::{Bounds, KeyRange, Planned, PullPlan, QueryPlan},
     pull::{is_exact, plan_pull},
     query::{plan_create_as_select, plan_insert_select, plan_push, stages},
 };
-use runtime::{NodeStats, QueryStats};
+use runtime::{NodeStats, QueryStats, changelog_topic};
 use syntax::ast::{self, Ident, StatementKind};
 use types::{Error, Result, did_you_mean};
 
-use crate::{Session, api::Outcome, general, rows::text_rows, running::RunningQuery};
+use crate::{Session, api::Outcome, general, rows::text_rows,
+    running::{QueryState, RunningQuery},
+};
 
 fn lines(text: &str) -> Result<Outcome> {
     text_rows("EXPLAIN", &["plan"], text.lines().map(|l| vec![Some(l.to_string())]).collect())
@@ -72,13 +78,16 @@ fn pull_text(session: &Session, plan: &PullPlan) -> String {
     let how = match &plan.keys {
         _ if !kept => "Scan of the topic".to_string(),
         KeyRange::Points(keys) => {
-            format!("Lookup of {} key(s)", keys.first().map_or(0, arrow::array::Array::len))
+            format!("Lookup of {} key(s)", keys.first().map_or(0, |c| c.len()))
         }
         KeyRange::PointExprs(keys) => format!("Lookup of {} key(s)", keys.len()),
         KeyRange::Range { prefix, .. } => format!("Range scan, {} leading key column(s) fixed", prefix.len()),
         KeyRange::All => "Scan of the table".to_string(),
     };
     let mut out = format!("{how}: {}\n", plan.source.name);
+    if kept {
+        out.push_str(&keys_text(&plan.keys));
+    }
     let Bounds { from, to } = plan.window_start;
     if from.is_some() || to.is_some() {
         let shown = |bound: Option<i64>| bound.map_or("any".to_string(), |ms| ms.to_string());
@@ -97,6 +106,34 @@ fn pull_text(session: &Session, plan: &PullPlan) -> String {
     out
 }
 
+/// Keys that EXPLAIN names; of more it says how many there are.
+const KEYS_SHOWN: usize = 8;
+
+/// The keys that are read, a line; nothing where all are.
+fn keys_text(keys: &KeyRange) -> String {
+    let value = |array: &ArrayRef, row: usize| array_value_to_string(array, row).unwrap_or_default();
+    match keys {
+        KeyRange::Points(columns) => {
+            let all = columns.first().map_or(0, |c| c.len());
+            let key = |row| columns.iter().map(|c| value(c, row)).collect::<Vec<_>>().join(", ");
+            let shown: Vec<String> = (0..all.min(KEYS_SHOWN)).map(|row| format!("({})", key(row))).collect();
+            let more = if all > KEYS_SHOWN { " …" } else { "" };
+            format!("  keys: {}{more}\n", shown.join(" "))
+        }
+        KeyRange::Range { prefix, from, to } => {
+            let mut parts: Vec<String> = prefix.iter().map(|c| format!("= {}", value(c, 0))).collect();
+            let bound = |bound: &Option<(ArrayRef, bool)>, sign: &str| {
+                let (at, inclusive) = bound.as_ref()?;
+                Some(format!("{sign}{} {}", if *inclusive { "=" } else { "" }, value(at, 0)))
+            };
+            parts.extend(bound(from, ">"));
+            parts.extend(bound(to, "<"));
+            format!("  keys: {}\n", parts.join(", "))
+        }
+        KeyRange::PointExprs(_) | KeyRange::All => String::new(),
+    }
+}
+
 /// EXPLAIN [ANALYZE] query id.
 pub(crate) fn running(session: &Session, id: &Ident, analyze: bool) -> Result<Outcome> {
     let Some(query) = session.engine.query(&id.value) else {
@@ -108,6 +145,13 @@ pub(crate) fn running(session: &Session, id: &Ident, analyze: bool) -> Result<Ou
         });
     };
     let mut out = format!("Query {}, {}\n", query.id, query.state().name());
+    if let QueryState::Error(reason) = query.state() {
+        let _ = writeln!(out, "Failed: {reason}");
+    }
+    let changelog = changelog_topic(&query.id);
+    if session.engine.log.topic(&changelog).is_some() {
+        let _ = writeln!(out, "State: topic {changelog}");
+    }
     let stats = query.stats();
     let counted = counted_by_stage(&stats);
     let lag = lag_by_topic(session, &query);
@@ -125,6 +169,10 @@ pub(crate) fn running(session: &Session, id: &Ident, analyze: bool) -> Result<Ou
     }
     if analyze {
         analyzed(&mut out, &stats);
+        for (partition, next) in query.positions() {
+            let end = session.engine.log.offsets(&partition).map_or(next, |o| o.end);
+            let _ = writeln!(out, "Read {} partition {} up to offset {next} of {end}", partition.topic, partition.partition);
+        }
     }
     lines(&out)
 }
@@ -220,7 +268,10 @@ fn analyzed(out: &mut String, stats: &QueryStats) {
         let _ = writeln!(out, "     rows {rows}, busy {busy_ms:.1} ms, state {state_rows} rows, {state_bytes} bytes");
     }
     let (records_in, records_out, epochs) = (load(&stats.records_in), load(&stats.records_out), load(&stats.epochs));
-    let _ = writeln!(out, "Records in {records_in}, out {records_out}, epochs {epochs}");
+    let _ = writeln!(out, "Records in {records_in}, out {records_out}");
+    let [all, last, longest] = stats.epoch_ns.each_ref().map(|ns| load(ns) as f64 / 1e6);
+    let mean = all / epochs.max(1) as f64;
+    let _ = writeln!(out, "Epochs {epochs}: mean {mean:.3} ms, last {last:.3} ms, longest {longest:.3} ms");
     let _ = writeln!(
         out,
         "Lost rows: undecodable {}, null key {}, failed expression {}, late {}, unwritable {}",

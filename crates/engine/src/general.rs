@@ -35,6 +35,7 @@ use crate::{
     api::{Description, Outcome, Parameter, Rows},
     rows::output_columns,
     scan::{SourceTable, outside},
+    system::{self, System},
     warnings::Warnings,
 };
 
@@ -122,11 +123,11 @@ fn folded(engine: &Engine, text: &str) -> Result<SqlStatement> {
     };
     let tokens = Tokenizer::new(&dialect, &text).tokenize().map_err(|e| unreadable(e.to_string()))?;
     let statement = parse(tokens.clone())?;
-    let system = engine.schemas.read();
+    let schemas = engine.schemas.read();
     let mut of_system = false;
     let _ = visit_relations(&statement, |name| {
         let first = name.0.first().map(|p| p.to_string().to_lowercase()).unwrap_or_default();
-        of_system |= (name.0.len() > 1 && system.contains_key(&first)) || first.starts_with("pg_");
+        of_system |= (name.0.len() > 1 && schemas.contains_key(&first)) || first.starts_with("pg_");
         ControlFlow::<()>::Continue(())
     });
     let fold = |token: Token| match token {
@@ -162,6 +163,7 @@ fn context(engine: &Arc<Engine>, text: &str, warnings: &Warnings) -> Result<Sess
     let own = Arc::new(Sources { engine: engine.clone(), text: text.to_uppercase(), warnings: warnings.clone() });
     catalog.register_schema("PUBLIC", own.clone()).map_err(df_error)?;
     catalog.register_schema("public", own).map_err(df_error)?;
+    catalog.register_schema(system::SCHEMA, Arc::new(System(engine.clone()))).map_err(df_error)?;
     for (name, provider) in engine.schemas.read().iter() {
         catalog.register_schema(name, provider.clone()).map_err(df_error)?;
         catalog.register_schema(&name.to_uppercase(), provider.clone()).map_err(df_error)?;

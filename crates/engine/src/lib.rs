@@ -23,6 +23,7 @@ mod session;
 mod show;
 mod statements;
 mod surroundings;
+mod system;
 mod warnings;
 
 pub use api::*;

@@ -314,3 +314,52 @@ fn shows(kind: &StatementKind) -> bool {
 pub(crate) fn output_column(name: &str, ty: &SqlType, key: bool) -> OutputColumn {
     OutputColumn { name: name.to_string(), data_type: ty.to_arrow(), key }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+
+    use super::*;
+    use crate::{Cut, EngineConfig};
+
+    /// The lookup that a prepared statement holds.
+    fn held(prepared: &Prepared) -> Arc<Lookup> {
+        prepared.planned.read().as_ref().map(|p| p.lookup.clone()).expect("it is planned")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_prepared_lookup_is_planned_once_until_the_catalog_changes() {
+        let engine = Engine::open(EngineConfig { manual: true, ..EngineConfig::default() }).await.expect("opens");
+        let mut session = engine.session();
+        let mut run = async |session: &mut Session, text: &str| {
+            for statement in session.parse(text).expect("parses") {
+                let prepared = session.prepare(&statement).await.expect("prepares");
+                session.execute(&prepared, &[]).await.expect("runs");
+                engine.drive(Cut::All).await.expect("drives");
+            }
+        };
+        let setup = "CREATE STREAM s (id INT KEY, n INT) WITH (kafka_topic = 's', value_format = 'JSON', partitions = 2);
+            CREATE TABLE t AS SELECT id, COUNT(*) AS c FROM s GROUP BY id EMIT CHANGES;
+            INSERT INTO s (id, n) VALUES (1, 1), (2, 1), (2, 2);";
+        run(&mut session, setup).await;
+        let statement = session.parse("SELECT c FROM t WHERE id = $1;").expect("parses").remove(0);
+        let prepared = session.prepare(&statement).await.expect("prepares");
+        let mut planned: Vec<Arc<Lookup>> = vec![];
+        for (id, want) in [(1, Some(1)), (2, Some(2)), (3, None)] {
+            let key: Parameter = Arc::new(arrow::array::Int32Array::from(vec![id]));
+            let Outcome::Rows(rows) = session.execute(&prepared, &[key]).await.expect("runs") else { panic!("no rows") };
+            let batches: Vec<_> = rows.batches.map(|b| b.expect("a batch")).collect().await;
+            let counts = batches.iter().flat_map(|b| {
+                let counts = b.column(0).as_any().downcast_ref::<arrow::array::Int64Array>().expect("numbers");
+                counts.values().to_vec()
+            });
+            assert_eq!(counts.collect::<Vec<i64>>(), want.into_iter().collect::<Vec<i64>>(), "key {id}");
+            planned.push(held(&prepared));
+        }
+        assert!(planned.windows(2).all(|two| Arc::ptr_eq(&two[0], &two[1])), "planned again");
+        run(&mut session, "CREATE STREAM u AS SELECT * FROM s EMIT CHANGES;").await;
+        let key: Parameter = Arc::new(arrow::array::Int32Array::from(vec![1]));
+        session.execute(&prepared, &[key]).await.expect("runs");
+        assert!(!Arc::ptr_eq(&planned[0], &held(&prepared)), "not planned again for another catalog");
+    }
+}

@@ -143,6 +143,11 @@ async fn queries_that_end_mix_datafusion_with_our_functions() {
             "| 2 |",
         ),
         (
+            "SELECT s.name, q.state, COUNT(*) AS columns FROM system.sources s JOIN system.columns c ON c.source = s.name
+             LEFT JOIN system.queries q ON q.sink = s.name WHERE s.name = 'PER_USER' GROUP BY s.name, q.state;",
+            "| PER_USER | RUNNING | 4 |",
+        ),
+        (
             "SELECT COUNT(PARSE_DATE(page, 'yyyy')) AS dates FROM clicks;",
             "| 0 |\nwarning: PARSE_DATE failed for 3 rows: ",
         ),
@@ -188,7 +193,10 @@ async fn explain_shows_what_is_read_and_each_stage() {
                 "Stage 1: rows in 3, out 3",
                 "lag 0 records",
                 "Stage 2: rows in 3",
+                "State: topic _millstream-CTAS_PER_PAGE_1-changelog",
                 "Records in 3",
+                "Epochs 1: mean ",
+                "Read clicks partition 0 up to offset ",
                 "Lost rows: undecodable 0",
             ],
         ),

@@ -13,6 +13,7 @@ pub mod javatime;
 pub mod kernel;
 pub mod operator;
 pub mod overload;
+pub mod reference;
 pub mod scalar;
 pub mod table;
 #[cfg(test)]

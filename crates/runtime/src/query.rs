@@ -341,6 +341,7 @@ impl Query {
         if !any {
             return Ok(None);
         }
+        let started = self.host.clock.monotonic();
         self.epoch += 1;
         let records: i64 = taken.iter().map(|t| t.to - t.from).sum();
         let records = records.unsigned_abs();
@@ -375,6 +376,7 @@ impl Query {
         }
         self.stats.records_in.fetch_add(records, Ordering::Relaxed);
         self.stats.epochs.fetch_add(1, Ordering::Relaxed);
+        self.stats.epoch_took(nanos(self.host.clock.monotonic().saturating_sub(started)));
         if let Some(time) = self.times.values().max() {
             self.stats.stream_time_ms.store(*time, Ordering::Relaxed);
         }

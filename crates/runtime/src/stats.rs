@@ -34,6 +34,8 @@ pub struct QueryStats {
     pub records_out: AtomicU64,
     /// Epochs committed.
     pub epochs: AtomicU64,
+    /// Time that it took to compute them, ns: of all, of the last one, of the longest one.
+    pub epoch_ns: [AtomicU64; 3],
     /// Records that cannot be decoded.
     pub undecodable: AtomicU64,
     /// Rows without a key where one is needed.
@@ -60,6 +62,13 @@ impl QueryStats {
             ReportKind::Unwritable => &self.unwritable,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn epoch_took(&self, ns: u64) {
+        let [all, last, longest] = &self.epoch_ns;
+        all.fetch_add(ns, Ordering::Relaxed);
+        last.store(ns, Ordering::Relaxed);
+        longest.fetch_max(ns, Ordering::Relaxed);
     }
 
     /// Bytes of state, all operators.

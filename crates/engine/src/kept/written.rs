@@ -31,7 +31,7 @@ impl Written {
         let value = |(place, at): (usize, &usize)| {
             let column = source.schema.columns.get(*at).filter(|c| c.namespace == Namespace::Value)?;
             // A column may be shown twice.
-            Some((place, Column { name: format!("C{place}").into(), ..column.clone() }))
+            Some((place, Column { name: format!("C{place}"), ..column.clone() }))
         };
         let (places, columns) = columns.iter().enumerate().filter_map(value).unzip();
         let spec = FormatSpec { name: FORMAT.into(), extra: spec.extra.clone(), ..FormatSpec::default() };

@@ -1,0 +1,58 @@
+//! `QUERIES`: the persistent queries and how they do.
+
+use super::{Cell, Number, Table, Text};
+use crate::Engine;
+
+pub(super) const TABLE: Table = Table {
+    name: "QUERIES",
+    columns: &[
+        ("ID", Text),
+        ("STATE", Text),
+        ("ERROR", Text),
+        ("SINK", Text),
+        ("STATEMENT", Text),
+        ("RECORDS_IN", Number),
+        ("RECORDS_OUT", Number),
+        ("EPOCHS", Number),
+        ("LAG", Number),
+        ("UNDECODABLE", Number),
+        ("NULL_KEYS", Number),
+        ("FAILED_EXPRESSIONS", Number),
+        ("LATE", Number),
+        ("UNWRITABLE", Number),
+        ("STATE_ROWS", Number),
+        ("STATE_BYTES", Number),
+    ],
+    rows,
+};
+
+fn rows(engine: &Engine) -> Vec<Vec<Cell>> {
+    let catalog = engine.catalog();
+    let row = |report: crate::QueryReport| {
+        let known = catalog.queries.get(&report.id);
+        let query = engine.query(&report.id);
+        let lag = query.map(|q| {
+            let behind = |(partition, next)| engine.log.offsets(&partition).map_or(0, |o| (o.end - next).max(0));
+            q.positions().into_iter().map(behind).sum::<i64>()
+        });
+        vec![
+            report.id.into(),
+            report.state.into(),
+            report.error.into(),
+            known.map(|q| q.writes.as_str()).into(),
+            known.map(|q| q.statement.as_str()).into(),
+            report.records_in.into(),
+            report.records_out.into(),
+            report.epochs.into(),
+            lag.into(),
+            report.undecodable.into(),
+            report.null_keys.into(),
+            report.failed_expressions.into(),
+            report.late.into(),
+            report.unwritable.into(),
+            report.state_rows.into(),
+            report.state_bytes.into(),
+        ]
+    };
+    engine.reports().into_iter().map(row).collect()
+}
