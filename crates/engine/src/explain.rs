@@ -20,7 +20,11 @@ use runtime::{NodeStats, QueryStats, changelog_topic};
 use syntax::ast::{self, Ident, StatementKind};
 use types::{Error, Result, did_you_mean};
 
-use crate::{Session, api::Outcome, general, rows::text_rows,
+use crate::{
+    Session,
+    api::Outcome,
+    general,
+    rows::text_rows,
     running::{QueryState, RunningQuery},
 };
 
@@ -171,7 +175,11 @@ pub(crate) fn running(session: &Session, id: &Ident, analyze: bool) -> Result<Ou
         analyzed(&mut out, &stats);
         for (partition, next) in query.positions() {
             let end = session.engine.log.offsets(&partition).map_or(next, |o| o.end);
-            let _ = writeln!(out, "Read {} partition {} up to offset {next} of {end}", partition.topic, partition.partition);
+            let _ = writeln!(
+                out,
+                "Read {} partition {} up to offset {next} of {end}",
+                partition.topic, partition.partition
+            );
         }
     }
     lines(&out)

@@ -331,14 +331,15 @@ mod tests {
     async fn a_prepared_lookup_is_planned_once_until_the_catalog_changes() {
         let engine = Engine::open(EngineConfig { manual: true, ..EngineConfig::default() }).await.expect("opens");
         let mut session = engine.session();
-        let mut run = async |session: &mut Session, text: &str| {
+        let run = async |session: &mut Session, text: &str| {
             for statement in session.parse(text).expect("parses") {
                 let prepared = session.prepare(&statement).await.expect("prepares");
                 session.execute(&prepared, &[]).await.expect("runs");
                 engine.drive(Cut::All).await.expect("drives");
             }
         };
-        let setup = "CREATE STREAM s (id INT KEY, n INT) WITH (kafka_topic = 's', value_format = 'JSON', partitions = 2);
+        let setup =
+            "CREATE STREAM s (id INT KEY, n INT) WITH (kafka_topic = 's', value_format = 'JSON', partitions = 2);
             CREATE TABLE t AS SELECT id, COUNT(*) AS c FROM s GROUP BY id EMIT CHANGES;
             INSERT INTO s (id, n) VALUES (1, 1), (2, 1), (2, 2);";
         run(&mut session, setup).await;
@@ -347,7 +348,9 @@ mod tests {
         let mut planned: Vec<Arc<Lookup>> = vec![];
         for (id, want) in [(1, Some(1)), (2, Some(2)), (3, None)] {
             let key: Parameter = Arc::new(arrow::array::Int32Array::from(vec![id]));
-            let Outcome::Rows(rows) = session.execute(&prepared, &[key]).await.expect("runs") else { panic!("no rows") };
+            let Outcome::Rows(rows) = session.execute(&prepared, &[key]).await.expect("runs") else {
+                panic!("no rows")
+            };
             let batches: Vec<_> = rows.batches.map(|b| b.expect("a batch")).collect().await;
             let counts = batches.iter().flat_map(|b| {
                 let counts = b.column(0).as_any().downcast_ref::<arrow::array::Int64Array>().expect("numbers");

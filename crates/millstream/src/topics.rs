@@ -9,12 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures::{SinkExt, StreamExt};
 use tokio_postgres::SimpleQueryMessage;
 
-use crate::{
-    CommandResult, block_on,
-    client::ServerArgs,
-    table::Table,
-    told::describe,
-};
+use crate::{CommandResult, block_on, client::ServerArgs, table::Table, told::describe};
 
 /// Options of `topics`.
 #[derive(clap::Args)]

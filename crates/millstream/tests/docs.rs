@@ -104,7 +104,7 @@ impl Server {
         let sink = self.client.copy_in(statement).await?;
         let mut sink = Box::pin(sink);
         sink.send(Bytes::from(sent.to_string())).await?;
-        sink.finish().await.map(|_| ())
+        sink.as_mut().finish().await.map(|_| ())
     }
 }
 
@@ -204,7 +204,8 @@ async fn the_sql_of_the_documentation_runs_and_shows_what_it_says() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_that_says_something_else_is_found_out() {
-    let page = "```sql\nSELECT 1 AS a;\n```\n\n```text\n a\n---\n 2\n(1 row)\n```\n\n```sql\nSELECT * FROM nowhere;\n```\n";
+    let page =
+        "```sql\nSELECT 1 AS a;\n```\n\n```text\n a\n---\n 2\n(1 row)\n```\n\n```sql\nSELECT * FROM nowhere;\n```\n";
     let (written, wrong) = run(page).await;
     assert_eq!(wrong.len(), 2, "{wrong:?}");
     assert!(written.contains(" 1\n(1 row)"), "{written}");

@@ -8,8 +8,11 @@ use types::Namespace;
 use super::{Cell, Number, Table, Text};
 use crate::Engine;
 
-pub(super) const TABLE: Table =
-    Table { name: "COLUMNS", columns: &[("SOURCE", Text), ("POSITION", Number), ("NAME", Text), ("TYPE", Text), ("ROLE", Text)], rows };
+pub(super) const TABLE: Table = Table {
+    name: "COLUMNS",
+    columns: &[("SOURCE", Text), ("POSITION", Number), ("NAME", Text), ("TYPE", Text), ("ROLE", Text)],
+    rows,
+};
 
 fn rows(engine: &Engine) -> Vec<Vec<Cell>> {
     let catalog = engine.catalog();

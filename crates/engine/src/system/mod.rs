@@ -182,7 +182,8 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn every_table_has_as_many_cells_as_columns_of_their_types() {
         let engine = Engine::open(EngineConfig { manual: true, ..EngineConfig::default() }).await.expect("opens");
-        let text = "CREATE STREAM s (id INT KEY, n INT) WITH (kafka_topic = 's', value_format = 'JSON', partitions = 2);
+        let text =
+            "CREATE STREAM s (id INT KEY, n INT) WITH (kafka_topic = 's', value_format = 'JSON', partitions = 2);
              CREATE TABLE t AS SELECT id, COUNT(*) AS c FROM s GROUP BY id EMIT CHANGES;";
         let mut session = engine.session();
         for statement in session.parse(text).expect("parses") {

@@ -1,5 +1,7 @@
 //! `QUERIES`: the persistent queries and how they do.
 
+use recordlog::{Offset, TopicPartition};
+
 use super::{Cell, Number, Table, Text};
 use crate::Engine;
 
@@ -32,7 +34,9 @@ fn rows(engine: &Engine) -> Vec<Vec<Cell>> {
         let known = catalog.queries.get(&report.id);
         let query = engine.query(&report.id);
         let lag = query.map(|q| {
-            let behind = |(partition, next)| engine.log.offsets(&partition).map_or(0, |o| (o.end - next).max(0));
+            let behind = |(partition, next): (TopicPartition, Offset)| {
+                engine.log.offsets(&partition).map_or(0, |o| (o.end - next).max(0))
+            };
             q.positions().into_iter().map(behind).sum::<i64>()
         });
         vec![

@@ -13,12 +13,7 @@ use futures::StreamExt;
 use rustyline::{error::ReadlineError, history::FileHistory};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-use crate::{
-    CommandResult, block_on,
-    client::ServerArgs,
-    table::Table,
-    told::describe_in,
-};
+use crate::{CommandResult, block_on, client::ServerArgs, table::Table, told::describe_in};
 
 use complete::Words;
 
