@@ -62,11 +62,22 @@ fn only_this_machine_is_served_unless_told() {
     let folder = tempfile::tempdir().expect("a directory");
     let data = folder.path().to_str().expect("a path");
     for option in ["--pg", "--http"] {
-        let arguments = ["start", "--data", data, "--pg", "127.0.0.1:0", "--http", "127.0.0.1:0", option, "0.0.0.0:0"];
+        let arguments = [
+            "start",
+            "--kafka=off",
+            "--data",
+            data,
+            "--pg",
+            "127.0.0.1:0",
+            "--http",
+            "127.0.0.1:0",
+            option,
+            "0.0.0.0:0",
+        ];
         // The later of two options would be refused as given twice.
         let arguments: Vec<&str> = match option {
-            "--pg" => [&arguments[..3], &arguments[5..]].concat(),
-            _ => [&arguments[..5], &arguments[7..]].concat(),
+            "--pg" => [&arguments[..4], &arguments[6..]].concat(),
+            _ => [&arguments[..6], &arguments[8..]].concat(),
         };
         check(&arguments, 1, &["reachable from other machines"]);
     }
@@ -78,12 +89,12 @@ fn options_come_from_the_command_line_the_environment_and_the_file_in_that_order
     let file = folder.path().join("c.toml");
     fs::write(&file, "pg = '0.0.0.0:0'\nhttp = '127.0.0.1:0'\n").expect("written");
     // The file's address is refused; the environment's is not.
-    let mut from_file = millstream(&["start"]);
+    let mut from_file = millstream(&["start", "--kafka", "off"]);
     from_file.env("MILLSTREAM_CONFIG", &file).env("MILLSTREAM_DATA", folder.path());
     let output = run(from_file, "");
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("0.0.0.0:0 is reachable"), "{}", text(&output.stderr));
-    let mut from_environment = millstream(&["start"]);
+    let mut from_environment = millstream(&["start", "--kafka", "off"]);
     from_environment.env("MILLSTREAM_CONFIG", &file).env("MILLSTREAM_DATA", folder.path());
     from_environment.env("MILLSTREAM_PG", "0.0.0.1:0");
     let output = run(from_environment, "");
@@ -196,7 +207,7 @@ fn a_signal_stops_the_server_and_what_was_written_is_there_again() {
     server.ok(&["sql"], SETUP);
     let second = run(
         {
-            let mut command = millstream(&["start", "--pg", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+            let mut command = millstream(&["start", "--pg", "127.0.0.1:0", "--http", "127.0.0.1:0", "--kafka", "off"]);
             command.arg("--data").arg(server.data.path());
             command
         },

@@ -52,6 +52,9 @@ impl Server {
     pub fn start_on(data: TempDir, arguments: &[&str]) -> Server {
         let mut command =
             millstream(&["start", "--pg", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-format", "json"]);
+        if !arguments.contains(&"--kafka") {
+            command.args(["--kafka", "off"]);
+        }
         command.arg("--data").arg(data.path()).args(arguments).stderr(Stdio::piped()).stdout(Stdio::null());
         let mut process = command.spawn().expect("starts");
         let mut lines = BufReader::new(process.stderr.take().expect("standard error"));
