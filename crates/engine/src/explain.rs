@@ -23,6 +23,7 @@ use types::{Error, Result, did_you_mean};
 use crate::{
     Session,
     api::Outcome,
+    foreign::df_error,
     general,
     rows::text_rows,
     running::{QueryState, RunningQuery},
@@ -50,8 +51,8 @@ pub(crate) async fn statement(session: &Session, statement: &ast::Statement, ana
                 Some(plan) => lines(&pull_text(session, &plan)),
                 None => {
                     let general::Planned { context, plan, .. } = general::plan(session, query).await?;
-                    let frame = context.execute_logical_plan(plan).await.map_err(general::df_error)?;
-                    let physical = frame.create_physical_plan().await.map_err(general::df_error)?;
+                    let frame = context.execute_logical_plan(plan).await.map_err(df_error)?;
+                    let physical = frame.create_physical_plan().await.map_err(df_error)?;
                     lines(&datafusion::physical_plan::displayable(physical.as_ref()).indent(analyze).to_string())
                 }
             };

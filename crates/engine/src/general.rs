@@ -28,11 +28,12 @@ use sqlparser::{
     tokenizer::{Token, Tokenizer},
 };
 use syntax::ast;
-use types::{Error, ErrorKind, Result, SqlType};
+use types::{Error, Result, SqlType};
 
 use crate::{
     Engine, Session,
     api::{Description, Outcome, Parameter, Rows},
+    foreign::{df_error, in_query},
     rows::output_columns,
     scan::{SourceTable, outside},
     system::{self, System},
@@ -96,7 +97,11 @@ pub(crate) async fn plan(session: &Session, query: &ast::Query) -> Result<Planne
     let context = context(&session.engine, &query.text, &warnings)?;
     let statement = folded(&session.engine, &query.text)?;
     let plan = context.state().statement_to_plan(DfStatement::Statement(Box::new(statement))).await;
-    Ok(Planned { context, plan: plan.map_err(df_error)?, warnings })
+    let plan = plan.map_err(|error| {
+        let catalog = session.engine.catalog();
+        in_query(error, query, catalog.sources.keys().chain(catalog.views.keys()).map(String::as_str))
+    })?;
+    Ok(Planned { context, plan, warnings })
 }
 
 /// The streams and tables that are read.
@@ -207,28 +212,5 @@ impl SchemaProvider for Sources {
     fn table_exist(&self, name: &str) -> bool {
         let catalog = self.engine.catalog();
         catalog.source(name).is_some() || catalog.views.contains_key(name)
-    }
-}
-
-/// DataFusion's error, as users see it.
-pub(crate) fn df_error(error: DataFusionError) -> Error {
-    let error = match error.find_root() {
-        DataFusionError::External(own) => match own.downcast_ref::<Error>() {
-            Some(own) => return own.clone(),
-            None => error,
-        },
-        _ => error,
-    };
-    let text = error.strip_backtrace();
-    let text = text.strip_prefix("Error during planning: ").unwrap_or(&text).to_string();
-    match error.find_root() {
-        DataFusionError::SchemaError(_, _) => Error::undefined_column(text),
-        DataFusionError::Plan(_) if text.contains("not found") => Error::undefined_source(text),
-        DataFusionError::Plan(_) => Error::invalid(text),
-        DataFusionError::SQL(_, _) => Error::syntax(text),
-        DataFusionError::NotImplemented(_) => Error::unsupported(text),
-        DataFusionError::ResourcesExhausted(_) => Error::new(ErrorKind::Unavailable, "53200", text),
-        DataFusionError::Execution(_) | DataFusionError::ArrowError(_, _) => Error::bad_value(text),
-        _ => Error::internal(text),
     }
 }

@@ -8,6 +8,7 @@ mod apply;
 mod describe;
 mod engine;
 mod explain;
+mod foreign;
 mod general;
 mod insert;
 mod kept;

@@ -84,7 +84,7 @@ impl TopicScan {
         let shown = schema.project(columns).map_err(|e| Error::internal(e.to_string()))?;
         Ok(TopicScan {
             rows: RowReader::new(&node, schema, registry, false)?,
-            reader: Reader::new(TopicPartition::new(source.topic.as_str(), partition), from),
+            reader: Reader::new(TopicPartition::new(source.topic.as_str(), partition), from, None),
             end,
             columns: columns.to_vec(),
             schema: Arc::new(shown),
