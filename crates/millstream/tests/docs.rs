@@ -25,7 +25,7 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use tokio_util::sync::CancellationToken;
 
 /// Pages with SQL, of the workspace.
-const PAGES: &[&str] = &["README.md", "docs/errors.md", "docs/sql.md", "docs/tutorial.md"];
+const PAGES: &[&str] = &["README.md", "docs/errors.md", "docs/schema-registry.md", "docs/sql.md", "docs/tutorial.md"];
 
 /// A fenced block of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
