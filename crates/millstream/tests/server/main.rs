@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod kafka_clients;
+mod clients;
 mod kill;
 mod lifecycle;
 mod load;

@@ -22,6 +22,7 @@ pub struct Server {
     lines: mpsc::Receiver<String>,
     kept: Arc<Mutex<VecDeque<String>>>,
     kafka: Option<SocketAddr>,
+    http: Option<SocketAddr>,
 }
 
 impl Server {
@@ -53,7 +54,7 @@ impl Server {
                 let _ = sender.send(line);
             }
         });
-        Server { child, lines, kept, kafka: None }
+        Server { child, lines, kept, kafka: None, http: None }
     }
 
     /// What it has logged last.
@@ -72,6 +73,7 @@ impl Server {
             if line["fields"]["message"] == "ready" {
                 let address = |listener: &str| line["fields"][listener].as_str().and_then(|text| text.parse().ok());
                 self.kafka = address("kafka");
+                self.http = address("http");
                 return address("pg").expect("an address");
             }
         }
@@ -80,6 +82,11 @@ impl Server {
     /// Where Kafka clients connect, once it is ready.
     pub fn kafka(&self) -> SocketAddr {
         self.kafka.expect("it is ready and listens")
+    }
+
+    /// Where HTTP is served, once it is ready.
+    pub fn http(&self) -> SocketAddr {
+        self.http.expect("it is ready and listens")
     }
 
     /// SIGKILL.

@@ -1,10 +1,11 @@
-//! The clients that people have, run against the server by the scripts in `tests/kafka`. A script whose client is not
-//! here is skipped, and says so.
+//! The clients that people have, run against the server by the scripts in `tests/`. A script whose client is not here is
+//! skipped, and says so.
 //!
 //! `MILLSTREAM_TEST_PYTHON` names the Python that has the client libraries, `KAFKA_TOOLS` the folder of Apache Kafka's
 //! own tools.
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -13,6 +14,12 @@ use crate::process::Server;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace is there")
+}
+
+/// What is at fault when a script fails.
+fn shown(name: &str, output: &std::process::Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!("{name}: {}\n{}\n{}", output.status, text(&output.stdout), text(&output.stderr))
 }
 
 fn runs(command: &mut Command) -> bool {
@@ -52,13 +59,14 @@ fn script(name: &str, client: Result<Command, String>) -> Option<Command> {
     match client {
         Ok(mut command) => {
             command
-                .arg(root().join("tests/kafka").join(name))
+                .arg(root().join("tests").join(name))
                 .env("MILLSTREAM", env!("CARGO_BIN_EXE_millstream"))
                 .stdin(Stdio::null());
             Some(command)
         }
         Err(reason) => {
-            eprintln!("SKIPPED tests/kafka/{name}: {reason}");
+            // Past what the test harness captures.
+            let _ = writeln!(std::io::stderr(), "SKIPPED tests/{name}: {reason}");
             None
         }
     }
@@ -68,8 +76,7 @@ fn script(name: &str, client: Result<Command, String>) -> Option<Command> {
 fn check_alone(name: &str, client: Result<Command, String>) {
     let Some(mut command) = script(name, client) else { return };
     let output = command.output().expect("the script runs");
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{name}: {}\n{out}\n{err}", output.status);
+    assert!(output.status.success(), "{}", shown(name, &output));
 }
 
 /// Run a script on a server with the addresses of which it is called.
@@ -85,25 +92,24 @@ fn check_with(name: &str, client: Result<Command, String>, configuration: &str) 
     let mut server = Server::start(&dir.path().join("data"), &["--config", file.to_str().expect("text")]);
     let pg = server.ready();
     let output = command.args([server.kafka().to_string(), pg.to_string()]).output().expect("the script runs");
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{name}: {}\n{out}\n{err}\n{}", output.status, server.log());
+    assert!(output.status.success(), "{}\n{}", shown(name, &output), server.log());
     let (status, log) = server.terminate();
     assert!(status.success(), "{status}\n{log}");
 }
 
 #[test]
 fn kcat_works() {
-    check("kcat.sh", kcat());
+    check("kafka/kcat.sh", kcat());
 }
 
 #[test]
 fn kafka_python_works() {
-    check("client_kafka_python.py", python_with("kafka"));
+    check("kafka/client_kafka_python.py", python_with("kafka"));
 }
 
 #[test]
 fn confluent_kafka_works() {
-    check("client_confluent.py", python_with("confluent_kafka"));
+    check("kafka/client_confluent.py", python_with("confluent_kafka"));
 }
 
 #[test]
@@ -113,27 +119,27 @@ fn kafkas_own_tools_work() {
         command.env("KAFKA_TOOLS", folder);
         command
     });
-    check("java_tools.sh", tools);
+    check("kafka/java_tools.sh", tools);
 }
 
 #[test]
 fn first_steps() {
-    check_alone("scenario_first_steps.sh", kcat());
+    check_alone("kafka/scenario_first_steps.sh", kcat());
 }
 
 #[test]
 fn consumers_share_the_work() {
-    check_alone("scenario_groups.sh", kcat());
+    check_alone("kafka/scenario_groups.sh", kcat());
 }
 
 #[test]
 fn the_last_message_of_a_key() {
-    check("scenario_lookup.py", python_with("kafka"));
+    check("kafka/scenario_lookup.py", python_with("kafka"));
 }
 
 #[test]
 fn old_records_go() {
-    check_with("scenario_records.py", python_with("confluent_kafka"), "[log]\nmaintenance_interval_ms = 200");
+    check_with("kafka/scenario_records.py", python_with("confluent_kafka"), "[log]\nmaintenance_interval_ms = 200");
 }
 
 #[test]
@@ -142,5 +148,19 @@ fn strangers_stay_outside() {
         true => Ok(command),
         false => Err("there is no openssl".into()),
     });
-    check_alone("scenario_secure.sh", openssl);
+    check_alone("kafka/scenario_secure.sh", openssl);
+}
+
+#[test]
+fn confluents_serializers_work() {
+    let name = "registry/serializers.py";
+    let python =
+        python_with("psycopg2, confluent_kafka.schema_registry.avro, confluent_kafka.schema_registry.protobuf");
+    let Some(mut command) = script(name, python) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(dir.path(), &[]);
+    let pg = server.ready();
+    let registry = format!("http://{}", server.http());
+    let output = command.args([registry, pg.port().to_string()]).output().expect("the script runs");
+    assert!(output.status.success(), "{}\n{}", shown(name, &output), server.log());
 }
