@@ -118,7 +118,8 @@ async fn psql_describes() {
     check_psql(&["-c", "\\d+ \"Clicks\""], &["url", "text"]).await;
     check_psql(&["-c", "\\l"], &["shop | tester"]).await;
     check_psql(&["-c", "\\dn"], &["public | tester"]).await;
-    check_psql(&["-c", "\\df"], &["(0 rows)"]).await;
+    check_psql(&["-c", "\\df"], &["public | abs", "public | latest_by_offset", "public | explode"]).await;
+    check_psql(&["-c", "\\df ucase"], &["public | ucase", "(1 row)"]).await;
     check_psql(&["-c", "\\conninfo"], &["connected to database \"shop\" as user \"tester\""]).await;
     check_psql(&["-c", "\\du"], &["tester"]).await;
     check_psql(&["-c", "\\dv"], &[]).await;

@@ -122,7 +122,7 @@ const FUNCTIONS: &[Def] = &[
     def("pg_collation_is_visible", "bool", yes),
     def("pg_conversion_is_visible", "bool", yes),
     def("pg_encoding_to_char", "name", |_, args| Ok(int(args, 0).map(|_| "UTF8").into())),
-    def("pg_function_is_visible", "bool", no),
+    def("pg_function_is_visible", "bool", yes),
     def("pg_get_constraintdef", "text", |view, args| {
         let wanted = int(args, 0);
         let keyed = relations::relations(view).into_iter().filter(|r| !r.key.is_empty());

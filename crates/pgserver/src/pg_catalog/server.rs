@@ -65,7 +65,7 @@ pub(super) const TABLES: &[Table] = &[
                     ("prosrc", name.into()),
                 ]
             };
-            functions::names_and_types().map(function).collect()
+            functions::names_and_types().map(function).chain(dialect_functions()).collect()
         }),
     },
     Table { schema: "pg_catalog", name: "pg_roles", columns: ROLE_COLUMNS, rows: Some(roles) },
@@ -155,6 +155,24 @@ pub(super) const TABLES: &[Table] = &[
 
 /// The language of functions that are built in.
 const INTERNAL_LANGUAGE: i64 = 12;
+
+/// The dialect's own functions, as `\df` lists them. Names are in lower case, as psql looks for them; they have many
+/// signatures, which DESCRIBE FUNCTION shows.
+fn dialect_functions() -> impl Iterator<Item = Row> {
+    let scalar = ::functions::scalar::SCALARS.iter().map(|f| (f.doc().name, "f"));
+    let aggregate = ::functions::aggregate::AGGREGATES.iter().map(|f| (f.doc().name, "a"));
+    let table = ::functions::table::TABLES.iter().map(|f| (f.doc().name, "f"));
+    scalar.chain(aggregate).chain(table).map(|(name, kind)| {
+        let lower = name.to_lowercase();
+        vec![
+            ("oid", oid::of_name("dialect function", name).into()),
+            ("proname", lower.as_str().into()),
+            ("pronamespace", oid::PUBLIC.into()),
+            ("prokind", kind.into()),
+            ("prosrc", name.into()),
+        ]
+    })
+}
 
 /// Schemas by object id.
 pub(super) const SCHEMAS: [(i64, &str); 3] =
