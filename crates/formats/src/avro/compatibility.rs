@@ -37,7 +37,7 @@ impl Check<'_> {
                 if branches.iter().any(|branch| self.trial(*branch, writer, at)) {
                     return Vec::new();
                 }
-                vec![format!("{at}: no branch of the reader's union takes the writer's {}", name(written))]
+                vec![format!("{at}: no branch of the reader's union takes the writer's {}", written.name())]
             }
             (Kind::Record(_), Kind::Record(_)) => self.records(reader, writer, at),
             (Kind::Array(read), Kind::Array(written)) => self.types(*read, *written, &format!("{at}items/")),
@@ -62,7 +62,7 @@ impl Check<'_> {
                 found
             }
             _ if promotes(read, written) => Vec::new(),
-            _ => vec![format!("{at}: the reader's type is {}, the writer's {}", name(read), name(written))],
+            _ => vec![format!("{at}: the reader's type is {}, the writer's {}", read.name(), written.name())],
         }
     }
 
@@ -118,25 +118,6 @@ fn promotes(reader: &Kind, writer: &Kind) -> bool {
             | (Double, Int | Long | Float | Double)
             | (Bytes | String, Bytes | String)
     )
-}
-
-fn name(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Null => "null",
-        Kind::Boolean => "boolean",
-        Kind::Int => "int",
-        Kind::Long => "long",
-        Kind::Float => "float",
-        Kind::Double => "double",
-        Kind::Bytes => "bytes",
-        Kind::String => "string",
-        Kind::Fixed(_) => "fixed",
-        Kind::Enum(_) => "enum",
-        Kind::Array(_) => "array",
-        Kind::Map(_) => "map",
-        Kind::Union(_) => "union",
-        Kind::Record(_) => "record",
-    }
 }
 
 #[cfg(test)]

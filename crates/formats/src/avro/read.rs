@@ -141,22 +141,7 @@ pub(crate) fn record(schema: &Schema, id: NodeId, wanted: &[(&str, &SqlType)]) -
 }
 
 fn wrong(schema: &Schema, id: NodeId, ty: &SqlType) -> Plan {
-    let kind = match &schema.node(id).kind {
-        Kind::Null => "null",
-        Kind::Boolean => "boolean",
-        Kind::Int => "int",
-        Kind::Long => "long",
-        Kind::Float => "float",
-        Kind::Double => "double",
-        Kind::Bytes => "bytes",
-        Kind::String => "string",
-        Kind::Fixed(_) => "fixed",
-        Kind::Enum(_) => "enum",
-        Kind::Array(_) => "array",
-        Kind::Map(_) => "map",
-        Kind::Union(_) => "union",
-        Kind::Record(_) => "record",
-    };
+    let kind = schema.node(id).kind.name();
     Plan::Wrong { node: id, message: format!("expected {ty}, found Avro's {kind}") }
 }
 

@@ -66,6 +66,28 @@ pub(crate) enum Kind {
     Record(Vec<Field>),
 }
 
+impl Kind {
+    /// As schemas and errors name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Null => "null",
+            Kind::Boolean => "boolean",
+            Kind::Int => "int",
+            Kind::Long => "long",
+            Kind::Float => "float",
+            Kind::Double => "double",
+            Kind::Bytes => "bytes",
+            Kind::String => "string",
+            Kind::Fixed(_) => "fixed",
+            Kind::Enum(_) => "enum",
+            Kind::Array(_) => "array",
+            Kind::Map(_) => "map",
+            Kind::Union(_) => "union",
+            Kind::Record(_) => "record",
+        }
+    }
+}
+
 /// What a type means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Logical {

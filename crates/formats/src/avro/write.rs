@@ -112,27 +112,8 @@ pub(crate) fn plan(schema: &Schema, id: NodeId, ty: &SqlType) -> Result<Plan, St
         (Kind::Record(_), SqlType::Struct(fields)) => {
             record(schema, id, &fields.iter().map(|f| (f.name.as_str(), &f.ty)).collect::<Vec<_>>())?
         }
-        (kind, _) => return Err(format!("the schema has {}, which does not take {ty}", name_of(kind))),
+        (kind, _) => return Err(format!("the schema has {}, which does not take {ty}", kind.name())),
     })
-}
-
-fn name_of(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Null => "null",
-        Kind::Boolean => "boolean",
-        Kind::Int => "int",
-        Kind::Long => "long",
-        Kind::Float => "float",
-        Kind::Double => "double",
-        Kind::Bytes => "bytes",
-        Kind::String => "string",
-        Kind::Fixed(_) => "fixed",
-        Kind::Enum(_) => "enum",
-        Kind::Array(_) => "array",
-        Kind::Map(_) => "map",
-        Kind::Union(_) => "union",
-        Kind::Record(_) => "record",
-    }
 }
 
 /// The plan to write columns as the fields of a record.
