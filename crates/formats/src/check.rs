@@ -66,7 +66,7 @@ fn wrapping(can: Abilities, part: Part, columns: &[Column], spec: &FormatSpec) -
 
 /// A MAP has no order of entries, so equal keys could differ in their bytes and land in different partitions.
 fn no_maps(columns: &[Column]) -> Result<()> {
-    match columns.iter().find(|c| has_map(&c.ty)) {
+    match columns.iter().find(|c| c.ty.has_map()) {
         None => Ok(()),
         Some(column) => Err(Error::unsupported(format!(
             "Map keys, including types that contain maps, are not supported, because equal maps may be serialized \
@@ -74,15 +74,6 @@ fn no_maps(columns: &[Column]) -> Result<()> {
             quote_ident(&column.name),
             column.ty
         ))),
-    }
-}
-
-fn has_map(ty: &SqlType) -> bool {
-    match ty {
-        SqlType::Map(_, _) => true,
-        SqlType::Array(element) => has_map(element),
-        SqlType::Struct(fields) => fields.iter().any(|f| has_map(&f.ty)),
-        _ => false,
     }
 }
 

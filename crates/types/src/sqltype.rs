@@ -74,6 +74,16 @@ pub fn decimal(precision: u32, scale: u32) -> Result<SqlType> {
 }
 
 impl SqlType {
+    /// Whether it is a MAP or has one inside.
+    pub fn has_map(&self) -> bool {
+        match self {
+            SqlType::Map(_, _) => true,
+            SqlType::Array(element) => element.has_map(),
+            SqlType::Struct(fields) => fields.iter().any(|f| f.ty.has_map()),
+            _ => false,
+        }
+    }
+
     /// The Arrow type of a column of this type. Children are nullable; a MAP's key is not.
     pub fn to_arrow(&self) -> DataType {
         match self {

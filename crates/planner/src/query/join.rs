@@ -455,7 +455,7 @@ impl Pair {
 
 /// Rows are brought together by the bytes of their keys, and those of equal maps may differ.
 fn check_no_maps(ty: &SqlType, equality: &Equality) -> Result<()> {
-    if !has_map(ty) {
+    if !ty.has_map() {
         return Ok(());
     }
     let name = match resolve::as_column(&equality.left) {
@@ -468,15 +468,6 @@ fn check_no_maps(ty: &SqlType, equality: &Equality) -> Result<()> {
          differently. Key column name: `{name}`. Column type: {ty}"
     );
     Err(Error::unsupported(message).at(equality.span))
-}
-
-fn has_map(ty: &SqlType) -> bool {
-    match ty {
-        SqlType::Map(_, _) => true,
-        SqlType::Array(element) => has_map(element),
-        SqlType::Struct(fields) => fields.iter().any(|f| has_map(&f.ty)),
-        _ => false,
-    }
 }
 
 /// The names that the key gets from one side: those of its key, if that is what it is joined by, or the column's.
