@@ -119,7 +119,7 @@ fn equality(left: (&Plan, &[BoundExpr]), right: (&Plan, &[BoundExpr])) -> String
 
 fn node(out: &mut String, depth: usize, plan: &Plan) {
     line(out, depth, &node_text(plan));
-    for input in inputs(plan) {
+    for input in plan.inputs() {
         node(out, depth + 1, input);
     }
 }
@@ -157,22 +157,6 @@ pub(super) fn node_text(plan: &Plan) -> String {
             format!("ForeignKeyJoin {} {} = {}", join(*kind), key(left, foreign_key), key(right, right_key))
         }
         PlanNode::UnionAll { .. } => "UnionAll".to_owned(),
-    }
-}
-
-pub(super) fn inputs(plan: &Plan) -> Vec<&Plan> {
-    match &plan.node {
-        PlanNode::Source { .. } => Vec::new(),
-        PlanNode::Filter { input, .. }
-        | PlanNode::Project { input, .. }
-        | PlanNode::FlatMap { input, .. }
-        | PlanNode::Exchange { input, .. }
-        | PlanNode::Aggregate { input, .. } => vec![input],
-        PlanNode::StreamTableJoin { left, right, .. }
-        | PlanNode::StreamStreamJoin { left, right, .. }
-        | PlanNode::TableTableJoin { left, right, .. }
-        | PlanNode::ForeignKeyJoin { left, right, .. } => vec![left, right],
-        PlanNode::UnionAll { inputs } => inputs.iter().collect(),
     }
 }
 

@@ -22,7 +22,7 @@ use datafusion::{
     },
 };
 
-use super::explain::{goal_text, inputs, node_text};
+use super::explain::{goal_text, node_text};
 use crate::plan::{BoundExpr, Plan, PlanNode, QueryPlan};
 
 /// What runs between two exchanges.
@@ -73,7 +73,7 @@ impl Cutter {
             self.topics = others;
             return shown(format!("FromStage {}", self.stages.len()), schema, vec![]);
         }
-        let below: Vec<Arc<dyn ExecutionPlan>> = inputs(plan).into_iter().map(|i| self.node(i)).collect();
+        let below: Vec<Arc<dyn ExecutionPlan>> = plan.inputs().into_iter().map(|i| self.node(i)).collect();
         if let PlanNode::Source { source, .. } = &plan.node {
             self.topics.push(source.topic.clone());
         }
