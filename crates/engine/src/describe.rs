@@ -91,10 +91,7 @@ pub(crate) fn all(session: &Session, object: ObjectKind, extended: bool) -> Resu
 
 /// DESCRIBE FUNCTION.
 pub(crate) fn function(name: &Ident) -> Result<Outcome> {
-    let scalar = functions::scalar::SCALARS.iter().map(|f| (f.doc(), "SCALAR"));
-    let aggregate = functions::aggregate::AGGREGATES.iter().map(|f| (f.doc(), "AGGREGATE"));
-    let table = functions::table::TABLES.iter().map(|f| (f.doc(), "TABLE"));
-    let all: Vec<_> = scalar.chain(aggregate).chain(table).collect();
+    let all: Vec<_> = functions::all().collect();
     let named = |doc: &functions::FunctionDoc| {
         doc.name.eq_ignore_ascii_case(&name.value) || doc.aliases.iter().any(|a| a.eq_ignore_ascii_case(&name.value))
     };
@@ -106,7 +103,7 @@ pub(crate) fn function(name: &Ident) -> Result<Outcome> {
         });
     };
     let mut rows =
-        vec![("name", doc.name.to_string()), ("type", (*kind).to_string()), ("category", doc.category.to_string())];
+        vec![("name", doc.name.to_string()), ("type", kind.name().to_string()), ("category", doc.category.to_string())];
     rows.extend(doc.signatures.iter().map(|s| ("signature", (*s).to_string())));
     rows.push(("description", doc.description.to_string()));
     rows.extend(doc.examples.iter().map(|(e, r)| ("example", format!("{e} = {r}"))));

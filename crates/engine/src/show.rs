@@ -117,13 +117,10 @@ fn queries(session: &Session) -> Result<Outcome> {
 }
 
 fn functions() -> Result<Outcome> {
-    let scalar = functions::scalar::SCALARS.iter().map(|f| (f.doc(), "SCALAR"));
-    let aggregate = functions::aggregate::AGGREGATES.iter().map(|f| (f.doc(), "AGGREGATE"));
-    let table = functions::table::TABLES.iter().map(|f| (f.doc(), "TABLE"));
-    let mut all: Vec<_> = scalar.chain(aggregate).chain(table).collect();
+    let mut all: Vec<_> = functions::all().collect();
     all.sort_by_key(|(doc, _)| doc.name);
-    let row = |(doc, kind): (&functions::FunctionDoc, &str)| {
-        vec![Some(doc.name.to_string()), Some(kind.to_string()), Some(doc.category.to_string())]
+    let row = |(doc, kind): (&functions::FunctionDoc, functions::FunctionKind)| {
+        vec![Some(doc.name.to_string()), Some(kind.name().to_string()), Some(doc.category.to_string())]
     };
     text_rows("SHOW", &["function", "type", "category"], all.into_iter().map(row).collect())
 }

@@ -126,6 +126,36 @@ pub struct FunctionDoc {
     pub examples: &'static [(&'static str, &'static str)],
 }
 
+/// What kind of function it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FunctionKind {
+    /// A value of each row.
+    Scalar,
+    /// A value of many rows.
+    Aggregate,
+    /// Rows of each row.
+    Table,
+}
+
+impl FunctionKind {
+    /// `SCALAR`, `AGGREGATE`, `TABLE`.
+    pub fn name(self) -> &'static str {
+        match self {
+            FunctionKind::Scalar => "SCALAR",
+            FunctionKind::Aggregate => "AGGREGATE",
+            FunctionKind::Table => "TABLE",
+        }
+    }
+}
+
+/// Every function of the dialect, kind by kind, sorted by name within.
+pub fn all() -> impl Iterator<Item = (&'static FunctionDoc, FunctionKind)> {
+    let scalars = scalar::SCALARS.iter().map(|f| (f.doc(), FunctionKind::Scalar));
+    let aggregates = aggregate::AGGREGATES.iter().map(|f| (f.doc(), FunctionKind::Aggregate));
+    let tables = table::TABLES.iter().map(|f| (f.doc(), FunctionKind::Table));
+    scalars.chain(aggregates).chain(tables)
+}
+
 /// An aggregate function.
 pub trait AggregateFunction: Send + Sync {
     /// Name, words and examples.

@@ -82,8 +82,7 @@ mod tests {
     #[test]
     fn every_function_is_in_the_page_once() {
         let page = page();
-        let names = SCALARS.iter().map(|f| f.doc().name).chain(AGGREGATES.iter().map(|f| f.doc().name));
-        for name in names.chain(TABLES.iter().map(|f| f.doc().name)) {
+        for name in crate::all().map(|(doc, _)| doc.name) {
             assert_eq!(page.matches(&format!("\n### {name}\n")).count(), 1, "{name}");
         }
     }

@@ -1,6 +1,6 @@
 //! `FUNCTIONS`: the functions of the dialect.
 
-use functions::{FunctionDoc, aggregate::AGGREGATES, scalar::SCALARS, table::TABLES};
+use functions::{FunctionDoc, FunctionKind};
 
 use super::{Cell, Table, Text};
 use crate::Engine;
@@ -12,10 +12,8 @@ pub(super) const TABLE: Table = Table {
 };
 
 fn rows(_: &Engine) -> Vec<Vec<Cell>> {
-    let scalar = SCALARS.iter().map(|f| (f.doc(), "SCALAR"));
-    let aggregate = AGGREGATES.iter().map(|f| (f.doc(), "AGGREGATE"));
-    let table = TABLES.iter().map(|f| (f.doc(), "TABLE"));
-    let row =
-        |(doc, ty): (&FunctionDoc, &str)| vec![doc.name.into(), ty.into(), doc.category.into(), doc.description.into()];
-    scalar.chain(aggregate).chain(table).map(row).collect()
+    let row = |(doc, kind): (&FunctionDoc, FunctionKind)| {
+        vec![doc.name.into(), kind.name().into(), doc.category.into(), doc.description.into()]
+    };
+    functions::all().map(row).collect()
 }

@@ -159,17 +159,14 @@ const INTERNAL_LANGUAGE: i64 = 12;
 /// The dialect's own functions, as `\df` lists them. Names are in lower case, as psql looks for them; they have many
 /// signatures, which DESCRIBE FUNCTION shows.
 fn dialect_functions() -> impl Iterator<Item = Row> {
-    let scalar = ::functions::scalar::SCALARS.iter().map(|f| (f.doc().name, "f"));
-    let aggregate = ::functions::aggregate::AGGREGATES.iter().map(|f| (f.doc().name, "a"));
-    let table = ::functions::table::TABLES.iter().map(|f| (f.doc().name, "f"));
-    scalar.chain(aggregate).chain(table).map(|(name, kind)| {
-        let lower = name.to_lowercase();
+    ::functions::all().map(|(doc, kind)| {
+        let kind = if kind == ::functions::FunctionKind::Aggregate { "a" } else { "f" };
         vec![
-            ("oid", oid::of_name("dialect function", name).into()),
-            ("proname", lower.as_str().into()),
+            ("oid", oid::of_name("dialect function", doc.name).into()),
+            ("proname", doc.name.to_lowercase().as_str().into()),
             ("pronamespace", oid::PUBLIC.into()),
             ("prokind", kind.into()),
-            ("prosrc", name.into()),
+            ("prosrc", doc.name.into()),
         ]
     })
 }

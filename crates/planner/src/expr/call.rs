@@ -241,10 +241,7 @@ fn lookup(name: &str, span: Span) -> Result<&'static dyn ScalarFunction> {
         let message = format!("{name} is a table function: it can only stand in the SELECT list of a continuous query");
         return Err(Error::invalid(message).at(span));
     }
-    let scalars = functions::scalar::SCALARS.iter().map(|f| f.doc().name);
-    let aggregates = functions::aggregate::AGGREGATES.iter().map(|f| f.doc().name);
-    let tables = functions::table::TABLES.iter().map(|f| f.doc().name);
-    let known = scalars.chain(aggregates).chain(tables);
+    let known = functions::all().map(|(doc, _)| doc.name);
     let error = Error::undefined_function(format!("Can't find any functions with the name '{name}'")).at(span);
     Err(match did_you_mean(name, known) {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
