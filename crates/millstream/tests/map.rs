@@ -28,12 +28,16 @@ fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
-/// Crates by name, with those of the workspace that they depend on (tests apart).
-fn crates() -> BTreeMap<String, BTreeSet<String>> {
+/// The manifests of all crates.
+fn manifests() -> Vec<toml::Table> {
     let folders = fs::read_dir(root().join("crates")).expect("crates/").map(|entry| entry.expect("a folder").path());
     let manifests = folders.chain([root().join("benches")]).map(|folder| folder.join("Cargo.toml"));
-    let parsed: Vec<toml::Table> =
-        manifests.map(|path| read(&path).parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()))).collect();
+    manifests.map(|path| read(&path).parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()))).collect()
+}
+
+/// Crates by name, with those of the workspace that they depend on (tests apart).
+fn crates() -> BTreeMap<String, BTreeSet<String>> {
+    let parsed = manifests();
     let name = |manifest: &toml::Table| manifest["package"]["name"].as_str().expect("a name").to_owned();
     let own: BTreeSet<String> = parsed.iter().map(name).collect();
     let needs = |manifest: &toml::Table| -> BTreeSet<String> {
@@ -58,6 +62,13 @@ fn dependencies_point_up_the_list_of_crates() {
             assert!(place(needed) < place(name), "{name} depends on {needed}, which stands below it in the list");
         }
     }
+}
+
+#[test]
+fn cargo_run_starts_the_server() {
+    let defaults: Vec<toml::Value> =
+        manifests().iter().filter_map(|m| m["package"].get("default-run").cloned()).collect();
+    assert_eq!(defaults, [toml::Value::from("millstream")], "README's first command names no binary");
 }
 
 #[test]
