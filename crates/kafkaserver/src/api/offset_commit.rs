@@ -2,21 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use kafka_protocol::{
-    error::ResponseError,
-    messages::{
-        OffsetCommitRequest, OffsetCommitResponse,
-        offset_commit_request::OffsetCommitRequestPartition,
-        offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic},
-    },
+use kafka_protocol::messages::{
+    OffsetCommitRequest, OffsetCommitResponse,
+    offset_commit_request::OffsetCommitRequestPartition,
+    offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic},
 };
 
 use super::{Api, Reply};
 use crate::{
     auth::{Operation, Resource},
     call::Call,
-    error::Failure,
-    group::offsets::{Committed, Committer, Place, check_metadata},
+    group::offsets::{Commit, Committed, Committer, Place, check_commit},
     wire::shape::{
         Field,
         Kind::{Array, Fixed, Text},
@@ -55,7 +51,7 @@ impl Api for OffsetCommit {
         for topic in &request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
-                let checked = allowed.clone().and_then(|()| check(call, &topic.name, partition));
+                let checked = allowed.clone().and_then(|()| check_commit(call, &topic.name, &partition.into()));
                 let code = crate::error::code_of(&checked);
                 if let Ok(committed) = checked {
                     offsets.insert((topic.name.to_string(), partition.partition_index), committed);
@@ -77,17 +73,13 @@ impl Api for OffsetCommit {
     }
 }
 
-fn check(call: &Call, topic: &str, partition: &OffsetCommitRequestPartition) -> Result<Committed, Failure> {
-    call.authorize(Operation::Read, Resource::Topic(topic))?;
-    let topic_id = call.broker.topic_id_with(topic, partition.partition_index);
-    let topic_id = topic_id.ok_or(ResponseError::UnknownTopicOrPartition)?;
-    let metadata = partition.committed_metadata.as_deref().unwrap_or_default();
-    check_metadata(metadata)?;
-    Ok(Committed {
-        offset: partition.committed_offset,
-        leader_epoch: partition.committed_leader_epoch,
-        metadata: metadata.to_owned(),
-        time_ms: call.broker.now_ms(),
-        topic_id,
-    })
+impl<'a> From<&'a OffsetCommitRequestPartition> for Commit<'a> {
+    fn from(partition: &'a OffsetCommitRequestPartition) -> Commit<'a> {
+        Commit {
+            partition: partition.partition_index,
+            offset: partition.committed_offset,
+            leader_epoch: partition.committed_leader_epoch,
+            metadata: partition.committed_metadata.as_deref(),
+        }
+    }
 }

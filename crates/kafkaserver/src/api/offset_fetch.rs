@@ -11,6 +11,7 @@ use kafka_protocol::{
             OffsetFetchResponseTopic, OffsetFetchResponseTopics,
         },
     },
+    protocol::StrBytes,
 };
 
 use super::{Api, Reply, once};
@@ -121,38 +122,37 @@ fn find(
     Ok(wanted.into_iter().map(answer).collect())
 }
 
+/// A partition's answer: offset, leader epoch, metadata, error.
+fn parts(outcome: Result<Option<Committed>, Failure>) -> (i64, i32, StrBytes, i16) {
+    match outcome {
+        Ok(Some(committed)) => (committed.offset, committed.leader_epoch, text(&committed.metadata), 0),
+        Ok(None) => (-1, -1, text(""), 0),
+        Err(failure) => (-1, -1, text(""), failure.code()),
+    }
+}
+
 fn topic((name, found): (TopicName, Vec<Found>)) -> OffsetFetchResponseTopics {
     let partition = |found: Found| {
-        let answer = OffsetFetchResponsePartitions::default()
+        let (offset, leader_epoch, metadata, code) = parts(found.outcome);
+        OffsetFetchResponsePartitions::default()
             .with_partition_index(found.partition)
-            .with_committed_offset(-1)
-            .with_metadata(Some(text("")));
-        match found.outcome {
-            Ok(Some(committed)) => answer
-                .with_committed_offset(committed.offset)
-                .with_committed_leader_epoch(committed.leader_epoch)
-                .with_metadata(Some(text(&committed.metadata))),
-            Ok(None) => answer,
-            Err(failure) => answer.with_error_code(failure.code()),
-        }
+            .with_committed_offset(offset)
+            .with_committed_leader_epoch(leader_epoch)
+            .with_metadata(Some(metadata))
+            .with_error_code(code)
     };
     OffsetFetchResponseTopics::default().with_name(name).with_partitions(found.into_iter().map(partition).collect())
 }
 
 fn old_topic((name, found): (TopicName, Vec<Found>)) -> OffsetFetchResponseTopic {
     let partition = |found: Found| {
-        let answer = OffsetFetchResponsePartition::default()
+        let (offset, leader_epoch, metadata, code) = parts(found.outcome);
+        OffsetFetchResponsePartition::default()
             .with_partition_index(found.partition)
-            .with_committed_offset(-1)
-            .with_metadata(Some(text("")));
-        match found.outcome {
-            Ok(Some(committed)) => answer
-                .with_committed_offset(committed.offset)
-                .with_committed_leader_epoch(committed.leader_epoch)
-                .with_metadata(Some(text(&committed.metadata))),
-            Ok(None) => answer,
-            Err(failure) => answer.with_error_code(failure.code()),
-        }
+            .with_committed_offset(offset)
+            .with_committed_leader_epoch(leader_epoch)
+            .with_metadata(Some(metadata))
+            .with_error_code(code)
     };
     OffsetFetchResponseTopic::default().with_name(name).with_partitions(found.into_iter().map(partition).collect())
 }

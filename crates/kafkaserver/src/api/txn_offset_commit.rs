@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use kafka_protocol::{
-    error::ResponseError,
-    messages::{
-        TxnOffsetCommitRequest, TxnOffsetCommitResponse,
-        txn_offset_commit_request::TxnOffsetCommitRequestPartition,
-        txn_offset_commit_response::{TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic},
-    },
+use kafka_protocol::messages::{
+    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+    txn_offset_commit_request::TxnOffsetCommitRequestPartition,
+    txn_offset_commit_response::{TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic},
 };
 
 use super::{Api, Reply, init_producer_id::old_code};
@@ -16,7 +13,7 @@ use crate::{
     auth::{Operation, Resource},
     call::Call,
     error::Failure,
-    group::offsets::{Committed, Committer, Place, check_metadata},
+    group::offsets::{Commit, Committed, Committer, Place, check_commit},
     txn::Producer,
     wire::shape::{
         Field,
@@ -55,7 +52,7 @@ impl Api for TxnOffsetCommit {
         for topic in &request.topics {
             for partition in &topic.partitions {
                 let place = (topic.name.to_string(), partition.partition_index);
-                match check(call, &topic.name, partition) {
+                match check_commit(call, &topic.name, &partition.into()) {
                     Ok(committed) => drop(offsets.insert(place, committed)),
                     Err(failure) => drop(codes.insert(place, failure.code())),
                 }
@@ -80,19 +77,15 @@ impl Api for TxnOffsetCommit {
     }
 }
 
-fn check(call: &Call, topic: &str, partition: &TxnOffsetCommitRequestPartition) -> Result<Committed, Failure> {
-    call.authorize(Operation::Read, Resource::Topic(topic))?;
-    let topic_id = call.broker.topic_id_with(topic, partition.partition_index);
-    let topic_id = topic_id.ok_or(ResponseError::UnknownTopicOrPartition)?;
-    let metadata = partition.committed_metadata.as_deref().unwrap_or_default();
-    check_metadata(metadata)?;
-    Ok(Committed {
-        offset: partition.committed_offset,
-        leader_epoch: partition.committed_leader_epoch,
-        metadata: metadata.to_owned(),
-        time_ms: call.broker.now_ms(),
-        topic_id,
-    })
+impl<'a> From<&'a TxnOffsetCommitRequestPartition> for Commit<'a> {
+    fn from(partition: &'a TxnOffsetCommitRequestPartition) -> Commit<'a> {
+        Commit {
+            partition: partition.partition_index,
+            offset: partition.committed_offset,
+            leader_epoch: partition.committed_leader_epoch,
+            metadata: partition.committed_metadata.as_deref(),
+        }
+    }
 }
 
 async fn add(

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Groups, OFFSETS_KEPT_MS, State, classic::Phase};
 use crate::{
+    auth::{Operation, Resource},
     broker::Broker,
+    call::Call,
     error::Failure,
     store::{Key, to_json},
 };
@@ -47,9 +49,27 @@ pub(crate) fn key(group: &str, place: &Place) -> Key {
     Key::Offset { group: group.to_owned(), topic: place.0.clone(), partition: place.1 }
 }
 
-/// Check what a consumer wants to keep with an offset.
-pub(crate) fn check_metadata(metadata: &str) -> Result<(), ResponseError> {
-    if metadata.len() > METADATA_BYTES_MAX { Err(ResponseError::OffsetMetadataTooLarge) } else { Ok(()) }
+/// A partition's offset as a request has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Commit<'a> {
+    pub partition: i32,
+    pub offset: i64,
+    /// -1 for nothing.
+    pub leader_epoch: i32,
+    pub metadata: Option<&'a str>,
+}
+
+/// What is recorded of a commit, if the caller may and the partition is there.
+pub(crate) fn check_commit(call: &Call, topic: &str, commit: &Commit<'_>) -> Result<Committed, Failure> {
+    call.authorize(Operation::Read, Resource::Topic(topic))?;
+    let topic_id = call.broker.topic_id_with(topic, commit.partition);
+    let topic_id = topic_id.ok_or(ResponseError::UnknownTopicOrPartition)?;
+    let metadata = commit.metadata.unwrap_or_default();
+    if metadata.len() > METADATA_BYTES_MAX {
+        return Err(ResponseError::OffsetMetadataTooLarge.into());
+    }
+    let Commit { offset, leader_epoch, .. } = *commit;
+    Ok(Committed { offset, leader_epoch, metadata: metadata.to_owned(), time_ms: call.broker.now_ms(), topic_id })
 }
 
 fn check_committer(state: &State, who: Committer<'_>) -> Result<(), ResponseError> {
