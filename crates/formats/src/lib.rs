@@ -94,10 +94,19 @@ pub struct RowError {
 
 /// Bytes → columns for a fixed list of columns.
 pub trait Decoder: Send {
-    /// Decode `records` (null: a tombstone, or no key) into one array per wanted column, of `records.len()` rows and
-    /// the Arrow type of the column. A null record gives a row of nulls. A bad record gives a row of nulls and an
-    /// entry in `errors` (in order of rows, at most one a row).
-    fn decode(&mut self, records: &[Option<&[u8]>], errors: &mut Vec<RowError>) -> Vec<ArrayRef>;
+    /// Decode `records` (null: a tombstone, or no key) into rows behind those pushed before. A null record gives a row
+    /// of nulls. A bad record gives a row of nulls and an entry in `errors` (in order of rows, at most one a row; rows
+    /// count from the last [`Decoder::finish`]).
+    fn push(&mut self, records: &[Option<&[u8]>], errors: &mut Vec<RowError>);
+
+    /// The rows pushed: one array per wanted column, of the Arrow type of the column. The next push begins anew.
+    fn finish(&mut self) -> Vec<ArrayRef>;
+
+    /// The rows of `records` at once.
+    fn decode(&mut self, records: &[Option<&[u8]>], errors: &mut Vec<RowError>) -> Vec<ArrayRef> {
+        self.push(records, errors);
+        self.finish()
+    }
 }
 
 /// Columns → bytes for a fixed list of columns.

@@ -54,7 +54,9 @@ impl Format for NoFormat {
 struct Nothing;
 
 impl Decoder for Nothing {
-    fn decode(&mut self, _: &[Option<&[u8]>], _: &mut Vec<RowError>) -> Vec<ArrayRef> {
+    fn push(&mut self, _: &[Option<&[u8]>], _: &mut Vec<RowError>) {}
+
+    fn finish(&mut self) -> Vec<ArrayRef> {
         Vec::new()
     }
 }

@@ -23,19 +23,21 @@ pub(crate) trait ReadRecord: Send {
 pub(crate) struct Reading<R> {
     reader: R,
     sinks: Vec<Sink>,
-    /// Bytes of text that each column had in the batch before.
-    text_bytes: Vec<usize>,
     tape: Tape,
+    /// Rows pushed, and the bytes of their records.
+    pushed: (usize, usize),
+    /// Rows of the batch before, and the bytes of text that each column had in it.
+    before: (usize, Vec<usize>),
 }
 
 impl<R: ReadRecord> Reading<R> {
     /// A decoder that gives one array for each of `columns`.
     pub fn new(reader: R, columns: &[&Column]) -> Reading<R> {
         let sinks: Vec<Sink> = columns.iter().map(|c| Sink::new(&c.ty)).collect();
-        Reading { reader, text_bytes: vec![0; sinks.len()], sinks, tape: Tape::default() }
+        Reading { reader, before: (0, vec![0; sinks.len()]), sinks, tape: Tape::default(), pushed: (0, 0) }
     }
 
-    fn push(&mut self, source: Source<'_>) {
+    fn push_cells(&mut self, source: Source<'_>) {
         for (i, sink) in (0u32..).zip(self.sinks.iter_mut()) {
             sink.push(self.tape.cell(i), &self.tape, source);
         }
@@ -46,15 +48,23 @@ impl<R: ReadRecord> Reading<R> {
             sink.push(Cell::Null, &self.tape, Source::Text(""));
         }
     }
+
+    /// Room for a batch like the one before.
+    fn begin(&mut self, rows: usize) {
+        let (rows_before, text_before) = &self.before;
+        for (sink, text_bytes) in self.sinks.iter_mut().zip(text_before) {
+            sink.reserve(rows.max(*rows_before), *text_bytes);
+        }
+    }
 }
 
 impl<R: ReadRecord> Decoder for Reading<R> {
-    fn decode(&mut self, records: &[Option<&[u8]>], errors: &mut Vec<RowError>) -> Vec<ArrayRef> {
-        for (sink, text_bytes) in self.sinks.iter_mut().zip(&self.text_bytes) {
-            sink.reserve(records.len(), *text_bytes);
+    fn push(&mut self, records: &[Option<&[u8]>], errors: &mut Vec<RowError>) {
+        if self.pushed.0 == 0 {
+            self.begin(records.len());
         }
-        let mut batch_bytes = 0usize;
-        for (row, record) in records.iter().enumerate() {
+        let (first, mut batch_bytes) = self.pushed;
+        for (at, record) in records.iter().enumerate() {
             let Some(record) = record else {
                 self.push_nulls();
                 continue;
@@ -67,16 +77,22 @@ impl<R: ReadRecord> Decoder for Reading<R> {
                 self.reader.read(record, &mut self.tape)
             };
             match read {
-                Ok(source) => self.push(source),
+                Ok(source) => self.push_cells(source),
                 Err(message) => {
                     self.push_nulls();
-                    errors.push(RowError { row, message });
+                    errors.push(RowError { row: first + at, message });
                 }
             }
         }
-        for (sink, text_bytes) in self.sinks.iter().zip(self.text_bytes.iter_mut()) {
+        self.pushed = (first + records.len(), batch_bytes);
+    }
+
+    fn finish(&mut self) -> Vec<ArrayRef> {
+        self.before.0 = self.pushed.0;
+        for (sink, text_bytes) in self.sinks.iter().zip(self.before.1.iter_mut()) {
             *text_bytes = sink.text_bytes();
         }
+        self.pushed = (0, 0);
         self.sinks.iter_mut().map(Sink::finish).collect()
     }
 }
