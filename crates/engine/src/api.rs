@@ -28,6 +28,8 @@ pub struct EngineConfig {
     pub log: recordlog::embedded::Settings,
     /// Bytes of memory that the states of all queries may take together; `None`: any.
     pub state_bytes_max: Option<u64>,
+    /// The schema registry that is used instead of the one that is built in.
+    pub registry: Option<Arc<dyn formats::SchemaRegistry>>,
 }
 
 /// What a statement will take and give, before it runs.
@@ -102,6 +104,7 @@ impl Default for EngineConfig {
             default_partitions: 4,
             log: recordlog::embedded::Settings::default(),
             state_bytes_max: None,
+            registry: None,
         }
     }
 }

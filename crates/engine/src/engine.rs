@@ -98,7 +98,7 @@ impl Engine {
         };
         statements::create_topics(&*log).await?;
         let subjects = Arc::new(Registry::open(log.clone())?);
-        let registry: Arc<dyn SchemaRegistry> = subjects.clone();
+        let registry: Arc<dyn SchemaRegistry> = config.registry.clone().unwrap_or_else(|| subjects.clone());
         let engine = Arc::new(Engine {
             progress: Arc::default(),
             budget: StateBudget::new(config.state_bytes_max.unwrap_or(u64::MAX)),
@@ -322,9 +322,14 @@ impl Engine {
         self.embedded.clone()
     }
 
-    /// The schema registry that is built in.
+    /// The schema registry that is used: the one that is built in, unless the configuration has another.
     pub fn registry(&self) -> Arc<dyn SchemaRegistry> {
         self.registry.clone()
+    }
+
+    /// Whether the registry that is used is one elsewhere.
+    pub fn has_other_registry(&self) -> bool {
+        self.config.registry.is_some()
     }
 
     /// The registry that is built in, with all that it has beside ids and subjects.

@@ -25,7 +25,8 @@ pub async fn serve(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let registry = registry::router(engine.subjects());
+    // Where another registry is used, nobody shall take this one for it.
+    let registry = if engine.has_other_registry() { Router::new() } else { registry::router(engine.subjects()) };
     let router = Router::new()
         .route("/health", get(health))
         .route("/metrics", get(metrics))

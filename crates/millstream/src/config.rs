@@ -14,6 +14,9 @@ use crate::{
     kafka::{KafkaConfig, Listen},
 };
 
+/// The password of the schema registry's user, which neither a command line nor a file needs to have then.
+const REGISTRY_PASSWORD: &str = "MILLSTREAM_SCHEMA_REGISTRY_PASSWORD";
+
 /// Where PostgreSQL clients connect unless told otherwise: one above PostgreSQL's own port.
 const PG_PORT: u16 = 5433;
 
@@ -36,6 +39,8 @@ The configuration file is TOML with the names of the options:
   durability = \"fsync\"
   [kafka]
   listen = \"127.0.0.1:9092\"
+  [schema_registry]
+  url = \"https://registry:8081\"
 An option on the command line counts before its environment variable, that before the file.
 
 SIGINT and SIGTERM end the server: running work is finished and written first.")]
@@ -68,6 +73,10 @@ pub struct StartArgs {
     /// Bytes of memory that the states of all queries may take [default: six tenths of what the machine has].
     #[arg(long, value_name = "BYTES")]
     state_bytes_max: Option<u64>,
+    /// A schema registry to use instead of the one that is built in; its user and password are in the configuration
+    /// file, the password perhaps in MILLSTREAM_SCHEMA_REGISTRY_PASSWORD.
+    #[arg(long, value_name = "URL", env = "MILLSTREAM_SCHEMA_REGISTRY")]
+    schema_registry: Option<String>,
     /// A file with these options.
     #[arg(long, value_name = "FILE", env = "MILLSTREAM_CONFIG")]
     config: Option<PathBuf>,
@@ -96,6 +105,43 @@ pub struct Config {
     pub log: LogConfig,
     /// Bytes of memory that the states of all queries may take; `None`: a share of what the machine has.
     pub state_bytes_max: Option<u64>,
+    /// The schema registry elsewhere; `None`: the one that is built in.
+    pub schema_registry: Option<RegistryConfig>,
+}
+
+/// A schema registry elsewhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistryConfig {
+    /// `http://host:8081` or `https://…`; several of one cluster with commas between.
+    #[serde(default)]
+    pub url: String,
+    /// A user, for basic authentication.
+    pub user: Option<String>,
+    /// The user's password.
+    password: Option<Secret>,
+    /// A file of certificates (PEM) that are trusted instead of the well-known ones.
+    pub ca: Option<PathBuf>,
+}
+
+/// Text that is not shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+struct Secret(String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl RegistryConfig {
+    /// As the client takes it.
+    pub fn settings(&self) -> registryclient::Settings {
+        let password = self.password.as_ref().map(|p| p.0.clone());
+        let password = password.or_else(|| self.user.as_ref().and_then(|_| std::env::var(REGISTRY_PASSWORD).ok()));
+        registryclient::Settings { url: self.url.clone(), user: self.user.clone(), password, ca: self.ca.clone() }
+    }
 }
 
 /// How the record log works; what is not there is as the log has it by default.
@@ -164,6 +210,7 @@ struct ConfigFile {
     log: LogConfig,
     #[serde(default)]
     kafka: KafkaConfig,
+    schema_registry: Option<RegistryConfig>,
 }
 
 /// A property's value as TOML has it.
@@ -221,6 +268,10 @@ impl StartArgs {
             properties,
             log: LogConfig { durability: self.durability.or(file.log.durability), ..file.log },
             state_bytes_max: self.state_bytes_max.or(file.state_bytes_max),
+            schema_registry: match self.schema_registry {
+                Some(url) => Some(RegistryConfig { url, ..file.schema_registry.unwrap_or_default() }),
+                None => file.schema_registry,
+            },
         })
     }
 }
@@ -263,6 +314,16 @@ mod tests {
             c.kafka_at = Listen::Off;
             c.kafka.listen = Some(Listen::At(SocketAddr::from(([127, 0, 0, 1], 1))));
         });
+        let registry = "[schema_registry]\nurl = 'http://a'\nuser = 'u'\npassword = 'p'";
+        let wanted = |url: &str| RegistryConfig {
+            url: url.to_owned(),
+            user: Some("u".to_owned()),
+            password: Some(Secret("p".to_owned())),
+            ca: None,
+        };
+        check(registry, StartArgs::default(), |c| c.schema_registry = Some(wanted("http://a")));
+        let args = StartArgs { schema_registry: Some("http://b".into()), ..StartArgs::default() };
+        check(registry, args, |c| c.schema_registry = Some(wanted("http://b")));
         let args = StartArgs { data: Some("d".into()), properties: vec!["a=2".into()], ..StartArgs::default() };
         check("data = 'e'\n[properties]\na = 1", args, |c| {
             c.data = "d".into();

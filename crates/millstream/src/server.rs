@@ -46,7 +46,14 @@ pub fn start(args: StartArgs) -> CommandResult {
 
 async fn open(data: PathBuf, threads: Option<usize>, config: &Config) -> CommandResult<Arc<Engine>> {
     let defaults = EngineConfig::default();
+    let registry = config.schema_registry.as_ref().map(|registry| {
+        let clock = host::Host::real().clock;
+        let client = registryclient::Client::new(&registry.settings(), clock).map_err(|e| e.to_string())?;
+        tracing::info!(url = client.url(), "schemas are in another registry");
+        Ok::<_, String>(Arc::new(client) as Arc<dyn formats::SchemaRegistry>)
+    });
     let engine = EngineConfig {
+        registry: registry.transpose()?,
         data_dir: Some(data.clone()),
         threads: threads.unwrap_or(defaults.threads),
         properties: config.properties.clone(),
