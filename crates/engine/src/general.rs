@@ -23,11 +23,10 @@ use planner::expr::{
 };
 use sqlparser::{
     ast::{Statement as SqlStatement, visit_relations},
-    dialect::PostgreSqlDialect,
     parser::Parser,
     tokenizer::{Token, Tokenizer},
 };
-use syntax::ast;
+use syntax::{General, ast};
 use types::{Error, Result, SqlType};
 
 use crate::{
@@ -119,14 +118,14 @@ fn sources_of(plan: &LogicalPlan) -> Result<BTreeSet<String>> {
 
 /// The statement with unquoted identifiers as the dialect means them.
 fn folded(engine: &Engine, text: &str) -> Result<SqlStatement> {
-    let dialect = PostgreSqlDialect {};
     let unreadable = |e: String| Error::syntax(e);
     // Back quotes are this dialect's; DataFusion's parser has double quotes for the same.
     let text = text.replace('`', "\"");
     let parse = |tokens: Vec<Token>| -> Result<SqlStatement> {
+        let dialect = General::new(tokens.len());
         Parser::new(&dialect).with_tokens(tokens).parse_statement().map_err(|e| unreadable(e.to_string()))
     };
-    let tokens = Tokenizer::new(&dialect, &text).tokenize().map_err(|e| unreadable(e.to_string()))?;
+    let tokens = Tokenizer::new(&General::new(0), &text).tokenize().map_err(|e| unreadable(e.to_string()))?;
     let statement = parse(tokens.clone())?;
     let schemas = engine.schemas.read();
     let mut of_system = false;

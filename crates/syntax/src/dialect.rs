@@ -1,7 +1,7 @@
 //! What sqlparser is told of our text: one dialect to cut it into tokens, one to parse the queries that are not
 //! in the streaming grammar.
 
-use std::any::TypeId;
+use std::{any::TypeId, cell::Cell};
 
 use sqlparser::{
     ast,
@@ -35,8 +35,28 @@ impl Dialect for Tokens {
 
 /// PostgreSQL's queries with our quotes. It is not PostgreSQL's own dialect because that one reads `a<-1` as an
 /// operator `<-`, as user-defined operators would have it, and knows no back quotes.
+///
+/// sqlparser reads `CAST(` as a cast and, if what is inside is wrong, once more as a function, so wrong calls within each
+/// other take time without an end. The dialect is asked at the beginning of every operand: it counts them.
 #[derive(Debug)]
-pub(crate) struct General;
+pub struct General {
+    operands_left: Cell<usize>,
+}
+
+/// How often sqlparser may begin an operand, for each token: a few times where it tries one meaning after another.
+const OPERANDS_PER_TOKEN_MAX: usize = 8;
+
+impl General {
+    /// The dialect for one text of so many tokens.
+    pub fn new(tokens: usize) -> General {
+        General { operands_left: Cell::new(tokens.saturating_add(1).saturating_mul(OPERANDS_PER_TOKEN_MAX)) }
+    }
+
+    /// Whether more operands were begun than may be.
+    pub fn is_exhausted(&self) -> bool {
+        self.operands_left.get() == 0
+    }
+}
 
 impl Dialect for General {
     fn dialect(&self) -> TypeId {
@@ -65,6 +85,12 @@ impl Dialect for General {
 
     fn prec_value(&self, precedence: Precedence) -> u8 {
         PostgreSqlDialect {}.prec_value(precedence)
+    }
+
+    fn parse_prefix(&self, _parser: &mut Parser) -> Option<Result<ast::Expr, ParserError>> {
+        let left = self.operands_left.get().saturating_sub(1);
+        self.operands_left.set(left);
+        (left == 0).then_some(Err(ParserError::RecursionLimitExceeded))
     }
 
     fn parse_infix(

@@ -24,6 +24,7 @@ mod typename;
 mod units;
 mod variables;
 
+pub use dialect::General;
 pub use parser::{EXPRESSION_HEIGHT_MAX, NESTING_MAX};
 pub use scan::split_statements;
 pub use script::{Lookup, STATEMENT_BYTES_MAX, TEXT_BYTES_MAX, parse, parse_expression, parse_schema, parse_type};

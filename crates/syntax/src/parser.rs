@@ -337,7 +337,8 @@ impl<'a> Parser<'a> {
         error.span().is_some() && self.misfit.get() == error.span()
     }
 
-    fn name_error(&self) -> Error {
+    /// Why the token under the cursor is no name.
+    pub(crate) fn name_error(&self) -> Error {
         let error = self.unexpected();
         if error.hint().is_some() {
             return error;

@@ -7,6 +7,7 @@
 use sqlparser::{ast, parser::Parser as SqlParser, tokenizer::Token as Sql, tokenizer::Tokenizer};
 use types::{Error, Result, Span};
 
+use super::{SELECTS_MAX, relation::JOINS_MAX, too_many_selects};
 use crate::{
     ast::{Query, QueryBody},
     dialect::General,
@@ -79,6 +80,8 @@ impl Parser<'_> {
         self.rewind(mark);
         let start = self.peek().start;
         let operators = (0..tokens).filter(|n| is_operator(self.tok(*n))).count();
+        let words = |words: &[&str]| (0..tokens).filter(|n| words.iter().any(|word| self.is_word(*n, word))).count();
+        let (sets, joins) = (words(&["UNION", "INTERSECT", "EXCEPT"]), words(&["JOIN"]));
         self.rewind(after);
         let at = |offset: usize| {
             let first = start + offset;
@@ -91,10 +94,20 @@ impl Parser<'_> {
         if operators > OPERATORS_MAX {
             return Err(Error::syntax(format!("the query has more than {OPERATORS_MAX} operators")).at(at(0)));
         }
-        let tokens = Tokenizer::new(&General, text).tokenize_with_location();
+        if sets >= SELECTS_MAX {
+            return Err(too_many_selects().at(at(0)));
+        }
+        if joins > JOINS_MAX {
+            return Err(Error::syntax(format!("more than {JOINS_MAX} joins in one query")).at(at(0)));
+        }
+        let dialect = General::new(tokens);
+        let tokens = Tokenizer::new(&dialect, text).tokenize_with_location();
         let tokens = tokens.map_err(|e| sql_error(&e.to_string(), text, &at))?;
-        let mut parser = SqlParser::new(&General).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
-        let query = parser.parse_query().map_err(|e| sql_error(&e.to_string(), text, &at))?;
+        let mut parser = SqlParser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
+        let query = parser.parse_query().map_err(|e| match dialect.is_exhausted() {
+            true => Error::syntax("the query has too many levels of what can be read in several ways").at(at(0)),
+            false => sql_error(&e.to_string(), text, &at),
+        })?;
         let rest = parser.peek_token();
         if rest.token != Sql::EOF {
             let message = format!("`{}` does not belong here", rest.token);

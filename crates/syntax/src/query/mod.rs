@@ -15,6 +15,13 @@ use crate::{
     parser::Parser,
 };
 
+/// How many SELECTs one query may have side by side: whoever plans it goes this deep.
+const SELECTS_MAX: usize = 64;
+
+fn too_many_selects() -> Error {
+    Error::syntax(format!("more than {SELECTS_MAX} SELECTs in one query"))
+}
+
 impl Parser<'_> {
     /// A query in the streaming grammar.
     pub(crate) fn query(&mut self) -> Result<Query> {
@@ -32,6 +39,9 @@ impl Parser<'_> {
         let mut selects = vec![self.select()?];
         while self.accept_two("UNION ALL") {
             selects.push(self.select()?);
+            if selects.len() > SELECTS_MAX {
+                return Err(too_many_selects().at(self.span_from(mark)));
+            }
         }
         let emit = self.emit()?;
         let limit = if self.accept("LIMIT") { Some(self.limit()?) } else { None };

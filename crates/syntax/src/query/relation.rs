@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// How many joins one FROM may have: whoever walks the tree later goes this deep.
-const JOINS_MAX: usize = 64;
+pub(super) const JOINS_MAX: usize = 64;
 
 impl Parser<'_> {
     /// What follows FROM.
@@ -65,6 +65,10 @@ impl Parser<'_> {
     fn primary_relation(&mut self) -> Result<Relation> {
         let mark = self.mark();
         if self.accept_symbol("(") {
+            if self.is_string() {
+                // sqlparser would read it as a name, and write it as one that is none.
+                return Err(self.name_error());
+            }
             let query = Box::new(self.query()?);
             self.expect_symbol(")")?;
             let alias = self.alias()?;

@@ -36,6 +36,15 @@ fn tall_expressions_are_refused() {
     check(&format!("SELECT a{}", "->b".repeat(100_000)), "operators tall");
     check(&format!("SELECT 1{} ORDER BY 1", " + 1".repeat(100_000)), "more than");
     check(&format!("SELECT * FROM a{}", " JOIN b ON x".repeat(1_000)), "joins in one FROM");
+    check(&format!("SELECT * FROM a{} ORDER BY 1", " CROSS JOIN b".repeat(100)), "joins in one query");
+    check(&format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(100)), "SELECTs in one query");
+    check(&format!("SELECT 1{} ORDER BY 1", " UNION SELECT 1".repeat(100)), "SELECTs in one query");
+}
+
+#[test]
+fn what_can_be_read_in_several_ways_is_not_read_for_ever() {
+    let deep = format!("{} ORDER BY 1", repeated("CAST(", 40, "x", ")"));
+    check(&deep, "in several ways");
 }
 
 #[test]
