@@ -35,6 +35,8 @@ mod bench;
 #[cfg(test)]
 mod conformance_tests;
 #[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
 mod tests;
 
 use std::{cell::RefCell, sync::Arc};
