@@ -147,38 +147,85 @@ impl Report {
         out
     }
 
-    /// A page of documentation: how much of the dialect's conformance cases pass.
-    pub fn compatibility(&self) -> String {
-        let percent = |passed: usize, all: usize| {
-            let tenths = (passed * 1000).checked_div(all).unwrap_or(1000);
-            format!("{}.{} %", tenths / 10, tenths % 10)
-        };
-        let mut out = String::from(
-            "# Compatibility with ksqlDB\n\nMillstream runs cases of ksqlDB's own test suite: statements and records in, \
-             records and answers out. A case counts when it passes with one record an epoch and with all records in one \
-             epoch. This page is written by `millstream test … --compatibility`.\n\n| cases | passed | of | |\n|---|---|---|---|\n",
-        );
+    /// A page of documentation: how much of the dialect's conformance cases pass, and why the others do not.
+    /// `reason` says it of a case (file, name); where it says nothing, what the run found stands there.
+    pub fn compatibility(&self, reason: &dyn Fn(&str, &str) -> Option<String>) -> String {
+        let mut out = String::from(COMPATIBILITY);
+        out.push_str("\n| cases | passed | of | |\n|---|--:|--:|--:|\n");
         for (folder, (passed, all)) in self.folders() {
             let _ = writeln!(out, "| {folder} | {passed} | {all} | {} |", percent(passed, all));
         }
         let all = self.passed + self.failed;
         let _ = writeln!(out, "| **all** | **{}** | **{all}** | **{}** |", self.passed, percent(self.passed, all));
-        out.push_str("\n## By subject\n\n| file | passed | of |\n|---|---|---|\n");
+        out.push_str(&self.differences(reason));
+        out.push_str("\n## By file\n\n| file | passed | of |\n|---|--:|--:|\n");
         for file in &self.files {
             let _ = writeln!(out, "| {} | {} | {} |", file.file, file.passed, file.cases.len());
         }
-        if self.failed > 0 {
-            out.push_str("\n## What differs\n");
+        out
+    }
+
+    /// The failed cases by what they have in common.
+    fn differences(&self, reason: &dyn Fn(&str, &str) -> Option<String>) -> String {
+        let mut out = String::from("\n## What differs\n");
+        if self.failed == 0 {
+            out.push_str("\nNothing.\n");
         }
-        for file in self.files.iter().filter(|f| f.failed > 0) {
-            let _ = writeln!(out, "\n### {}\n", file.file);
-            for case in file.cases.iter().filter(|c| !c.passed) {
-                let reason = case.reason.as_deref().unwrap_or_default().replace('|', "\\|").replace('\n', " ");
-                let _ = writeln!(out, "- {}: {reason}", case.name);
+        let mut by_reason: Vec<(String, Vec<String>)> = Vec::new();
+        for (file, case) in self.failures() {
+            let why = reason(&file.file, &case.name).or_else(|| case.reason.clone()).unwrap_or_default();
+            let line = format!("- {}: {}", file.file, case.name.replace('\n', " "));
+            match by_reason.iter_mut().find(|(known, _)| *known == why) {
+                Some((_, lines)) => lines.push(line),
+                None => by_reason.push((why, vec![line])),
             }
+        }
+        for (why, lines) in by_reason {
+            let _ = writeln!(out, "\n{}\n\n{}", wrapped(&why), lines.join("\n"));
         }
         out
     }
+
+    /// The failed cases, with their files.
+    pub fn failures(&self) -> impl Iterator<Item = (&FileReport, &CaseReport)> {
+        self.files.iter().flat_map(|file| file.cases.iter().filter(|c| !c.passed).map(move |case| (file, case)))
+    }
+}
+
+/// How the page begins.
+const COMPATIBILITY: &str = "# Compatibility with ksqlDB
+
+Millstream runs cases of ksqlDB's own test suite: statements and records go in, records, answers and errors come out. A case
+counts when what comes out is right twice, once with every record in an epoch of its own and once with all records in one
+epoch. A case that expects an error counts when the error comes from the statement or record that is wrong and names what is
+wrong with it. Nothing is left out.
+
+`millstream test` runs such cases, and yours. This page is written by a test that runs all of them.
+";
+
+/// With one decimal, cut off: what is not all is not 100 %.
+fn percent(passed: usize, all: usize) -> String {
+    let tenths = (passed * 1000).checked_div(all).unwrap_or(1000);
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+/// A paragraph in lines of 120 characters.
+fn wrapped(text: &str) -> String {
+    const LINE_MAX: usize = 120;
+    let (mut out, mut length) = (String::new(), 0);
+    for word in text.split_whitespace() {
+        let width = word.chars().count();
+        if length > 0 && length + 1 + width > LINE_MAX {
+            out.push('\n');
+            length = 0;
+        } else if length > 0 {
+            out.push(' ');
+            length += 1;
+        }
+        out.push_str(word);
+        length += width;
+    }
+    out
 }
 
 fn xml(text: &str) -> String {
@@ -222,8 +269,11 @@ mod tests {
         assert_eq!((report.passed, report.failed), (1, 1));
         assert_eq!(report.folders().get("q"), Some(&(1, 2)));
         assert!(report.summary().ends_with("1 of 2 cases passed (per-record, one-batch)\n"), "{}", report.summary());
-        assert!(report.compatibility().contains("| q | 1 | 2 | 50.0 % |"), "{}", report.compatibility());
-        assert!(report.compatibility().contains("- two: a < b"));
+        let page = report.compatibility(&|_, _| None);
+        assert!(page.contains("| q | 1 | 2 | 50.0 % |"), "{page}");
+        assert!(page.contains("\na < b\n\n- q/a.json: two\n"), "{page}");
+        let page = report.compatibility(&|file, case| (file == "q/a.json" && case == "two").then(|| "Why.".to_owned()));
+        assert!(page.contains("\nWhy.\n\n- q/a.json: two\n"), "{page}");
     }
 
     #[test]

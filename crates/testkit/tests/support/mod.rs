@@ -43,11 +43,9 @@ pub fn run(cases: Vec<Case>, cuts: &[Cut]) -> Report {
 /// The failed cases of a report.
 pub fn failures(report: &Report) -> String {
     let mut out = String::new();
-    for file in &report.files {
-        for case in file.cases.iter().filter(|c| !c.passed) {
-            let (cut, reason) = (case.cut.as_deref().unwrap_or("?"), case.reason.as_deref().unwrap_or("?"));
-            let _ = writeln!(out, "{}: {} [{cut}]: {reason}\n{}", file.file, case.name, case.detail);
-        }
+    for (file, case) in report.failures() {
+        let (cut, reason) = (case.cut.as_deref().unwrap_or("?"), case.reason.as_deref().unwrap_or("?"));
+        let _ = writeln!(out, "{}: {} [{cut}]: {reason}\n{}", file.file, case.name, case.detail);
     }
     out
 }
