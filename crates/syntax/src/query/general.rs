@@ -95,10 +95,11 @@ impl Parser<'_> {
             return Err(Error::syntax(format!("the query has more than {OPERATORS_MAX} operators")).at(at(0)));
         }
         if sets >= SELECTS_MAX {
-            return Err(too_many_selects().at(at(0)));
+            // At the end: this grammar could have gone that far, and its error is the one to show.
+            return Err(too_many_selects().at(at(text.len())));
         }
         if joins > JOINS_MAX {
-            return Err(Error::syntax(format!("more than {JOINS_MAX} joins in one query")).at(at(0)));
+            return Err(Error::syntax(format!("more than {JOINS_MAX} joins in one query")).at(at(text.len())));
         }
         let dialect = General::new(tokens);
         let tokens = Tokenizer::new(&dialect, text).tokenize_with_location();
