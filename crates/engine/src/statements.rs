@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use recordlog::{
     Append, Commit, RecordLog, TopicConfig, TopicPartition,
-    batch::{BatchBuilder, Compression, RecordRanges, decode_ranges},
+    batch::{BatchBuilder, Compression},
+    replay,
 };
 use runtime::log_error;
 use serde::{Deserialize, Serialize};
@@ -91,22 +92,12 @@ pub(crate) fn read(log: &dyn RecordLog) -> Result<Vec<LoggedStatement>> {
 
 /// The JSON values of all records of a topic of one partition, in order.
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(log: &dyn RecordLog, topic: &str) -> Result<Vec<T>> {
-    const READ_BYTES: usize = 4 << 20;
     let partition = TopicPartition::new(topic, 0);
-    let ends = log.offsets(&partition).map_err(log_error)?;
-    let (mut next, mut out, mut ranges) = (ends.start, vec![], RecordRanges::default());
-    while next < ends.end {
-        let batches = log.read(&partition, next, READ_BYTES).map_err(log_error)?;
-        let Some(last) = batches.last() else { break };
-        next = last.next_offset;
-        for batch in &batches {
-            let damaged = |e: String| Error::corrupt(format!("{partition} at offset {}: {e}", batch.base_offset));
-            decode_ranges(&batch.bytes, &mut ranges).map_err(|e| damaged(e.to_string()))?;
-            for i in 0..ranges.len() {
-                let json = ranges.value(i).unwrap_or_default();
-                out.push(serde_json::from_slice(json).map_err(|e| damaged(e.to_string()))?);
-            }
-        }
-    }
+    let mut out = vec![];
+    replay(log, &partition, 0, log_error, |record| {
+        let damaged = |e| Error::corrupt(format!("{partition} is damaged at offset {}: {e}", record.offset));
+        out.push(serde_json::from_slice(record.value.unwrap_or_default()).map_err(damaged)?);
+        Ok(())
+    })?;
     Ok(out)
 }

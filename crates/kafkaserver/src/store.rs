@@ -7,8 +7,9 @@ use kafka_protocol::error::ResponseError;
 use parking_lot::Mutex;
 use recordlog::{
     Append, Appended, Commit, CommitTicket, LogError, RecordLog, TopicConfig, TopicPartition,
-    batch::{Batch, BatchBuilder, Compression},
+    batch::{BatchBuilder, Compression},
     embedded::EmbeddedLog,
+    replay,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +19,6 @@ use crate::error::Failure;
 pub(crate) const TOPIC: &str = "_millstream-kafka";
 /// Producer ids that are set aside at once.
 const PRODUCER_ID_BLOCK: i64 = 1_000;
-/// Bytes read at once.
-const READ_BYTES: usize = 4 << 20;
 
 /// What a record is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -67,28 +66,19 @@ impl Store {
     /// Read the topic.
     pub fn read_all(&self) -> Result<Kept, Failure> {
         let partition = TopicPartition::new(TOPIC, 0);
-        let ends = self.log.ends(&partition)?;
-        let damaged =
-            |offset, what: String| Failure::from(LogError::Corrupt { partition: partition.clone(), offset, what });
-        let (mut kept, mut next) = (Kept::new(), ends.start);
-        while next < ends.stable {
-            let batches = self.log.read(&partition, next, READ_BYTES)?;
-            let Some(last) = batches.last() else { break };
-            next = last.next_offset;
-            for stored in &batches {
-                let batch = Batch::parse(&stored.bytes).map_err(|e| damaged(stored.base_offset, e.to_string()))?;
-                for record in batch.records() {
-                    let record = record.map_err(|e| damaged(stored.base_offset, e.to_string()))?;
-                    let key = serde_json::from_slice(record.key.unwrap_or_default());
-                    let key: Key = key.map_err(|e| damaged(record.offset, e.to_string()))?;
-                    match record.value.map(serde_json::from_slice).transpose() {
-                        Ok(Some(value)) => kept.insert(key, value),
-                        Ok(None) => kept.remove(&key),
-                        Err(error) => return Err(damaged(record.offset, error.to_string())),
-                    };
-                }
-            }
-        }
+        let mut kept = Kept::new();
+        replay(&*self.log, &partition, 0, Failure::from, |record| {
+            let damaged = |e: serde_json::Error| {
+                let (partition, offset, what) = (partition.clone(), record.offset, e.to_string());
+                Failure::from(LogError::Corrupt { partition, offset, what })
+            };
+            let key: Key = serde_json::from_slice(record.key.unwrap_or_default()).map_err(damaged)?;
+            match record.value.map(serde_json::from_slice).transpose().map_err(damaged)? {
+                Some(value) => kept.insert(key, value),
+                None => kept.remove(&key),
+            };
+            Ok(())
+        })?;
         if let Some(next) = kept.get(&Key::ProducerIds).and_then(serde_json::Value::as_i64) {
             *self.producer_ids.lock() = IdBlock { next, end: next };
         }

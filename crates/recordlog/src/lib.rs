@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod embedded;
 pub mod partitioner;
+mod replay;
 pub mod settings;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -13,6 +14,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
+
+pub use self::replay::{Replayed, replay};
 
 /// Place of a record in its partition, from 0.
 pub type Offset = i64;

@@ -6,7 +6,8 @@ use formats::{RegisteredSchema, SchemaRegistry, SchemaText, compatibility};
 use parking_lot::{Mutex, RwLock};
 use recordlog::{
     Append, Commit, RecordLog, TopicPartition,
-    batch::{BatchBuilder, Compression, RecordRanges, decode_ranges},
+    batch::{BatchBuilder, Compression},
+    replay,
 };
 use types::{Error, Result};
 
@@ -18,9 +19,6 @@ use crate::{
 
 /// The registry's topic: one partition, compacted.
 pub const SCHEMAS_TOPIC: &str = "_millstream-schemas";
-
-/// Bytes that are read from the topic at a time.
-const READ_BYTES: usize = 4 << 20;
 
 /// Bytes of the longest schema that is taken.
 const SCHEMA_BYTES_MAX: usize = 512 << 10;
@@ -55,24 +53,16 @@ impl Registry {
     pub fn open(log: Arc<dyn RecordLog>) -> Result<Registry> {
         let mut state = State::default();
         let partition = TopicPartition::new(SCHEMAS_TOPIC, 0);
-        let ends = log.offsets(&partition).map_err(|e| Error::corrupt(e.to_string()))?;
-        let (mut next, mut ranges) = (ends.start, RecordRanges::default());
-        while next < ends.end {
-            let batches = log.read(&partition, next, READ_BYTES).map_err(|e| Error::corrupt(e.to_string()))?;
-            let Some(last) = batches.last() else { break };
-            next = last.next_offset;
-            for batch in &batches {
-                let damaged = |e: String| Error::corrupt(format!("{partition} at offset {}: {e}", batch.base_offset));
-                decode_ranges(&batch.bytes, &mut ranges).map_err(|e| damaged(e.to_string()))?;
-                for i in 0..ranges.len() {
-                    let key: Key = serde_json::from_slice(ranges.key(i).unwrap_or_default())
-                        .map_err(|e| damaged(e.to_string()))?;
-                    let value: Option<Value> =
-                        ranges.value(i).map(serde_json::from_slice).transpose().map_err(|e| damaged(e.to_string()))?;
-                    state.apply(&key, value.as_ref()).map_err(damaged)?;
-                }
-            }
-        }
+        let failed = |e: recordlog::LogError| Error::corrupt(e.to_string());
+        replay(&*log, &partition, 0, failed, |record| {
+            let damaged =
+                |e: String| Error::corrupt(format!("{partition} is damaged at offset {}: {e}", record.offset));
+            let key = serde_json::from_slice(record.key.unwrap_or_default());
+            let key: Key = key.map_err(|e| damaged(e.to_string()))?;
+            let value = record.value.map(serde_json::from_slice).transpose();
+            let value: Option<Value> = value.map_err(|e| damaged(e.to_string()))?;
+            state.apply(&key, value.as_ref()).map_err(damaged)
+        })?;
         Ok(Registry { state: RwLock::new(state), log, writing: Mutex::default() })
     }
 
