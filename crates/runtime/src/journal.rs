@@ -9,7 +9,8 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use recordlog::{
     Append, Offset, RecordLog, TopicPartition,
-    batch::{BatchBuilder, Compression, RecordRanges, decode_ranges},
+    batch::{BatchBuilder, Compression},
+    replay,
 };
 use serde::{Deserialize, Serialize};
 use types::{Error, Result};
@@ -62,34 +63,6 @@ pub(crate) fn progress_append(query: &str, progress: &Progress, time_ms: i64) ->
     Ok(append(OFFSETS_TOPIC, 0, one_record(query.as_bytes(), Some(&value), time_ms)?))
 }
 
-/// Call `each` with key and value of every record of a partition from `from` on; gives one past the last offset.
-pub(crate) fn replay(
-    log: &dyn RecordLog,
-    partition: &TopicPartition,
-    from: Offset,
-    mut each: impl FnMut(Option<&[u8]>, Option<&[u8]>) -> Result<()>,
-) -> Result<Offset> {
-    const REPLAY_BYTES: usize = 4 << 20;
-    let ends = log.offsets(partition).map_err(log_error)?;
-    let (mut next, mut ranges) = (ends.start.max(from), RecordRanges::default());
-    while next < ends.end {
-        let batches = log.read(partition, next, REPLAY_BYTES).map_err(log_error)?;
-        let Some(last) = batches.last() else { break };
-        next = last.next_offset;
-        for batch in &batches {
-            decode_ranges(&batch.bytes, &mut ranges)
-                .map_err(|e| Error::corrupt(format!("{partition} is damaged at offset {}: {e}", batch.base_offset)))?;
-            for i in 0..ranges.len() {
-                let delta = ranges.offset_deltas.get(i).copied().unwrap_or(0);
-                if ranges.base_offset + i64::from(delta) >= from {
-                    each(ranges.key(i), ranges.value(i))?;
-                }
-            }
-        }
-    }
-    Ok(next)
-}
-
 /// How far the queries of a log have come: read once, and from then on only what was added. Opening many queries costs
 /// one reading of the topic.
 #[derive(Default)]
@@ -128,9 +101,9 @@ impl ProgressIndex {
         let mut read = self.read.lock();
         if log.topic(OFFSETS_TOPIC).is_some() {
             let ReadProgress { next, last } = &mut *read;
-            *next = replay(log, &TopicPartition::new(OFFSETS_TOPIC, 0), *next, |key, value| {
-                let key = key.unwrap_or_default();
-                match value {
+            *next = replay(log, &TopicPartition::new(OFFSETS_TOPIC, 0), *next, log_error, |record| {
+                let key = record.key.unwrap_or_default();
+                match record.value {
                     Some(value) => last.insert(key.to_vec(), Bytes::copy_from_slice(value)),
                     None => last.remove(key),
                 };

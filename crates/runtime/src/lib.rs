@@ -8,12 +8,14 @@
 //! Invariant: knows no SQL text and no wire.
 
 mod budget;
+mod find;
 mod graph;
 mod headers;
 mod journal;
 mod processing_log;
 mod query;
 mod route;
+mod rows;
 mod scan;
 mod sink;
 mod source;

@@ -10,7 +10,7 @@ use recordlog::batch::{BatchBuilder, Compression};
 use serde::Serialize;
 use types::{Column, Error, Result, SqlType};
 
-use crate::source::Found;
+use crate::find::Found;
 
 /// Its topic.
 pub const PROCESSING_LOG_TOPIC: &str = "_millstream-processing-log";
@@ -94,12 +94,12 @@ impl Batches<'_> {
     }
 }
 
-/// The epoch's reports as batches, their records found again by `find`: (topic, partition, record).
+/// The epoch's reports as batches, their records found again by `find`.
 pub(crate) fn batches(
     query: &str,
     reports: &[Report],
     now_ms: i64,
-    find: &mut dyn FnMut(u64) -> Option<(String, u32, Found)>,
+    find: &mut dyn FnMut(u64) -> Option<Found>,
 ) -> Result<Vec<Bytes>> {
     let builder = BatchBuilder::with_capacity(4096);
     let mut out = Batches { query, now_ms, builder, done: vec![], bytes: 0 };
@@ -109,12 +109,12 @@ pub(crate) fn batches(
             break;
         }
         let found = find(report.seq);
-        let record = found.as_ref().map(|(_, _, r)| r);
+        let record = found.as_ref();
         out.push(&Entry {
             kind: kind_name(report.kind),
             error: shown_text(&report.message),
-            source_topic: found.as_ref().map(|f| f.0.as_str()),
-            source_partition: found.as_ref().map(|f| f.1),
+            source_topic: record.map(|r| &*r.partition.topic),
+            source_partition: record.map(|r| r.partition.partition),
             source_offset: record.map(|r| r.offset),
             source_timestamp: record.map(|r| r.timestamp_ms),
             source_key: record.and_then(|r| r.key.as_deref()).map(shown),
@@ -152,7 +152,8 @@ mod tests {
         let reports: Vec<Report> = (0..reports as u64).map(report).collect();
         let mut find = |seq: u64| {
             let value = Some(vec![7; value_bytes]);
-            Some(("t".to_string(), 0, Found { offset: seq.cast_signed(), timestamp_ms: 5, key: None, value }))
+            let partition = recordlog::TopicPartition::new("t", 0);
+            Some(Found { partition, offset: seq.cast_signed(), timestamp_ms: 5, key: None, value })
         };
         let batches = batches("Q", &reports, 9, &mut find).expect("batches");
         let (mut count, mut last) = (0, String::new());

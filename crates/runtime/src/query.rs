@@ -14,19 +14,22 @@ use rayon::prelude::*;
 use recordlog::{
     Append, Commit, Offset, RecordLog, TopicPartition,
     batch::{BatchBuilder, BuiltBatch},
+    replay,
 };
 use statestore::View;
 use types::{Error, Result};
 
 use crate::{
     budget::{Charge, StateBudget},
+    find::RecordFinder,
     graph::{Graph, Node, NodeId, NodeKind, SourceNode, lower},
     headers::HeaderBook,
-    journal::{Progress, ProgressIndex, changelog_topic, progress_append, replay},
+    journal::{Progress, ProgressIndex, changelog_topic, progress_append},
     log_error, processing_log,
     route::{Routed, Router, gather},
+    rows::RowReader,
     sink::{BATCH_BYTES, SinkWriter, append, finish, keeps_order, ordered_appends},
-    source::{Cut, Reader, RecordFinder, RowReader, Taken, take_epoch},
+    source::{Cut, ReadRange, Reader, Taken, take_epoch},
     stats::{NodeStats, QueryStats},
 };
 
@@ -72,8 +75,8 @@ pub struct Epoch {
     pub records: u64,
 }
 
-/// Rows of an epoch from which on it is worth to spread it over threads.
-const PARALLEL_ROWS_MIN: usize = 2048;
+/// Records of an epoch from which on it is worth to spread it over threads.
+const PARALLEL_RECORDS_MIN: u64 = 2048;
 
 /// Small epochs between two looks at the size of the state.
 const MEASURE_EPOCHS: u64 = 64;
@@ -89,9 +92,7 @@ pub struct Query {
     host: Host,
     pool: Arc<rayon::ThreadPool>,
     tasks: Vec<Vec<Task>>,
-    readers: Vec<Reader>,
-    /// For each reader its source node and partition.
-    reader_of: Vec<(NodeId, usize)>,
+    readers: Vec<SourceReader>,
     sink: Option<(SinkSpec, Vec<SinkWriter>, u32)>,
     view: Option<TableView>,
     epoch: u64,
@@ -100,11 +101,27 @@ pub struct Query {
     charge: Charge,
 }
 
+/// Reads one partition of a source.
+struct SourceReader {
+    node: NodeId,
+    reader: Reader,
+    rows: RowReader,
+}
+
+/// What an epoch has read of one partition of a source.
+struct Fetched {
+    node: NodeId,
+    partition: TopicPartition,
+    read: ReadRange,
+    rows: ChangeBatch,
+    reports: Vec<Report>,
+    headers: HeaderBook,
+}
+
 /// One partition of a segment.
 #[derive(Default)]
 struct Task {
     operators: BTreeMap<NodeId, Box<dyn Operator>>,
-    readers: BTreeMap<NodeId, RowReader>,
     routers: BTreeMap<NodeId, Router>,
 }
 
@@ -116,7 +133,6 @@ struct TaskOutput {
     /// Rows for exchanges, by exchange.
     routed: BTreeMap<NodeId, Routed>,
     reports: Vec<Report>,
-    headers: HeaderBook,
 }
 
 /// What segments left for those after them.
@@ -125,7 +141,6 @@ struct Outputs {
     rows: BTreeMap<NodeId, Vec<ChangeBatch>>,
     routed: BTreeMap<NodeId, Vec<Routed>>,
     times: BTreeMap<NodeId, TimeLine>,
-    headers: HeaderBook,
 }
 
 impl Query {
@@ -160,7 +175,6 @@ impl Query {
             stats: Arc::new(stats_of(&graph)),
             tasks: vec![],
             readers: vec![],
-            reader_of: vec![],
             sink,
             view: None,
             epoch: 0,
@@ -196,11 +210,6 @@ impl Query {
                 let Some(node) = graph.nodes.get(*at) else { continue };
                 for task in &mut tasks {
                     match &node.kind {
-                        NodeKind::Source(source) => {
-                            let strict = self.options.strict_timestamps;
-                            let reader = RowReader::new(source, node.schema.clone(), registry, strict)?;
-                            task.readers.insert(*at, reader);
-                        }
                         NodeKind::Operator(make) => {
                             task.operators.insert(*at, make());
                         }
@@ -214,7 +223,7 @@ impl Query {
                             }
                             task.operators.insert(*at, Box::new(keep));
                         }
-                        NodeKind::Exchange(_) | NodeKind::Union => {}
+                        NodeKind::Source(_) | NodeKind::Exchange(_) | NodeKind::Union => {}
                     }
                 }
                 // Exchanges that read this node are routed where its rows are made.
@@ -252,8 +261,9 @@ impl Query {
                     _ if progress.is_some() => self.log.offsets(&partition).map_err(log_error)?.start,
                     _ => first_offset(&*self.log, source, &partition, plan.from_earliest)?,
                 };
-                self.readers.push(Reader::new(partition, next, id.clone()));
-                self.reader_of.push((at, p as usize));
+                let (registry, strict) = (self.options.registry.as_ref(), self.options.strict_timestamps);
+                let rows = RowReader::new(source, node.schema.clone(), registry, strict)?;
+                self.readers.push(SourceReader { node: at, reader: Reader::new(partition, next, id.clone()), rows });
             }
         }
         Ok(())
@@ -288,11 +298,11 @@ impl Query {
         let work = |(p, tasks): (u32, Vec<&mut Task>)| -> Result<()> {
             let mut operators: BTreeMap<NodeId, &mut Box<dyn Operator>> =
                 tasks.into_iter().flat_map(|t| t.operators.iter_mut().map(|(at, o)| (*at, o))).collect();
-            replay(log, &TopicPartition::new(topic.as_str(), p), 0, |key, value| {
-                let Some((number, key)) = key.and_then(|k| k.split_first_chunk::<2>()) else { return Ok(()) };
+            replay(log, &TopicPartition::new(topic.as_str(), p), 0, log_error, |record| {
+                let Some((number, key)) = record.key.and_then(|k| k.split_first_chunk::<2>()) else { return Ok(()) };
                 let node = by_number.get(&usize::from(u16::from_be_bytes(*number)));
                 match node.and_then(|n| operators.get_mut(n)) {
-                    Some(operator) => operator.restore(key, value),
+                    Some(operator) => operator.restore(key, record.value),
                     None => Ok(()),
                 }
             })?;
@@ -317,14 +327,14 @@ impl Query {
 
     /// The topics that it reads.
     pub fn topics(&self) -> Vec<String> {
-        let mut topics: Vec<String> = self.readers.iter().map(|r| r.partition.topic.to_string()).collect();
+        let mut topics: Vec<String> = self.readers.iter().map(|r| r.reader.partition.topic.to_string()).collect();
         topics.dedup();
         topics
     }
 
     /// Where its reading of each partition stands: (topic partition, next offset).
     pub fn positions(&self) -> Vec<(TopicPartition, Offset)> {
-        self.readers.iter().map(|r| (r.partition.clone(), r.next)).collect()
+        self.readers.iter().map(|r| (r.reader.partition.clone(), r.reader.next)).collect()
     }
 
     /// The log has committed the epoch: readers may see it.
@@ -337,22 +347,26 @@ impl Query {
     /// Run one epoch on what has arrived; `None` when nothing has. What it gives must be committed, or the query be
     /// opened again: its state has moved on. Runs on the calling thread and, when there is enough to do, the pool's.
     pub fn run_epoch(&mut self, cut: Cut) -> Result<Option<Epoch>> {
-        let (taken, any) = take_epoch(&mut self.readers, &*self.log, cut, self.graph.ordered)?;
-        if !any {
+        let started = self.host.clock.monotonic();
+        let mut fetched = self.fetch(cut)?;
+        let records: i64 = fetched.iter().map(|f| f.read.to - f.read.from).sum();
+        if records <= 0 {
             return Ok(None);
         }
-        let started = self.host.clock.monotonic();
         self.epoch += 1;
-        let records: i64 = taken.iter().map(|t| t.to - t.from).sum();
         let records = records.unsigned_abs();
-        let parallel = usize::try_from(records).unwrap_or(usize::MAX) >= PARALLEL_ROWS_MIN;
+        let parallel = records >= PARALLEL_RECORDS_MIN;
         let mut outputs = Outputs::default();
-        let mut reports = vec![];
+        let (mut reports, mut headers) = (vec![], HeaderBook::default());
+        for fetched in &mut fetched {
+            reports.append(&mut fetched.reports);
+            headers.extend(std::mem::take(&mut fetched.headers));
+        }
         for segment in 0..self.graph.segments.len() {
-            self.run_segment(segment, &taken, &mut outputs, &mut reports, parallel)?;
+            self.run_segment(segment, &fetched, &mut outputs, &mut reports, parallel)?;
         }
         let root = outputs.rows.remove(&self.graph.root).unwrap_or_default();
-        let mut appends = self.write_sink(&root, std::mem::take(&mut outputs.headers), &mut reports, parallel)?;
+        let mut appends = self.write_sink(&root, headers, &mut reports, parallel)?;
         let rows = match self.sink {
             Some(_) => None,
             None => {
@@ -364,7 +378,7 @@ impl Query {
             self.times.extend(line.end().map(|t| (*node, t)));
         }
         reports.sort_by_key(|r| r.seq);
-        self.log_reports(&reports, &taken, &mut appends)?;
+        self.log_reports(&reports, &fetched, &mut appends)?;
         if self.options.durable {
             self.drain_state(&mut appends)?;
             let time_ms = self.host.clock.now_ms();
@@ -388,17 +402,60 @@ impl Query {
 
     fn progress(&self) -> Progress {
         let number = |at: &NodeId| self.graph.nodes.get(*at).map_or(0, |n| n.number);
-        let offsets = self.readers.iter().zip(&self.reader_of);
-        let offsets = offsets.map(|(r, (at, _))| (reader_name(number(at), &r.partition), r.next)).collect();
+        let offset = |r: &SourceReader| (reader_name(number(&r.node), &r.reader.partition), r.reader.next);
+        let offsets = self.readers.iter().map(offset).collect();
         let times = self.times.iter().map(|(at, time)| (number(at), *time)).collect();
-        let topics = self.readers.iter().filter_map(|r| Some((r.partition.topic.to_string(), r.topic_id.clone()?)));
+        let topic = |r: &SourceReader| Some((r.reader.partition.topic.to_string(), r.reader.topic_id.clone()?));
+        let topics = self.readers.iter().filter_map(topic);
         Progress { epoch: self.epoch, offsets, times, topics: topics.collect() }
+    }
+
+    /// Read and decode what an epoch takes, one entry a reader.
+    fn fetch(&mut self, cut: Cut) -> Result<Vec<Fetched>> {
+        let log = &*self.log;
+        let waiting = self.readers.iter().map(|r| r.reader.waiting(log)).sum::<Result<u64>>()?;
+        let pool = Some(&*self.pool).filter(|_| waiting >= PARALLEL_RECORDS_MIN && self.readers.len() > 1);
+        let (clock, stats) = (&self.host.clock, &self.stats);
+        let read = |source: &mut SourceReader, taken: Option<Taken>| -> Result<Fetched> {
+            let started = clock.monotonic();
+            let SourceReader { node, reader, rows } = source;
+            let partition = reader.partition.clone();
+            let mut reports = vec![];
+            let (read, batch) = match (taken, cut) {
+                (None, Cut::Bytes(bytes)) => {
+                    let read = reader.read_all(rows, log, bytes.max(1), Offset::MAX)?;
+                    (read, rows.finish(&partition, &mut reports)?)
+                }
+                (taken, _) => {
+                    let taken = taken.ok_or_else(|| Error::internal("an epoch without a cut"))?;
+                    (taken.range(), rows.read(&partition, &taken, &mut reports)?)
+                }
+            };
+            if let Some(stats) = stats.nodes.get(*node) {
+                stats.busy_ns.fetch_add(nanos(clock.monotonic().saturating_sub(started)), Ordering::Relaxed);
+            }
+            Ok(Fetched { node: *node, partition, read, rows: batch, reports, headers: rows.take_headers() })
+        };
+        // Where order does not matter, each partition is read and decoded in one go.
+        let taken: Vec<Option<Taken>> = if self.graph.ordered || matches!(cut, Cut::Records(_)) {
+            let mut readers: Vec<&mut Reader> = self.readers.iter_mut().map(|r| &mut r.reader).collect();
+            take_epoch(&mut readers, log, cut, self.graph.ordered, pool)?.into_iter().map(Some).collect()
+        } else {
+            self.readers.iter().map(|_| None).collect()
+        };
+        match pool {
+            Some(pool) => {
+                let sources = self.readers.par_iter_mut().zip(taken);
+                pool.install(|| sources.map(|(source, taken)| read(source, taken)).collect())
+            }
+            None => self.readers.iter_mut().zip(taken).map(|(source, taken)| read(source, taken)).collect(),
+        }
     }
 
     fn run_segment(
         &mut self,
         at: usize,
-        taken: &[Taken],
+        fetched: &[Fetched],
         outputs: &mut Outputs,
         reports: &mut Vec<Report>,
         parallel: bool,
@@ -414,8 +471,7 @@ impl Query {
             graph: &self.graph,
             segment: at,
             outputs,
-            taken,
-            reader_of: &self.reader_of,
+            fetched,
             stats: &self.stats,
             host: &self.host,
             caching: self.options.caching,
@@ -430,7 +486,6 @@ impl Query {
         for result in results {
             let output = result?;
             reports.extend(output.reports);
-            outputs.headers.extend(output.headers);
             for (node, batch) in output.rows {
                 outputs.rows.entry(node).or_default().push(batch);
             }
@@ -493,7 +548,7 @@ impl Query {
         Ok(appends)
     }
 
-    fn log_reports(&self, reports: &[Report], taken: &[Taken], appends: &mut Vec<Append>) -> Result<()> {
+    fn log_reports(&self, reports: &[Report], fetched: &[Fetched], appends: &mut Vec<Append>) -> Result<()> {
         if reports.is_empty() {
             return Ok(());
         }
@@ -501,12 +556,9 @@ impl Query {
         if self.log.topic(processing_log::PROCESSING_LOG_TOPIC).is_none() {
             return Ok(());
         }
-        let mut finder = RecordFinder::new(taken);
-        let mut find = |seq| {
-            let (reader, found) = finder.find(seq)?;
-            let partition = &self.readers.get(reader)?.partition;
-            Some((partition.topic.to_string(), partition.partition, found))
-        };
+        let read = fetched.iter().map(|f| (&f.partition, &f.read)).collect();
+        let mut finder = RecordFinder::new(&*self.log, read);
+        let mut find = |seq| finder.find(seq);
         let batches = processing_log::batches(&self.options.id, reports, self.host.clock.now_ms(), &mut find)?;
         appends.extend(batches.into_iter().map(|batch| append(processing_log::PROCESSING_LOG_TOPIC, 0, batch)));
         Ok(())
@@ -577,8 +629,7 @@ struct Run<'a> {
     graph: &'a Graph,
     segment: usize,
     outputs: &'a Outputs,
-    taken: &'a [Taken],
-    reader_of: &'a [(NodeId, usize)],
+    fetched: &'a [Fetched],
     stats: &'a QueryStats,
     host: &'a Host,
     caching: bool,
@@ -599,7 +650,10 @@ impl Run<'_> {
             }
             let started = self.host.clock.monotonic();
             let batch = match &node.kind {
-                NodeKind::Source(_) => self.read(*at, p, task, &mut out)?,
+                NodeKind::Source(_) => {
+                    let own = self.fetched.iter().find(|f| f.node == *at && f.partition.partition as usize == p);
+                    own.map(|f| f.rows.clone()).ok_or_else(|| Error::internal("a reader is missing"))?
+                }
                 NodeKind::Exchange(_) => {
                     gather(self.outputs.routed.get(at).map(Vec::as_slice).unwrap_or_default(), p, &node.schema)?
                 }
@@ -625,22 +679,6 @@ impl Run<'_> {
         }
         self.hand_over(p, task, local, &mut out)?;
         Ok(out)
-    }
-
-    fn read(&self, at: NodeId, p: usize, task: &mut Task, out: &mut TaskOutput) -> Result<ChangeBatch> {
-        let reader = self.reader_of.iter().position(|r| *r == (at, p));
-        let (Some(taken), Some(rows)) = (reader.and_then(|r| self.taken.get(r)), task.readers.get_mut(&at)) else {
-            return Err(Error::internal("a reader is missing"));
-        };
-        let NodeKind::Source(source) =
-            &self.graph.nodes.get(at).map(|n| &n.kind).ok_or_else(|| Error::internal("no node"))?
-        else {
-            return Err(Error::internal("not a source"));
-        };
-        let partition = TopicPartition::new(source.source.topic.as_str(), u32::try_from(p).unwrap_or(0));
-        let batch = rows.read(&partition, taken, &mut out.reports)?;
-        out.headers.extend(rows.take_headers());
-        Ok(batch)
     }
 
     fn inputs(&self, node: &Node, p: usize, local: &mut BTreeMap<NodeId, ChangeBatch>) -> Vec<ChangeBatch> {

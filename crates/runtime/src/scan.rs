@@ -8,11 +8,7 @@ use planner::{expr::source_fields, plan::Start};
 use recordlog::{Offset, RecordLog, TopicPartition};
 use types::{Error, Result};
 
-use crate::{
-    graph::SourceNode,
-    log_error,
-    source::{Reader, RowReader},
-};
+use crate::{graph::SourceNode, log_error, rows::RowReader, source::Reader};
 
 /// Offsets of a source's partitions: first to be read, and one past the last.
 pub type Extent = Vec<(Offset, Offset)>;
@@ -101,14 +97,12 @@ impl TopicScan {
         if self.reader.next >= self.end {
             return Ok(None);
         }
-        let mut taken = self.reader.take_all(&*self.log, bytes)?;
-        taken.to = taken.to.min(self.end);
+        let mut reports = vec![];
+        let taken = self.reader.read_all(&mut self.rows, &*self.log, bytes, self.end)?;
+        let rows = self.rows.finish(&self.reader.partition, &mut reports)?;
         if taken.to <= taken.from {
             return Ok(None);
         }
-        let mut reports = vec![];
-        let partition = self.reader.partition.clone();
-        let rows = self.rows.read(&partition, &taken, &mut reports)?;
         self.failed.0 += reports.len() as u64;
         if self.failed.1.is_none() {
             self.failed.1 = reports.into_iter().next().map(|r| r.message);

@@ -19,7 +19,7 @@ use types::{Column, Error, Result};
 
 use crate::{
     headers::{Header, HeaderBook},
-    source::timestamp_values,
+    rows::timestamp_values,
 };
 
 /// Epochs of no more rows than this are written in order over all partitions, however many batches that takes: an
