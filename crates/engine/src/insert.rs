@@ -24,15 +24,17 @@ use crate::{
     statements::commit,
 };
 
-/// INSERT INTO `target` (`columns`) VALUES `rows`.
+/// INSERT INTO `target` (`columns`) [NULL] VALUES `rows`.
 pub(crate) async fn values(
     session: &mut Session,
     target: &Ident,
     columns: &[Ident],
     rows: &[Vec<Expr>],
+    tombstones: bool,
     parameters: &[Parameter],
 ) -> Result<Outcome> {
-    let bound = bind_insert(target, columns, rows, &session.engine.catalog(), Some(&Default::default()))?;
+    let catalog = session.engine.catalog();
+    let bound = bind_insert(target, columns, rows, tombstones, &catalog, Some(&Default::default()))?;
     let rows = bound.evaluate(parameters)?;
     let n = rows.rows;
     write(session, rows).await?;

@@ -18,6 +18,7 @@ use types::{Error, Result};
 use crate::{
     Session,
     api::{Outcome, OutputColumn, Rows, Warnings},
+    running::{next_epoch, pass},
     session::output_column,
 };
 
@@ -55,7 +56,7 @@ pub(crate) async fn run(session: &Session, query: &ast::Query) -> Result<Outcome
             });
             const PUSH_BYTES: usize = 1 << 20;
             let run = tokio::task::spawn_blocking(move || {
-                let epoch = query.run_epoch(Cut::Bytes(PUSH_BYTES));
+                let epoch = next_epoch(&mut query, Cut::Bytes(PUSH_BYTES));
                 (query, epoch)
             });
             let Ok((back, epoch)) = run.await else { return };
@@ -84,6 +85,7 @@ pub(crate) async fn run(session: &Session, query: &ast::Query) -> Result<Outcome
                                 return;
                             }
                         }
+                        () = pass(query.idle_in()) => {}
                         () = sender.closed() => return,
                     }
                 }

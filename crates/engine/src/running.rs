@@ -9,7 +9,7 @@ use futures::future::select_all;
 use parking_lot::Mutex;
 use planner::plan::QueryPlan;
 use recordlog::{CommitTicket, Offset, RecordLog, TopicPartition};
-use runtime::{Cut, Query, QueryOptions, QueryStats, TableView, log_error};
+use runtime::{Cut, Epoch, Query, QueryOptions, QueryStats, TableView, log_error};
 use tokio::sync::watch;
 use types::{Error, Result};
 
@@ -277,11 +277,11 @@ impl RunningQuery {
             let cut = Cut::Bytes(self.opener.epoch_bytes_max);
             let run = tokio::task::spawn_blocking(move || {
                 let mut query = query;
-                let epoch = query.run_epoch(cut);
+                let epoch = next_epoch(&mut query, cut);
                 (query, epoch)
             });
             let (query, epoch) = run.await.map_err(|e| Error::internal(format!("an epoch broke off: {e}")))?;
-            let positions = query.positions();
+            let (positions, idle_in) = (query.positions(), query.idle_in());
             *slot = Some(query);
             drop(slot);
             self.finish(&mut last).await?;
@@ -301,6 +301,7 @@ impl RunningQuery {
                                 return Ok(());
                             }
                         }
+                        () = pass(idle_in) => {}
                     }
                 }
             }
@@ -321,8 +322,24 @@ impl RunningQuery {
     }
 }
 
+/// An epoch on what has arrived; where nothing has for long enough, one that closes windows.
+pub(crate) fn next_epoch(query: &mut Query, cut: Cut) -> Result<Option<Epoch>> {
+    match query.run_epoch(cut)? {
+        Some(epoch) => Ok(Some(epoch)),
+        None => query.run_idle_epoch(),
+    }
+}
+
+/// Let that time pass; for ever if there is none.
+pub(crate) async fn pass(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn drive_epochs(query: &mut Query, log: &dyn RecordLog, cut: Cut) -> Result<()> {
-    while let Some(epoch) = query.run_epoch(cut)? {
+    while let Some(epoch) = next_epoch(query, cut)? {
         wait(log.commit(epoch.commit)).await?;
         query.committed(epoch.number);
     }

@@ -116,9 +116,10 @@ impl Session {
                     None => general::describe(self, query).await,
                 }
             }
-            StatementKind::InsertValues { target, columns, rows } => {
+            StatementKind::InsertValues { target, columns, rows, tombstones } => {
                 let parameters = Parameters::declared(declared.to_vec());
-                planner::insert::bind_insert(target, columns, rows, &self.engine.catalog(), Some(&parameters))?;
+                let catalog = self.engine.catalog();
+                planner::insert::bind_insert(target, columns, rows, *tombstones, &catalog, Some(&parameters))?;
                 Ok(Description { parameters: parameters.types().into_iter().map(Some).collect(), columns: None })
             }
             kind if shows(kind) => match self.show(statement).await? {
@@ -177,8 +178,8 @@ impl Session {
                 }
                 None => general::run(self, query, parameters).await,
             },
-            StatementKind::InsertValues { target, columns, rows } => {
-                insert::values(self, target, columns, rows, parameters).await
+            StatementKind::InsertValues { target, columns, rows, tombstones } => {
+                insert::values(self, target, columns, rows, *tombstones, parameters).await
             }
             StatementKind::Delete { target, condition } => insert::delete(self, target, condition.as_ref()).await,
             StatementKind::Set { name, value } => {

@@ -67,6 +67,33 @@ const QUERIES: &[(&str, &str)] = &[
     ("POINTED_LEFT", "TABLE pointed_left AS SELECT t.k AS k, t.f AS f, u.v AS uv FROM t LEFT JOIN u ON t.f = u.k"),
     ("CHAINED", "TABLE chained AS SELECT k, n + 1 AS n FROM large WHERE n > 3"),
     ("REKEYED_COUNTS", "TABLE rekeyed_counts AS SELECT f, SUM(uv) AS total FROM pointed GROUP BY f"),
+    ("DISTINCT_W", "TABLE distinct_w AS SELECT DISTINCT w FROM s"),
+    ("DISTINCT_F", "TABLE distinct_f WITH (key_format = 'JSON') AS SELECT DISTINCT f, v % 2 AS odd FROM t"),
+    ("DISTINCT_WINDOWS", "TABLE distinct_windows AS SELECT DISTINCT w FROM s
+                          WINDOW HOPPING (SIZE 10 MILLISECONDS, ADVANCE BY 4 MILLISECONDS, GRACE PERIOD 5 MILLISECONDS)"),
+    ("NULL_COUNTS", "TABLE null_counts WITH (key_format = 'JSON') AS
+                     SELECT w, COUNT(*) AS n FROM s GROUP BY w INCLUDE NULLS"),
+    ("NULL_FS", "TABLE null_fs WITH (key_format = 'JSON') AS
+                 SELECT f, COUNT(*) AS n, MAX(v) AS high, STRING_AGG(k, ',') AS ks FROM t GROUP BY f INCLUDE NULLS"),
+    ("NULL_FS_ON", "TABLE null_fs_on AS SELECT f, n + 1 AS n FROM null_fs WHERE n > 0"),
+    ("ENRICHED_IF", "STREAM enriched_if AS SELECT s.k AS k, s.v AS v, t.v AS tv
+                     FROM s LEFT JOIN t ON s.k = t.k AND s.v > t.v"),
+    ("PAIRS_IF", "STREAM pairs_if AS SELECT ROWKEY AS k, s.v AS v, r.v AS rv FROM s FULL OUTER JOIN r
+                  WITHIN 4 MILLISECONDS GRACE PERIOD 2 MILLISECONDS ON s.k = r.k AND s.v > r.v"),
+    ("PAIRS_SELF", "STREAM pairs_self AS SELECT a.k AS k, a.v AS v, b.v AS bv FROM s a JOIN s b
+                    WITHIN 4 MILLISECONDS GRACE PERIOD 2 MILLISECONDS ON a.k = b.k AND a.w = b.w"),
+    ("BOTH_IF", "TABLE both_if AS SELECT t.k AS k, t.v AS tv, u.v AS uv FROM t LEFT JOIN u ON t.k = u.k AND u.v > t.v"),
+    ("POINTED_IF", "TABLE pointed_if AS SELECT t.k AS k, t.f AS f, u.v AS uv FROM t LEFT JOIN u ON t.f = u.k AND u.v > t.v"),
+    ("POINTED_SELF", "TABLE pointed_self AS SELECT a.k AS k, b.v AS bv FROM t a LEFT JOIN t b ON a.f = b.k"),
+    ("POINTED_TWICE", "TABLE pointed_twice AS SELECT t.k AS k, a.v AS av, b.v AS bv
+                       FROM t JOIN u a ON t.f = a.k LEFT JOIN u b ON UCASE(t.f) = UCASE(t.k) AND LCASE(t.f) = b.k"),
+    ("POINTED_CHAIN", "TABLE pointed_chain AS SELECT t.k AS k, b.f AS bf, u.v AS uv
+                       FROM t LEFT JOIN t b ON t.f = b.k LEFT JOIN u ON b.f = u.k"),
+    ("POINTED_AFTER", "TABLE pointed_after AS SELECT t.k AS k, u.v AS uv, c.v AS cv
+                       FROM t JOIN u ON t.k = u.k JOIN u c ON t.f = c.k"),
+    ("CHAIN_TOTALS", "TABLE chain_totals AS SELECT x.bf AS bf, COUNT(*) AS n, SUM(x.uv) AS total FROM
+                      (SELECT t.k AS k, b.f AS bf, u.v AS uv FROM t JOIN t b ON t.f = b.k JOIN u ON b.f = u.k) x
+                      GROUP BY x.bf"),
     ("", "INSERT INTO merged SELECT k, v FROM s WHERE v > 3"),
     ("MERGED", "INSERT INTO merged SELECT k, v FROM r"),
 ];

@@ -234,6 +234,12 @@ pub trait Format: Send + Sync {
     /// Whether a single column may be wrapped or not by WRAP_SINGLE_VALUE.
     fn wrapping_is_optional(&self) -> bool;
 
+    /// Whether a key of one column that is NULL can be written and is a key all the same, where
+    /// [`FormatContext::whole_keys`] asks for it.
+    fn writes_null_key(&self) -> bool {
+        false
+    }
+
     /// Whether the format finds its schema in a registry.
     fn uses_registry(&self) -> bool {
         false

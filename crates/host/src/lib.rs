@@ -55,6 +55,11 @@ impl Host {
         }
     }
 
+    /// As [`Host::in_memory`], with a clock that stands still until it is moved.
+    pub fn in_memory_at(clock: Arc<VirtualClock>) -> Host {
+        Host { clock, ..Host::in_memory() }
+    }
+
     /// A virtual clock standing at `now_ms`, a simulated disk and random numbers, all from `seed`.
     pub fn simulated(seed: u64, now_ms: i64) -> Simulation {
         let clock = Arc::new(VirtualClock::at(now_ms));

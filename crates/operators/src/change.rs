@@ -215,6 +215,11 @@ impl ChangeBuilder {
         self.seq.is_empty()
     }
 
+    /// Whether row `row` is there after its change.
+    pub fn is_present(&self, row: usize) -> bool {
+        self.ops.get(row).is_some_and(|op| Change::from_u8(*op).is_present())
+    }
+
     /// With these columns.
     pub fn finish(self, columns: Vec<ArrayRef>) -> ChangeBatch {
         let all_inserts = self.ops.iter().all(|o| *o == Change::Insert as u8);

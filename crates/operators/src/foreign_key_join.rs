@@ -1,4 +1,4 @@
-//! A table's rows, each with the row of another table to whose primary key an expression of it, the pointer, points.
+//! A table's rows, each with the row of another table to whose primary key expressions of it, the pointer, point.
 //!
 //! Input: the left table with old values, exchanged by the pointer; the right table, partitioned by its primary key.
 //! Output: a table keyed like the left: left columns, right columns, without old values; to be exchanged back by the left
@@ -22,6 +22,7 @@ use types::Result;
 
 use crate::{
     Change, ChangeBatch, ChangeBuilder, Operator, ReportKind, StepContext, corrupt,
+    residual::Residual,
     table_rows::{Side, encoder, key_columns, split_row, write_row},
 };
 
@@ -34,12 +35,14 @@ pub struct ForeignKeySpec {
     pub right: SchemaRef,
     /// The left's primary key.
     pub left_key: Vec<BoundExpr>,
-    /// The pointer, over left columns.
-    pub foreign_key: BoundExpr,
+    /// The pointer, over left columns: one expression a column of the right's primary key.
+    pub foreign_key: Vec<BoundExpr>,
     /// The right's primary key.
-    pub right_key: BoundExpr,
+    pub right_key: Vec<BoundExpr>,
     /// Inner or Left.
     pub kind: JoinKind,
+    /// Of a left join: what else has to hold for two rows to be partners, over left and right columns.
+    pub residual: Option<BoundExpr>,
 }
 
 /// See the module.
@@ -49,6 +52,7 @@ pub struct ForeignKeyJoin {
     pointing: Store,
     /// Right rows: key in ordered encoding → time and columns.
     pointed: Store,
+    residual: Option<Residual>,
 }
 
 /// First byte of an entry of `pointing`.
@@ -161,7 +165,8 @@ impl ForeignKeyJoin {
     pub fn new(spec: ForeignKeySpec) -> ForeignKeyJoin {
         let mut pointing = Store::new();
         pointing.build_order();
-        ForeignKeyJoin { spec, pointing, pointed: Store::new() }
+        let residual = spec.residual.clone().map(|condition| Residual::new(condition, &spec.left, &spec.right));
+        ForeignKeyJoin { spec, pointing, pointed: Store::new(), residual }
     }
 
     fn is_left(&self) -> bool {
@@ -251,8 +256,8 @@ impl Operator for ForeignKeyJoin {
         let left = inputs.next().unwrap_or_else(|| ChangeBatch::empty(&spec.left));
         let right = inputs.next().unwrap_or_else(|| ChangeBatch::empty(&spec.right));
         let left_keys = key_columns(&spec.left_key, &left, &spec.left, context)?;
-        let pointers = key_columns(std::slice::from_ref(&spec.foreign_key), &left, &spec.left, context)?;
-        let right_keys = key_columns(std::slice::from_ref(&spec.right_key), &right, &spec.right, context)?;
+        let pointers = key_columns(&spec.foreign_key, &left, &spec.left, context)?;
+        let right_keys = key_columns(&spec.right_key, &right, &spec.right, context)?;
         let mut work = Work::new(&spec, [&left, &right], [&left_keys, &pointers, &right_keys])?;
         let (mut l, mut r) = (0, 0);
         loop {
@@ -276,6 +281,9 @@ impl Operator for ForeignKeyJoin {
         let Work { sides: [left_side, right_side], builder, .. } = work;
         let mut columns = left_side.finish(&left)?;
         columns.extend(right_side.finish(&right)?);
+        if let Some(residual) = &self.residual {
+            residual.part(&mut columns, residual.right(), &builder, context)?;
+        }
         Ok(builder.finish(columns))
     }
 

@@ -8,6 +8,7 @@
 
 mod aggregate;
 mod change;
+mod distinct;
 mod filter;
 mod flat_map;
 mod foreign_key_join;
@@ -16,6 +17,7 @@ mod latest;
 mod materialize;
 mod merge;
 mod project;
+mod residual;
 mod session;
 mod stream_stream_join;
 mod stream_table_join;
@@ -25,6 +27,7 @@ mod timeline;
 
 pub use aggregate::{Aggregate, AggregateSpec};
 pub use change::{Change, ChangeBatch, ChangeBuilder, SUB_BITS};
+pub use distinct::Distinct;
 pub use filter::Filter;
 pub use flat_map::FlatMap;
 pub use foreign_key_join::{ForeignKeyJoin, ForeignKeySpec};
@@ -93,6 +96,11 @@ pub trait Operator: Send {
     /// The rows of one epoch, one batch an input, through the operator. Rows come in the order of `seq`, and go out in
     /// the order of `seq`.
     fn step(&mut self, inputs: Vec<ChangeBatch>, context: &mut StepContext<'_>) -> Result<ChangeBatch>;
+
+    /// Call `each` with the stream times at which windows close that have a result to give (EMIT FINAL), in any order.
+    fn closings(&self, each: &mut dyn FnMut(i64)) {
+        let _ = each;
+    }
 
     /// What the state's entries changed to since the last drain (`None`: gone), for the changelog.
     fn drain(&mut self, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) {

@@ -3,8 +3,8 @@
 //! Input: a table. Output: the same changes; where old values are wanted, upserts and tombstones become inserts,
 //! updates with the row as it was before them, and deletions; tombstones of rows that are not there stay tombstones.
 //! State: a [`View`] of the rows by key, shared with readers. Time: of the change. Order: kept. Bound: the table's size;
-//! rows of windows are forgotten when their retention is over. Errors: rows without a key are dropped and reported where
-//! old values are wanted.
+//! rows of windows are forgotten when their retention is over. NULL is a key like others: records without a key have
+//! been dropped by the source.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -17,7 +17,7 @@ use statestore::{Mode, RowDecoder, RowEncoder, View};
 use types::Result;
 
 use crate::{
-    Change, ChangeBatch, ChangeBuilder, Operator, ReportKind, StepContext, corrupt,
+    Change, ChangeBatch, ChangeBuilder, Operator, StepContext, corrupt,
     key_bytes::KeyBytes,
     table_rows::{Side, column_types, encoder, split_row, write_row},
 };
@@ -170,10 +170,6 @@ impl Operator for Materialize {
             let end = input.len().min(row + ROWS_PER_LOCK);
             for row in row..end {
                 if input.op(row) == Change::UpdateBefore {
-                    continue;
-                }
-                if self.old_values && work.keys.any_null(row) {
-                    context.report(input.seq.value(row), ReportKind::NullKey, "a PRIMARY KEY column is NULL");
                     continue;
                 }
                 self.change(row, &mut view, version, &mut work)?;

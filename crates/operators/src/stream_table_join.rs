@@ -12,6 +12,7 @@ use types::Result;
 
 use crate::{
     Change, ChangeBatch, ChangeBuilder, Operator, StepContext,
+    residual::Residual,
     table_rows::{Side, encoder, key_columns, split_row, write_row},
 };
 
@@ -22,19 +23,21 @@ pub struct StreamTableJoin {
     left_key: Vec<BoundExpr>,
     right_key: Vec<BoundExpr>,
     kind: JoinKind,
+    residual: Option<Residual>,
     table: Store,
 }
 
 impl StreamTableJoin {
-    /// Left and right columns, their key expressions, and Inner or Left.
+    /// Left and right columns, their key expressions, Inner or Left, and what else has to hold for a pair of a left
+    /// join, over left and right columns.
     pub fn new(
-        left: SchemaRef,
-        right: SchemaRef,
-        left_key: Vec<BoundExpr>,
-        right_key: Vec<BoundExpr>,
+        [left, right]: [SchemaRef; 2],
+        [left_key, right_key]: [Vec<BoundExpr>; 2],
         kind: JoinKind,
+        residual: Option<BoundExpr>,
     ) -> StreamTableJoin {
-        StreamTableJoin { left, right, left_key, right_key, kind, table: Store::new() }
+        let residual = residual.map(|condition| Residual::new(condition, &left, &right));
+        StreamTableJoin { left, right, left_key, right_key, kind, residual, table: Store::new() }
     }
 }
 
@@ -100,6 +103,9 @@ impl Operator for StreamTableJoin {
         apply(None, &mut self.table, &mut next);
         let mut columns = left_side.finish(&left)?;
         columns.extend(right_side.finish(&right)?);
+        if let Some(residual) = &self.residual {
+            residual.part(&mut columns, residual.right(), &builder, context)?;
+        }
         Ok(builder.finish(columns))
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Input: two tables partitioned by the key. Output: a table: left columns, right columns, then the key columns. State:
 //! both tables' rows by key. Time: of the later of the two rows. Order: of the changes, left before right where one
-//! record caused both. Bound: the tables' sizes.
+//! record caused both. Bound: the tables' sizes. A condition besides the key makes two rows no partners: of a left join
+//! the left row stays alone then, of a right join the right one.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use types::Result;
 
 use crate::{
     Change, ChangeBatch, ChangeBuilder, Operator, ReportKind, StepContext, corrupt,
+    residual::Residual,
     table_rows::{Side, encoder, key_columns, split_row, write_row},
 };
 
@@ -24,6 +26,7 @@ pub struct TableTableJoin {
     key_types: Vec<DataType>,
     kind: JoinKind,
     emit_old: bool,
+    residual: Option<Residual>,
     tables: [Store; 2],
 }
 
@@ -60,7 +63,16 @@ impl TableTableJoin {
         kind: JoinKind,
         emit_old: bool,
     ) -> TableTableJoin {
-        TableTableJoin { schemas, keys, key_types, kind, emit_old, tables: [Store::new(), Store::new()] }
+        let tables = [Store::new(), Store::new()];
+        TableTableJoin { schemas, keys, key_types, kind, emit_old, residual: None, tables }
+    }
+
+    /// The same, of a left or right join where two rows are partners only if `condition`, over left and right columns,
+    /// is true as well.
+    pub fn with_residual(mut self, condition: Option<BoundExpr>) -> TableTableJoin {
+        let [left, right] = &self.schemas;
+        self.residual = condition.map(|condition| Residual::new(condition, left, right));
+        self
     }
 
     /// Whether a result exists, given which sides are there.
@@ -209,6 +221,10 @@ impl Operator for TableTableJoin {
         let [left_side, right_side] = out.sides;
         let mut columns = left_side.finish(&batches[0])?;
         columns.extend(right_side.finish(&batches[1])?);
+        if let Some(residual) = &self.residual {
+            let optional = if self.kind == JoinKind::Right { residual.left() } else { residual.right() };
+            residual.part(&mut columns, optional, &out.builder, context)?;
+        }
         columns.extend(out.keys.finish().map_err(|e| corrupt("a join", e))?);
         Ok(out.builder.finish(columns))
     }

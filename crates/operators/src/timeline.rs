@@ -62,6 +62,14 @@ impl TimeLine {
         line
     }
 
+    /// Time goes on to `time` at `seq`, which lies behind all rows, without a row: where nothing has come for long.
+    pub fn advance(&mut self, seq: u64, time: i64) {
+        if self.end().is_none_or(|end| end < time) {
+            self.seqs.push(seq);
+            self.times.push(time);
+        }
+    }
+
     /// How the time of one input advances. It begins with the epoch: an operator that goes by it keeps what it was
     /// before.
     pub fn input(&self, at: usize) -> &TimeLine {
@@ -131,5 +139,9 @@ mod tests {
         assert_eq!((line.end(), line.input(0).end(), line.input(1).end()), (Some(40), Some(40), Some(30)));
         let mut right = line.input(1).cursor_from(25);
         assert_eq!([1, 2, 3, 6].map(|s| right.at(s)), [25, 25, 30, 30]);
+        let mut line = line;
+        line.advance(7, 40);
+        line.advance(8, 50);
+        assert_eq!((line.end(), line.when(41), line.when(50)), (Some(50), Some((8, 50)), Some((8, 50))));
     }
 }

@@ -33,6 +33,8 @@ pub struct BoundInsert {
     targets: Vec<Target>,
     /// By row, then by target.
     rows: Vec<Vec<(BoundExpr, Span)>>,
+    /// NULL VALUES: the rows are keys, and what is written under each has no value.
+    tombstones: bool,
 }
 
 /// Where a value goes.
@@ -43,14 +45,15 @@ enum Target {
     Rowtime,
 }
 
-/// The rows of INSERT INTO `target` [(`columns`)] VALUES `rows`.
+/// The rows of INSERT INTO `target` [(`columns`)] VALUES `rows`; `tombstones`: of NULL VALUES.
 pub fn plan_insert_values(
     target: &Ident,
     columns: &[Ident],
     rows: &[Vec<Expr>],
+    tombstones: bool,
     catalog: &Catalog,
 ) -> Result<InsertRows> {
-    bind_insert(target, columns, rows, catalog, None)?.evaluate(&[])
+    bind_insert(target, columns, rows, tombstones, catalog, None)?.evaluate(&[])
 }
 
 /// Bind the values of an INSERT; the types of parameters are told to `parameters`.
@@ -58,11 +61,12 @@ pub fn bind_insert(
     target: &Ident,
     columns: &[Ident],
     rows: &[Vec<Expr>],
+    tombstones: bool,
     catalog: &Catalog,
     parameters: Option<&Parameters>,
 ) -> Result<BoundInsert> {
     let source = insertable(target, catalog)?;
-    let targets = targets(&source, columns)?;
+    let targets = targets(&source, columns, tombstones)?;
     if rows.len() > INSERT_ROWS_MAX {
         return Err(Error::unsupported(format!(
             "{} rows in one INSERT: at most {INSERT_ROWS_MAX} are possible",
@@ -78,7 +82,10 @@ pub fn bind_insert(
         bound.push(values.collect::<Result<Vec<_>>>()?);
     }
     check_primary_key(&source, &targets, target)?;
-    Ok(BoundInsert { source, targets, rows: bound })
+    if tombstones {
+        check_whole_key(&source, &targets, target)?;
+    }
+    Ok(BoundInsert { source, targets, rows: bound, tombstones })
 }
 
 /// The source, if rows can be inserted into it.
@@ -102,17 +109,27 @@ fn insertable(target: &Ident, catalog: &Catalog) -> Result<Arc<Source>> {
     Ok(Arc::clone(source))
 }
 
-fn targets(source: &Source, columns: &[Ident]) -> Result<Vec<Target>> {
+fn targets(source: &Source, columns: &[Ident], tombstones: bool) -> Result<Vec<Target>> {
     if columns.is_empty() {
         // In order of the schema, the key first.
         let of = |namespace: Namespace| {
             source.schema.columns.iter().enumerate().filter(move |(_, c)| c.namespace == namespace).map(|(at, _)| at)
         };
-        return Ok(of(Namespace::Key).chain(of(Namespace::Value)).map(Target::Column).collect());
+        let values = of(Namespace::Value).filter(|_| !tombstones);
+        return Ok(of(Namespace::Key).chain(values).map(Target::Column).collect());
     }
     let mut targets: Vec<Target> = Vec::with_capacity(columns.len());
     for name in columns {
         let target = target_of(source, name)?;
+        let is_value = |at: usize| source.schema.columns.get(at).is_some_and(|c| c.namespace == Namespace::Value);
+        if let Target::Column(at) = target
+            && tombstones
+            && is_value(at)
+        {
+            let message = format!("Column {} is no part of the key", quote_ident(&name.value));
+            let hint = "NULL VALUES takes key columns and ROWTIME: the value is NULL as a whole";
+            return Err(Error::invalid(message).at(name.span).with_hint(hint));
+        }
         if targets.contains(&target) {
             return Err(Error::invalid(format!("Column {} is given twice", quote_ident(&name.value))).at(name.span));
         }
@@ -208,6 +225,24 @@ fn check_primary_key(source: &Source, targets: &[Target], target: &Ident) -> Res
     }
 }
 
+/// A record without a value says nothing but its key.
+fn check_whole_key(source: &Source, targets: &[Target], target: &Ident) -> Result<()> {
+    let columns = source.schema.columns.iter().enumerate();
+    let mut keys = columns.filter(|(_, c)| c.namespace == Namespace::Key).peekable();
+    if keys.peek().is_none() {
+        let message = format!("{} has no key, so a record without a value would be empty", source.name);
+        return Err(Error::invalid(message).at(target.span));
+    }
+    match keys.find(|(at, _)| !targets.contains(&Target::Column(*at))) {
+        None => Ok(()),
+        Some((_, column)) => Err(Error::invalid(format!(
+            "NULL VALUES needs the whole key, and {} is missing",
+            quote_ident(&column.name)
+        ))
+        .at(target.span)),
+    }
+}
+
 fn key_required(source: &Source, column: &str) -> Error {
     Error::new(
         types::ErrorKind::User,
@@ -254,7 +289,8 @@ impl BoundInsert {
             .map(|(at, c)| given.remove(&at).unwrap_or_else(|| new_null_array(&c.ty.to_arrow(), rows)))
             .collect();
         self.check_keys(&columns)?;
-        Ok(InsertRows { source: Arc::clone(&self.source), columns, rowtime, tombstones: vec![false; rows], rows })
+        let tombstones = vec![self.tombstones; rows];
+        Ok(InsertRows { source: Arc::clone(&self.source), columns, rowtime, tombstones, rows })
     }
 
     fn check_keys(&self, columns: &[ArrayRef]) -> Result<()> {

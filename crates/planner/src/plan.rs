@@ -73,6 +73,7 @@ impl Plan {
             | PlanNode::Project { input, .. }
             | PlanNode::FlatMap { input, .. }
             | PlanNode::Exchange { input, .. }
+            | PlanNode::Distinct { input }
             | PlanNode::Aggregate { input, .. } => vec![input],
             PlanNode::StreamTableJoin { left, right, .. }
             | PlanNode::StreamStreamJoin { left, right, .. }
@@ -148,8 +149,15 @@ pub enum PlanNode {
         window: Option<WindowSpec>,
         /// EMIT FINAL: one row a group and window, when the window closes.
         emit_final: bool,
+        /// EMIT FINAL: windows close, too, when no record has come for that long, ms.
+        idle_ms: Option<i64>,
         /// Groups by NULL too.
         keep_null_keys: bool,
+    },
+    /// A table all of whose columns are its key (SELECT DISTINCT): updates, which change nothing, are not passed on.
+    Distinct {
+        /// Input, a table.
+        input: Box<Plan>,
     },
     /// A stream's rows, each with the table's row of the same key. Out: left columns, right columns. Left is the
     /// stream; rows whose key is NULL match nothing.
@@ -164,6 +172,9 @@ pub enum PlanNode {
         left_key: Vec<BoundExpr>,
         /// … the table's.
         right_key: Vec<BoundExpr>,
+        /// What else has to hold for two rows to be partners, over left and right columns. Inner joins have a Filter
+        /// above instead.
+        residual: Option<BoundExpr>,
     },
     /// Rows of two streams of one key within a time of each other. Out: left columns, right columns, then one key
     /// column for each of `left_key` (whichever side is there).
@@ -184,6 +195,8 @@ pub enum PlanNode {
         after_ms: i64,
         /// GRACE PERIOD; `None`: the old semantics (outer results are emitted at once, rows kept for 24 hours).
         grace_ms: Option<i64>,
+        /// As of the join of a stream with a table.
+        residual: Option<BoundExpr>,
     },
     /// Rows of two tables with the same primary key. Out: left columns, right columns, then one key column for each
     /// of `left_key` (whichever side is there).
@@ -198,8 +211,10 @@ pub enum PlanNode {
         left_key: Vec<BoundExpr>,
         /// Key columns of the right rows.
         right_key: Vec<BoundExpr>,
+        /// As of the join of a stream with a table; never with Full, where a key could have two rows.
+        residual: Option<BoundExpr>,
     },
-    /// A table's rows, each with the row of another table to whose primary key an expression of it points. Out: left
+    /// A table's rows, each with the row of another table to whose primary key expressions of it point. Out: left
     /// columns, right columns. Keyed like the left.
     ForeignKeyJoin {
         /// The pointing side, keyed by its own key.
@@ -210,14 +225,20 @@ pub enum PlanNode {
         kind: JoinKind,
         /// The left's own primary key.
         left_key: Vec<BoundExpr>,
-        /// The pointer, over left columns.
-        foreign_key: BoundExpr,
+        /// How the left's key is written where its rows are.
+        left_key_format: FormatSpec,
+        /// The source whose partitioning the left side has.
+        left_source: Option<Arc<Source>>,
+        /// The pointer, over left columns: one expression a column of the right's primary key.
+        foreign_key: Vec<BoundExpr>,
         /// The right's primary key.
-        right_key: BoundExpr,
+        right_key: Vec<BoundExpr>,
         /// How the pointer would be written as a key of the right side.
         right_key_format: FormatSpec,
         /// The source whose partitioning the right side has.
         right_source: Option<Arc<Source>>,
+        /// As of the join of a stream with a table.
+        residual: Option<BoundExpr>,
     },
     /// The inputs' rows in order of arrival; same columns.
     UnionAll {
@@ -240,6 +261,9 @@ pub enum Start {
     Time(i64),
     /// That offset, by partition.
     Offsets(BTreeMap<u32, i64>),
+    /// Tables: the first record held; and all that the topic holds when the query begins is read before any record of
+    /// sources that do not begin so.
+    Snapshot,
 }
 
 /// Rows without a key, at an exchange.
@@ -251,6 +275,8 @@ pub enum NullKeys {
     Drop,
     /// They go on, to match nothing (the preserved side of an outer join).
     KeepUnmatched,
+    /// NULL is a value like others: equal keys go to one partition (GROUP BY … INCLUDE NULLS).
+    Group,
 }
 
 /// Kinds of joins.

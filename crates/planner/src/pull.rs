@@ -347,9 +347,15 @@ fn check_scan(
     });
     let Some(why) = why else { return Ok(()) };
     let span = select.filter.as_ref().map_or(select.span, |f| f.span);
-    Err(Error::invalid(format!("The query would read the whole table, which is disabled. {why}"))
-        .at(span)
-        .with_hint("name the key: WHERE key = value; or SET 'ksql.query.pull.table.scan.enabled' = 'true';"))
+    let error = Error::invalid(format!("The query would read the whole table, which is disabled. {why}")).at(span);
+    let is_like = |e: &Expr| matches!(e.kind, ExprKind::Like { .. });
+    let error = match select.filter.as_ref().and_then(|f| visit::find(f, &is_like)) {
+        Some(like) => error.at(like.span).with_detail(
+            "a LIKE condition between strings finds rows by key only where it asks a key for its beginning",
+        ),
+        None => error,
+    };
+    Err(error.with_hint("name the key: WHERE key = value; or SET 'ksql.query.pull.table.scan.enabled' = 'true';"))
 }
 
 #[cfg(test)]

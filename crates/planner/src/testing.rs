@@ -95,8 +95,8 @@ impl World {
 
     fn rows(&self, statement: &Statement) -> Result<InsertRows> {
         match &statement.kind {
-            StatementKind::InsertValues { target, columns, rows } => {
-                plan_insert_values(target, columns, rows, &self.catalog)
+            StatementKind::InsertValues { target, columns, rows, tombstones } => {
+                plan_insert_values(target, columns, rows, *tombstones, &self.catalog)
             }
             StatementKind::Delete { target, condition } => plan_delete(target, condition.as_ref(), &self.catalog),
             other => panic!("{other:?} writes no rows"),

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use catalog::{KeyWindow, Source, SourceKind};
 use formats::FormatSpec;
 use operators::{
-    Aggregate, AggregateSpec, Expiry, Filter, FlatMap, ForeignKeyJoin, ForeignKeySpec, Operator, Project,
+    Aggregate, AggregateSpec, Distinct, Expiry, Filter, FlatMap, ForeignKeyJoin, ForeignKeySpec, Operator, Project,
     SessionAggregate, StreamStreamJoin, StreamStreamSpec, StreamTableJoin, TableTableJoin,
 };
 use planner::{
@@ -52,6 +52,9 @@ pub(crate) struct SourceNode {
 pub(crate) struct ExchangeNode {
     pub by: Vec<BoundExpr>,
     pub types: Vec<(String, types::SqlType)>,
+    /// What the key's columns are called where it is written: the same on both sides of a join, since a format may write
+    /// the names.
+    pub names: Vec<String>,
     pub key_format: FormatSpec,
     pub nulls: NullKeys,
     /// The topic whose keys the new keys are to be written like.
@@ -72,6 +75,8 @@ pub(crate) struct Node {
     pub stateful: bool,
     /// The node whose stream time it goes by.
     pub time_from: Option<NodeId>,
+    /// EMIT FINAL … IDLE TIMEOUT: after how long without records its windows close, ms.
+    pub idle_ms: Option<i64>,
     pub label: String,
     /// Its number among the sources, or among the operators with state: what progress and state are stored under, so
     /// that a query may get another filter or select list and keep both.
@@ -140,16 +145,9 @@ fn retention(plan: &Plan) -> Option<i64> {
             };
             Some(window.retention_ms.max(size.saturating_add(window.grace_ms)))
         }
-        PlanNode::Filter { input, .. } | PlanNode::Project { input, .. } => retention(input),
-        _ => None,
-    }
-}
-
-/// The source whose rows, keyed as they are, the plan's rows come from.
-fn source_of(plan: &Plan) -> Option<&Source> {
-    match &plan.node {
-        PlanNode::Source { source, .. } => Some(source),
-        PlanNode::Filter { input, .. } | PlanNode::Project { input, .. } => source_of(input),
+        PlanNode::Filter { input, .. } | PlanNode::Project { input, .. } | PlanNode::Distinct { input } => {
+            retention(input)
+        }
         _ => None,
     }
 }
@@ -198,6 +196,7 @@ impl Builder<'_> {
             timed: false,
             stateful: true,
             time_from,
+            idle_ms: None,
             label,
             number: 0,
         });
@@ -281,6 +280,13 @@ impl Builder<'_> {
                 at
             }
             PlanNode::Aggregate { .. } => self.aggregate(plan, old, depth)?,
+            PlanNode::Distinct { input } => {
+                let all = (0..input.fields.columns.len()).collect();
+                let at = self.node(input, true, &all, depth)?;
+                let schema = input.fields.to_arrow();
+                let make = move || Box::new(Distinct::new(schema.clone())) as Box<dyn Operator>;
+                self.stateless(Arc::new(make), at, plan, "Distinct".into())
+            }
             PlanNode::UnionAll { inputs } => {
                 let at = inputs.iter().map(|i| self.node(i, old, needed, depth)).collect::<Result<Vec<_>>>()?;
                 self.push(NodeKind::Union, at, plan.fields.to_arrow(), "UnionAll".into())
@@ -359,6 +365,7 @@ impl Builder<'_> {
         let label = format!("Exchange by {} ({} partitions, key {})", shown.join(", "), partitions, key_format.name);
         let node = ExchangeNode {
             by: by.to_vec(),
+            names: (0..types.len()).map(|at| format!("K{at}")).collect(),
             types,
             key_format: key_format.clone(),
             nulls,
@@ -373,7 +380,9 @@ impl Builder<'_> {
     }
 
     fn aggregate(&mut self, plan: &Plan, old: bool, depth: u32) -> Result<NodeId> {
-        let PlanNode::Aggregate { input, group_by, aggregates, window, emit_final, keep_null_keys } = &plan.node else {
+        let PlanNode::Aggregate { input, group_by, aggregates, window, emit_final, idle_ms, keep_null_keys } =
+            &plan.node
+        else {
             return Err(Error::internal("not an aggregate"));
         };
         let from_table = input.kind == SourceKind::Table;
@@ -406,12 +415,19 @@ impl Builder<'_> {
             }
             _ => Arc::new(move || Box::new(Aggregate::new(spec.clone()))),
         };
-        Ok(self.operator(factory, vec![at], plan, window.is_some(), label))
+        let at = self.operator(factory, vec![at], plan, window.is_some(), label);
+        if let Some(node) = self.nodes.get_mut(at) {
+            node.idle_ms = *idle_ms;
+        }
+        Ok(at)
     }
 
     fn join(&mut self, plan: &Plan, old: bool, needed: &BTreeSet<usize>, depth: u32) -> Result<NodeId> {
-        let sides = |left: &Plan, right: &Plan, left_key: &[BoundExpr], right_key: &[BoundExpr]| {
-            let [mut l, mut r] = split(needed, left.fields.columns.len(), right.fields.columns.len());
+        let sides = |left: &Plan, right: &Plan, keys: [&[BoundExpr]; 2], residual: &Option<BoundExpr>| {
+            let [left_key, right_key] = keys;
+            let mut needed = needed.clone();
+            needed.extend(residual.iter().flat_map(columns_used));
+            let [mut l, mut r] = split(&needed, left.fields.columns.len(), right.fields.columns.len());
             l.extend(used(left_key));
             r.extend(used(right_key));
             (l, r)
@@ -420,25 +436,37 @@ impl Builder<'_> {
             let pairs: Vec<_> = left.iter().zip(right).map(|(l, r)| format!("{l} = {r}")).collect();
             pairs.join(" AND ")
         };
+        let and = |residual: &Option<BoundExpr>| residual.as_ref().map_or(String::new(), |r| format!(" AND {r}"));
         match &plan.node {
-            PlanNode::StreamTableJoin { left, right, kind, left_key, right_key } => {
-                let (l, r) = sides(left, right, left_key, right_key);
+            PlanNode::StreamTableJoin { left, right, kind, left_key, right_key, residual } => {
+                let (l, r) = sides(left, right, [left_key, right_key], residual);
                 let inputs = vec![self.node(left, false, &l, depth)?, self.node(right, false, &r, depth)?];
-                let label = format!("StreamTableJoin {kind:?} on {}", on(left_key, right_key));
-                let (ls, rs, lk, rk, kind) =
-                    (left.fields.to_arrow(), right.fields.to_arrow(), left_key.clone(), right_key.clone(), *kind);
+                let label = format!("StreamTableJoin {kind:?} on {}{}", on(left_key, right_key), and(residual));
+                let schemas = [left.fields.to_arrow(), right.fields.to_arrow()];
+                let (keys, kind, residual) = ([left_key.clone(), right_key.clone()], *kind, residual.clone());
                 let make = move || {
-                    let join = StreamTableJoin::new(ls.clone(), rs.clone(), lk.clone(), rk.clone(), kind);
+                    let join = StreamTableJoin::new(schemas.clone(), keys.clone(), kind, residual.clone());
                     Box::new(join) as Box<dyn Operator>
                 };
                 Ok(self.operator(Arc::new(make), inputs, plan, false, label))
             }
-            PlanNode::StreamStreamJoin { left, right, kind, left_key, right_key, before_ms, after_ms, grace_ms } => {
-                let (l, r) = sides(left, right, left_key, right_key);
+            PlanNode::StreamStreamJoin {
+                left,
+                right,
+                kind,
+                left_key,
+                right_key,
+                before_ms,
+                after_ms,
+                grace_ms,
+                residual,
+            } => {
+                let (l, r) = sides(left, right, [left_key, right_key], residual);
                 let inputs = vec![self.node(left, false, &l, depth)?, self.node(right, false, &r, depth)?];
                 let label = format!(
-                    "StreamStreamJoin {kind:?} on {} within ({before_ms} ms, {after_ms} ms){}",
+                    "StreamStreamJoin {kind:?} on {}{} within ({before_ms} ms, {after_ms} ms){}",
                     on(left_key, right_key),
+                    and(residual),
                     grace_ms.map_or(String::new(), |g| format!(" grace {g} ms"))
                 );
                 let spec = StreamStreamSpec {
@@ -449,20 +477,21 @@ impl Builder<'_> {
                     before_ms: *before_ms,
                     after_ms: *after_ms,
                     grace_ms: *grace_ms,
+                    residual: residual.clone(),
                 };
                 let make = move || Box::new(StreamStreamJoin::new(spec.clone())) as Box<dyn Operator>;
                 Ok(self.operator(Arc::new(make), inputs, plan, true, label))
             }
-            PlanNode::TableTableJoin { left, right, kind, left_key, right_key } => {
-                let (l, r) = sides(left, right, left_key, right_key);
+            PlanNode::TableTableJoin { left, right, kind, left_key, right_key, residual } => {
+                let (l, r) = sides(left, right, [left_key, right_key], residual);
                 let inputs = vec![self.node(left, false, &l, depth)?, self.node(right, false, &r, depth)?];
-                let label = format!("TableTableJoin {kind:?} on {}", on(left_key, right_key));
+                let label = format!("TableTableJoin {kind:?} on {}{}", on(left_key, right_key), and(residual));
                 let types = types_of(left_key, &left.fields.to_arrow())?;
                 let schemas = [left.fields.to_arrow(), right.fields.to_arrow()];
-                let (keys, kind) = ([left_key.clone(), right_key.clone()], *kind);
+                let (keys, kind, residual) = ([left_key.clone(), right_key.clone()], *kind, residual.clone());
                 let make = move || {
-                    Box::new(TableTableJoin::new(schemas.clone(), keys.clone(), types.clone(), kind, old))
-                        as Box<dyn Operator>
+                    let join = TableTableJoin::new(schemas.clone(), keys.clone(), types.clone(), kind, old);
+                    Box::new(join.with_residual(residual.clone())) as Box<dyn Operator>
                 };
                 Ok(self.operator(Arc::new(make), inputs, plan, false, label))
             }
@@ -478,10 +507,13 @@ impl Builder<'_> {
             right,
             kind,
             left_key,
+            left_key_format,
+            left_source,
             foreign_key,
             right_key,
             right_key_format,
             right_source,
+            residual,
         } = &plan.node
         else {
             return Err(Error::internal("not a foreign-key join"));
@@ -489,11 +521,12 @@ impl Builder<'_> {
         if left.windowed.is_some() || right.windowed.is_some() {
             return Err(Error::unsupported("a foreign-key join of windowed tables"));
         }
-        let (pointer, target) = (std::slice::from_ref(foreign_key), std::slice::from_ref(right_key));
-        let [mut l, mut r] = split(needed, left.fields.columns.len(), right.fields.columns.len());
+        let mut needed = needed.clone();
+        needed.extend(residual.iter().flat_map(columns_used));
+        let [mut l, mut r] = split(&needed, left.fields.columns.len(), right.fields.columns.len());
         l.extend(used(left_key));
-        l.extend(used(pointer));
-        r.extend(used(target));
+        l.extend(used(foreign_key));
+        r.extend(used(right_key));
         let left_at = self.node(left, true, &l, depth + 2)?;
         let mut right_at = self.node(right, false, &r, depth + 1)?;
         let partitions = |builder: &Self, at: NodeId| builder.nodes.get(at).map_or(1, |n| n.partitions);
@@ -501,10 +534,10 @@ impl Builder<'_> {
         let by_registry = formats::format(&right_key_format.name)?.uses_registry();
         if by_registry {
             // Equal keys differ by the id of their schema: both sides move, written alike.
-            right_at = self.exchange(right, right_at, target, right_key_format, NullKeys::Keep, place, depth + 1)?;
+            right_at = self.exchange(right, right_at, right_key, right_key_format, NullKeys::Keep, place, depth + 1)?;
         }
         let nulls = NullKeys::KeepUnmatched;
-        let left_at = self.exchange(left, left_at, pointer, right_key_format, nulls, place, depth + 1)?;
+        let left_at = self.exchange(left, left_at, foreign_key, right_key_format, nulls, place, depth + 1)?;
         if !by_registry {
             self.written_like(left_at, right_source.as_deref());
         }
@@ -515,12 +548,15 @@ impl Builder<'_> {
             foreign_key: foreign_key.clone(),
             right_key: right_key.clone(),
             kind: *kind,
+            residual: residual.clone(),
         };
-        let label = format!("ForeignKeyJoin {kind:?} on {foreign_key} = {right_key}");
+        let pairs: Vec<_> = foreign_key.iter().zip(right_key).map(|(l, r)| format!("{l} = {r}")).collect();
+        let and = residual.as_ref().map_or(String::new(), |r| format!(" AND {r}"));
+        let label = format!("ForeignKeyJoin {kind:?} on {}{and}", pairs.join(" AND "));
         let make = move || Box::new(ForeignKeyJoin::new(spec.clone())) as Box<dyn Operator>;
         let at = self.operator(Arc::new(make), vec![left_at, right_at], plan, false, label);
-        let home_format = source_of(left).map_or(right_key_format, |s| &s.key_format);
-        let at = self.exchange(plan, at, left_key, home_format, NullKeys::Keep, home, depth)?;
+        let at = self.exchange(plan, at, left_key, left_key_format, NullKeys::Keep, home, depth)?;
+        self.written_like(at, left_source.as_deref());
         if !old {
             return Ok(at);
         }
@@ -533,6 +569,10 @@ impl Builder<'_> {
     fn written_like(&mut self, exchange: NodeId, source: Option<&Source>) {
         if let Some(NodeKind::Exchange(node)) = self.nodes.get_mut(exchange).map(|n| &mut n.kind) {
             node.like_topic = source.map(|s| s.topic.clone());
+            let names: Vec<_> = source.into_iter().flat_map(|s| s.schema.key()).map(|c| c.name.clone()).collect();
+            if names.len() == node.names.len() {
+                node.names = names;
+            }
         }
     }
 

@@ -47,6 +47,9 @@ pub(crate) struct Progress {
     /// Ids of the topics read, as text: offsets mean nothing in another topic of the same name.
     #[serde(default)]
     pub topics: BTreeMap<String, String>,
+    /// Where partitions of tables that are read first ended when the query began, by reader, until they are read so far.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub snapshots: BTreeMap<String, Offset>,
 }
 
 /// A record's bytes as a batch of its own.

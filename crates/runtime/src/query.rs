@@ -1,8 +1,11 @@
 //! A continuous query: its graph with state, and the running of one epoch.
 
+mod idle;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use arrow::datatypes::SchemaRef;
@@ -12,13 +15,14 @@ use parking_lot::RwLock;
 use planner::plan::{QueryPlan, SinkSpec, Start};
 use rayon::prelude::*;
 use recordlog::{
-    Append, Commit, Offset, RecordLog, TopicPartition,
+    Append, Commit, CommitTicket, Offset, RecordLog, TopicPartition,
     batch::{BatchBuilder, BuiltBatch},
     replay,
 };
 use statestore::View;
 use types::{Error, Result};
 
+use self::idle::Steps;
 use crate::{
     budget::{Charge, StateBudget},
     find::RecordFinder,
@@ -97,6 +101,8 @@ pub struct Query {
     view: Option<TableView>,
     epoch: u64,
     times: BTreeMap<NodeId, i64>,
+    /// When records came last, or the query was opened, on the host's monotonic clock.
+    fed: Duration,
     stats: Arc<QueryStats>,
     charge: Charge,
 }
@@ -179,6 +185,7 @@ impl Query {
             view: None,
             epoch: 0,
             times: BTreeMap::new(),
+            fed: host.clock.monotonic(),
             charge: Charge::new(options.budget.clone()),
             options,
             graph,
@@ -194,10 +201,22 @@ impl Query {
             let wanted = query.internal_topics();
             create_internal_topics(query.log.clone(), wanted).await?;
         }
-        if let Some(progress) = progress {
-            query.restore(progress)?;
+        match progress {
+            Some(progress) => query.restore(progress)?,
+            // Where a query begins is where it began, whatever comes between now and its first epoch.
+            None if query.options.durable => {
+                let begun = query.begin()?;
+                begun.await.map_err(|_| Error::unavailable("the log is closed"))?.map_err(log_error)?;
+            }
+            None => {}
         }
         Ok(query)
+    }
+
+    /// Write down where it begins.
+    fn begin(&self) -> Result<CommitTicket> {
+        let append = progress_append(&self.options.id, &self.progress(), self.host.clock.now_ms())?;
+        Ok(self.log.commit(Commit { appends: vec![append] }))
     }
 
     fn build(&mut self) -> Result<()> {
@@ -263,7 +282,15 @@ impl Query {
                 };
                 let (registry, strict) = (self.options.registry.as_ref(), self.options.strict_timestamps);
                 let rows = RowReader::new(source, node.schema.clone(), registry, strict)?;
-                self.readers.push(SourceReader { node: at, reader: Reader::new(partition, next, id.clone()), rows });
+                let mut reader = Reader::new(partition, next, id.clone());
+                if source.start == Start::Snapshot {
+                    let end = match progress {
+                        Some(progress) => progress.snapshots.get(&reader_name(node.number, &reader.partition)).copied(),
+                        None => Some(self.log.offsets(&reader.partition).map_err(log_error)?.end),
+                    };
+                    reader.snapshot_end = end.filter(|end| next < *end);
+                }
+                self.readers.push(SourceReader { node: at, reader, rows });
             }
         }
         Ok(())
@@ -348,11 +375,18 @@ impl Query {
     /// opened again: its state has moved on. Runs on the calling thread and, when there is enough to do, the pool's.
     pub fn run_epoch(&mut self, cut: Cut) -> Result<Option<Epoch>> {
         let started = self.host.clock.monotonic();
-        let mut fetched = self.fetch(cut)?;
-        let records: i64 = fetched.iter().map(|f| f.read.to - f.read.from).sum();
-        if records <= 0 {
+        let fetched = self.fetch(cut)?;
+        if fetched.iter().all(|f| f.read.to <= f.read.from) {
             return Ok(None);
         }
+        let epoch = self.epoch_of(fetched, &Steps::new(), started)?;
+        self.fed = self.host.clock.monotonic();
+        Ok(Some(epoch))
+    }
+
+    /// The epoch of what was read since `started`; stream time goes on by `steps`, too.
+    fn epoch_of(&mut self, mut fetched: Vec<Fetched>, steps: &Steps, started: Duration) -> Result<Epoch> {
+        let records: i64 = fetched.iter().map(|f| f.read.to - f.read.from).sum();
         self.epoch += 1;
         let records = records.unsigned_abs();
         let parallel = records >= PARALLEL_RECORDS_MIN;
@@ -363,7 +397,7 @@ impl Query {
             headers.extend(std::mem::take(&mut fetched.headers));
         }
         for segment in 0..self.graph.segments.len() {
-            self.run_segment(segment, &fetched, &mut outputs, &mut reports, parallel)?;
+            self.run_segment(segment, (&fetched, steps), &mut outputs, &mut reports, parallel)?;
         }
         let root = outputs.rows.remove(&self.graph.root).unwrap_or_default();
         let mut appends = self.write_sink(&root, headers, &mut reports, parallel)?;
@@ -397,7 +431,7 @@ impl Query {
         if self.epoch.is_multiple_of(MEASURE_EPOCHS) || parallel {
             self.measure_state()?;
         }
-        Ok(Some(Epoch { number: self.epoch, commit: Commit { appends }, rows, records }))
+        Ok(Epoch { number: self.epoch, commit: Commit { appends }, rows, records })
     }
 
     fn progress(&self) -> Progress {
@@ -407,7 +441,10 @@ impl Query {
         let times = self.times.iter().map(|(at, time)| (number(at), *time)).collect();
         let topic = |r: &SourceReader| Some((r.reader.partition.topic.to_string(), r.reader.topic_id.clone()?));
         let topics = self.readers.iter().filter_map(topic);
-        Progress { epoch: self.epoch, offsets, times, topics: topics.collect() }
+        let snapshot =
+            |r: &SourceReader| Some((reader_name(number(&r.node), &r.reader.partition), r.reader.snapshot_end?));
+        let snapshots = self.readers.iter().filter_map(snapshot);
+        Progress { epoch: self.epoch, offsets, times, topics: topics.collect(), snapshots: snapshots.collect() }
     }
 
     /// Read and decode what an epoch takes, one entry a reader.
@@ -455,7 +492,7 @@ impl Query {
     fn run_segment(
         &mut self,
         at: usize,
-        fetched: &[Fetched],
+        (fetched, steps): (&[Fetched], &Steps),
         outputs: &mut Outputs,
         reports: &mut Vec<Report>,
         parallel: bool,
@@ -465,7 +502,9 @@ impl Query {
             let inputs = self.graph.nodes.get(*node).map(|n| n.inputs.as_slice()).unwrap_or_default();
             let batches = |input| outputs.rows.get(input).into_iter().flatten().map(|b| (&b.seq, &b.rowtime)).collect();
             let rows: Vec<Vec<_>> = inputs.iter().map(batches).collect();
-            outputs.times.insert(*node, TimeLine::of_inputs(self.times.get(node).copied(), &rows));
+            let mut line = TimeLine::of_inputs(self.times.get(node).copied(), &rows);
+            steps.get(node).into_iter().flatten().for_each(|(seq, time)| line.advance(*seq, *time));
+            outputs.times.insert(*node, line);
         }
         let run = Run {
             graph: &self.graph,
@@ -774,7 +813,7 @@ fn first_offset(
     Ok(match &source.start {
         Start::Default if from_earliest => ends.start,
         Start::Default | Start::Latest => ends.end,
-        Start::Earliest => ends.start,
+        Start::Earliest | Start::Snapshot => ends.start,
         Start::Time(time) => log.offset_for_time(partition, *time).map_err(log_error)?.unwrap_or(ends.end),
         Start::Offsets(offsets) => {
             offsets.get(&partition.partition).copied().unwrap_or(ends.start).clamp(ends.start, ends.end)

@@ -29,14 +29,16 @@ impl Router {
         schema: SchemaRef,
         registry: Option<&std::sync::Arc<dyn formats::SchemaRegistry>>,
     ) -> Result<Router> {
-        let columns: Vec<Column> = node.types.iter().map(|(name, ty)| Column::key(name, ty.clone())).collect();
+        let columns = node.names.iter().zip(&node.types).map(|(name, (_, ty))| Column::key(name, ty.clone()));
+        let columns: Vec<Column> = columns.collect();
         let format = formats::format(&node.key_format.name)?;
         // A format with schemas needs the topic whose keys these are to be like.
         let written = match &node.like_topic {
             None if format.uses_registry() => None,
             topic => {
                 let topic = topic.clone().unwrap_or_default();
-                let context = formats::FormatContext { registry: registry.cloned(), topic, ..Default::default() };
+                let whole_keys = node.nulls == NullKeys::Group;
+                let context = formats::FormatContext { registry: registry.cloned(), topic, whole_keys };
                 format.encoder_in(Part::Key, &columns, &node.key_format, &context).ok()
             }
         };
@@ -77,7 +79,12 @@ impl Router {
         for row in 0..batch.len() {
             let null = keys.iter().any(|k| k.is_null(row));
             let tombstone = batch.op(row) == Change::Tombstone;
-            if node.nulls == NullKeys::Drop && (null || tombstone) {
+            let dropped = match node.nulls {
+                NullKeys::Drop => null || tombstone,
+                NullKeys::Group => tombstone,
+                NullKeys::Keep | NullKeys::KeepUnmatched => false,
+            };
+            if dropped {
                 if !tombstone && !batch.op(row).is_retraction() {
                     let message = format!(
                         "the key {} is NULL",
@@ -89,6 +96,7 @@ impl Router {
             }
             let target = match self.rows.get(row) {
                 Some(key) => partition_for_key(key, partitions),
+                None if node.nulls == NullKeys::Group => 0,
                 None => from % partitions.max(1),
             };
             if let Some(rows) = targets.get_mut(target as usize) {

@@ -6,7 +6,7 @@ use arrow::{
     array::{Array, ArrayRef, BooleanArray, Int64Array},
     buffer::BooleanBuffer,
 };
-use catalog::KeyWindow;
+use catalog::{KeyWindow, SourceKind};
 use formats::{EncodedRows, Encoder, Part, RowError};
 use operators::{Change, ChangeBatch, Report, ReportKind};
 use planner::plan::SinkSpec;
@@ -37,6 +37,8 @@ pub(crate) struct SinkWriter {
     spec: SinkSpec,
     key: Option<Box<dyn Encoder>>,
     value: Option<Box<dyn Encoder>>,
+    /// What stands for the value of a row that is there, where there are no value columns; `None`: nothing.
+    no_value: Option<&'static [u8]>,
     keys: EncodedRows,
     values: EncodedRows,
     framing: Framing,
@@ -121,7 +123,14 @@ impl SinkWriter {
             }
             formats::format(&spec.name)?.encoder_in(part, &columns, spec, &context).map(Some)
         };
+        // A table's record without a value would delete the row.
+        let no_value: Option<&[u8]> = match (source.kind, source.value_format.name.as_str()) {
+            (SourceKind::Table, "JSON") => Some(b"{}"),
+            (SourceKind::Table, _) => Some(b""),
+            (SourceKind::Stream, _) => None,
+        };
         Ok(SinkWriter {
+            no_value,
             key: encoder(Part::Key, source.schema.key().cloned().collect(), &source.key_format)?,
             value: encoder(Part::Value, source.schema.value().cloned().collect(), &source.value_format)?,
             spec: spec.clone(),
@@ -272,8 +281,13 @@ impl SinkWriter {
         }
         match &mut self.value {
             Some(encoder) => encoder.encode(&values, rows, tombstones.as_ref(), &mut self.values, &mut errors),
-            // No value columns: an empty value, or null for a deletion.
-            None => (0..rows).for_each(|_| self.values.finish_null()),
+            None => (0..rows).for_each(|row| match self.no_value.filter(|_| batch.op(row).is_present()) {
+                Some(value) => {
+                    self.values.data.extend_from_slice(value);
+                    self.values.finish();
+                }
+                None => self.values.finish_null(),
+            }),
         }
         let mut lost = vec![false; if errors.is_empty() { 0 } else { rows }];
         for e in errors {

@@ -1,7 +1,8 @@
 //! Records of topic partitions → rows.
 //!
 //! Where the order between partitions matters, an epoch takes records strictly in order of arrival: it stops at the
-//! first record, over all partitions, that it has not fetched.
+//! first record, over all partitions, that it has not fetched. Tables that are read as they stood when the query began
+//! come first (START = 'snapshot'): until they are read that far, an epoch takes records of theirs alone.
 
 use std::collections::VecDeque;
 
@@ -33,6 +34,8 @@ pub(crate) struct Reader {
     pub topic_id: Option<String>,
     /// The next offset to take.
     pub next: Offset,
+    /// START = 'snapshot': where the partition ended when the query began, until it is read that far.
+    pub snapshot_end: Option<Offset>,
     /// Fetched and not taken wholly.
     buffered: VecDeque<StoredBatch>,
     buffered_bytes: usize,
@@ -93,7 +96,8 @@ impl Taken {
 
 impl Reader {
     pub fn new(partition: TopicPartition, next: Offset, topic_id: Option<String>) -> Reader {
-        Reader { partition, topic_id, next, buffered: VecDeque::new(), buffered_bytes: 0, longest: 0 }
+        let (snapshot_end, buffered) = (None, VecDeque::new());
+        Reader { partition, topic_id, next, snapshot_end, buffered, buffered_bytes: 0, longest: 0 }
     }
 
     /// Fetch up to about `bytes`; whether there is more behind.
@@ -183,12 +187,19 @@ impl Reader {
         }
     }
 
+    /// Nothing.
+    pub fn take_none(&mut self) -> Taken {
+        self.take(0)
+    }
+
     fn take(&mut self, arrival_end: u64) -> Taken {
+        let until = self.snapshot_end.unwrap_or(Offset::MAX);
         let from = self.next;
         let mut batches = vec![];
         while let Some(batch) = self.buffered.front() {
             let count = (batch.next_offset - batch.base_offset).unsigned_abs();
-            let within = arrival_end.saturating_sub(batch.arrival).min(count);
+            let before_end = (until - batch.base_offset).max(0).unsigned_abs();
+            let within = arrival_end.saturating_sub(batch.arrival).min(count).min(before_end);
             if within == 0 {
                 break;
             }
@@ -202,12 +213,48 @@ impl Reader {
                 batches.push(batch);
             }
         }
+        self.snapshot_end = self.snapshot_end.filter(|end| self.next < *end);
         Taken { batches, from, to: self.next, arrival_end }
     }
 }
 
 /// Take an epoch's records from all readers; `ordered`: strictly in order of arrival. Gives one entry a reader.
 pub(crate) fn take_epoch(
+    readers: &mut [&mut Reader],
+    log: &dyn RecordLog,
+    cut: Cut,
+    ordered: bool,
+    pool: Option<&rayon::ThreadPool>,
+) -> Result<Vec<Taken>> {
+    if readers.iter().any(|r| r.snapshot_end.is_some()) {
+        let taken = take_snapshots(readers, log, cut, pool)?;
+        if taken.iter().any(|t| t.to > t.from) {
+            return Ok(taken);
+        }
+        // The rest of what was there has been deleted since.
+        readers.iter_mut().for_each(|r| r.snapshot_end = None);
+    }
+    take_arrived(readers, log, cut, ordered, pool)
+}
+
+/// Records of the tables that come first, in order of arrival.
+fn take_snapshots(
+    readers: &mut [&mut Reader],
+    log: &dyn RecordLog,
+    cut: Cut,
+    pool: Option<&rayon::ThreadPool>,
+) -> Result<Vec<Taken>> {
+    let (mut first, mut others): (Vec<_>, Vec<_>) =
+        readers.iter_mut().enumerate().partition(|(_, r)| r.snapshot_end.is_some());
+    let mut of_tables: Vec<&mut Reader> = first.iter_mut().map(|(_, r)| &mut ***r).collect();
+    let taken = take_arrived(&mut of_tables, log, cut, true, pool)?;
+    let mut all: Vec<(usize, Taken)> = first.iter().map(|(at, _)| *at).zip(taken).collect();
+    all.extend(others.iter_mut().map(|(at, r)| (*at, r.take_none())));
+    all.sort_by_key(|(at, _)| *at);
+    Ok(all.into_iter().map(|(_, taken)| taken).collect())
+}
+
+fn take_arrived(
     readers: &mut [&mut Reader],
     log: &dyn RecordLog,
     cut: Cut,

@@ -41,8 +41,9 @@ pub enum StatementKind {
     CreateView { or_replace: bool, if_not_exists: bool, name: Ident, query: Query },
     /// INSERT INTO target [WITH (…)] query.
     InsertSelect { target: Ident, properties: Properties, query: Query },
-    /// INSERT INTO target [(columns)] VALUES (…), ….
-    InsertValues { target: Ident, columns: Vec<Ident>, rows: Vec<Vec<Expr>> },
+    /// INSERT INTO target [(columns)] [NULL] VALUES (…), …. `tombstones`: NULL VALUES (ours): the rows are keys, and
+    /// their values are NULL.
+    InsertValues { target: Ident, columns: Vec<Ident>, rows: Vec<Vec<Expr>>, tombstones: bool },
     /// DELETE FROM table WHERE … (ours).
     Delete { target: Ident, condition: Option<Expr> },
     /// DROP STREAM|TABLE|VIEW [IF EXISTS] name [DELETE TOPIC].
@@ -343,8 +344,9 @@ pub enum QueryBody {
 pub enum Emit {
     /// Every change as it happens.
     Changes,
-    /// One result a window, when it closes.
-    Final,
+    /// One result a window, when it closes. `idle_ms`: windows close, too, when no record has come for that long
+    /// (ours).
+    Final { idle_ms: Option<i64> },
 }
 
 /// One SELECT of the streaming grammar.
@@ -362,6 +364,8 @@ pub struct Select {
     pub filter: Option<Expr>,
     /// GROUP BY.
     pub group_by: Vec<Expr>,
+    /// INCLUDE NULLS behind GROUP BY (ours): NULL is a group, too.
+    pub null_groups: bool,
     /// PARTITION BY.
     pub partition_by: Vec<Expr>,
     /// HAVING.

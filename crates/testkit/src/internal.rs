@@ -92,6 +92,7 @@ fn collect(query: &str, plan: &Plan, found: &mut Vec<Internal>) {
         | PlanNode::Filter { .. }
         | PlanNode::Project { .. }
         | PlanNode::FlatMap { .. }
+        | PlanNode::Distinct { .. }
         | PlanNode::UnionAll { .. } => {}
     }
     plan.inputs().into_iter().for_each(|input| collect(query, input, found));

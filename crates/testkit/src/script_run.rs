@@ -25,6 +25,8 @@ use crate::{
     world::{PARTITIONS, World},
 };
 
+/// The directive that lets time pass: `--@pass.ms: 30000`, before the statement that is to find it passed.
+const PASS: &str = "--@pass.ms:";
 /// How deep scripts may run scripts.
 const SCRIPT_DEPTH_MAX: usize = 8;
 /// SQLSTATE of an assertion that does not hold (PostgreSQL's `assert_failure`).
@@ -81,10 +83,17 @@ impl Script {
     async fn run_text(&mut self, text: &str, first_line: usize, directory: &Path, depth: usize) -> Result<(), Stop> {
         let (mut ranges, rest) = syntax::split_statements(text);
         ranges.extend(Some(rest).filter(|rest| !rest.is_empty()));
+        let mut before = 0;
         for range in ranges {
+            let passes = passing(text.get(before..range.end).unwrap_or_default());
+            before = range.end;
             let line = first_line + text.get(..range.start).unwrap_or_default().matches('\n').count();
             let piece = text.get(range).unwrap_or_default();
             let stop = |error: Error| Stop { error, line, text: piece.to_owned() };
+            if let Some(ms) = passes.map_err(stop)? {
+                self.world.drive().await.map_err(stop)?;
+                self.world.pass(ms);
+            }
             for statement in self.world.session.parse(piece).map_err(stop)? {
                 match &statement.kind {
                     StatementKind::RunScript { path } => {
@@ -168,6 +177,16 @@ impl Script {
     }
 }
 
+/// The time that directives in `text` let pass before the statement that they stand before, ms.
+fn passing(text: &str) -> Result<Option<u32>> {
+    let mut passing = None;
+    for written in text.lines().filter_map(|line| line.trim().strip_prefix(PASS)) {
+        let ms: u32 = written.trim().parse().map_err(|_| Error::invalid(format!("{PASS} takes milliseconds")))?;
+        passing = Some(passing.map_or(ms, |sum: u32| sum.saturating_add(ms)));
+    }
+    Ok(passing)
+}
+
 fn failed(message: String) -> Error {
     Error::new(types::ErrorKind::User, ASSERTION, message)
 }
@@ -239,7 +258,7 @@ fn expected_row(
     assertable.schema = Schema::new(schema);
     let mut catalog = catalog::Catalog::default();
     catalog.sources.insert(source.name.clone(), Arc::new(assertable));
-    let rows = planner::insert::plan_insert_values(name, columns, &[values.to_vec()], &catalog)?;
+    let rows = planner::insert::plan_insert_values(name, columns, &[values.to_vec()], false, &catalog)?;
     let mut expected = Vec::new();
     if let Some(time) = rows.rowtime.first().copied().flatten() {
         expected.push(("ROWTIME".to_owned(), SqlType::BigInt, Value::from(time)));

@@ -9,6 +9,8 @@ use catalog::Source;
 use engine::{Cut, Engine, EngineConfig, Outcome, Session};
 use formats::SchemaRegistry;
 use futures::StreamExt;
+use host::{Clock, Host, SystemClock, VirtualClock};
+use recordlog::embedded::EmbeddedLog;
 use schemaregistry::Level;
 use syntax::ast::{Literal, ObjectKind, Statement, StatementKind};
 use types::{Error, Result};
@@ -29,6 +31,8 @@ pub struct World {
     /// Sources by topic, as they were when they were last seen: what is dropped can still be read.
     sources: HashMap<String, Vec<Arc<Source>>>,
     topics: HashMap<String, TopicSpec>,
+    /// The engine's clock: it stands still until the case lets time pass.
+    clock: Arc<VirtualClock>,
     /// Partitions of topics that nobody describes.
     partitions: u32,
 }
@@ -47,11 +51,15 @@ impl World {
             default_partitions: partitions,
             ..EngineConfig::default()
         };
-        let engine = Engine::open(config).await?;
+        let clock = Arc::new(VirtualClock::at(SystemClock::new().now_ms()));
+        let host = Host::in_memory_at(Arc::clone(&clock));
+        let log = EmbeddedLog::open_in_memory(&host).map_err(|e| Error::internal(e.to_string()))?;
+        let engine = Engine::open_on(config, log.clone(), Some(log), host).await?;
         // Cases give a topic schemas that do not follow from each other.
         engine.subjects().set_level(None, Some(Level::None))?;
         let session = engine.session();
-        Ok(World { engine, session, cut, sources: HashMap::new(), topics: HashMap::new(), partitions })
+        let (sources, topics) = (HashMap::new(), HashMap::new());
+        Ok(World { engine, session, cut, sources, topics, clock, partitions })
     }
 
     /// The schema registry of the engine.
@@ -125,6 +133,11 @@ impl World {
     /// A query failed.
     pub async fn drive(&mut self) -> Result<()> {
         self.engine.drive(self.cut).await
+    }
+
+    /// Let `ms` pass.
+    pub fn pass(&self, ms: u32) {
+        self.clock.advance_ms(ms);
     }
 
     /// See the sources that there are.

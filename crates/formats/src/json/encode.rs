@@ -47,6 +47,8 @@ pub(crate) struct Writer {
     end: Vec<u8>,
     /// A key whose columns are all NULL is no key.
     null_is_no_key: bool,
+    /// A bare value that is NULL is written as `null`; else it is nothing at all.
+    bare_null: bool,
 }
 
 impl Writer {
@@ -56,7 +58,13 @@ impl Writer {
             (false, Some(column)) => Names::new(&column.ty),
             _ => Names::of_fields(columns.iter().map(|c| (c.name.as_str(), &c.ty))),
         };
-        Writer { names, wrapped, end: b"}".to_vec(), null_is_no_key }
+        Writer { names, wrapped, end: b"}".to_vec(), null_is_no_key, bare_null: false }
+    }
+
+    /// The same writer; a bare value that is NULL is written as `null`.
+    pub fn with_bare_null(mut self) -> Writer {
+        self.bare_null = true;
+        self
     }
 
     /// The same writer with more fields in every object, which no column fills: name and JSON.
@@ -80,7 +88,7 @@ impl WriteRow for Writer {
         }
         match (self.wrapped, columns) {
             (false, [column]) => {
-                if column.is_null(row) {
+                if column.is_null(row) && !self.bare_null {
                     return Ok(false);
                 }
                 value(column, &self.names, row, out);

@@ -61,7 +61,12 @@ impl Format for Json {
         self.check(part, columns, spec)?;
         let null_is_no_key = context.null_is_no_key(part);
         let writer = encode::Writer::new(columns, wraps(part, columns, spec), null_is_no_key);
+        let writer = if part == Part::Key && context.whole_keys { writer.with_bare_null() } else { writer };
         Ok(Box::new(Writing::new(writer, columns)))
+    }
+
+    fn writes_null_key(&self) -> bool {
+        true
     }
 
     fn wrapping_is_optional(&self) -> bool {

@@ -146,6 +146,10 @@ impl Format for Protobuf {
         false
     }
 
+    fn writes_null_key(&self) -> bool {
+        true
+    }
+
     fn uses_registry(&self) -> bool {
         true
     }
@@ -194,6 +198,10 @@ impl Format for ProtobufNoSr {
 
     fn wrapping_is_optional(&self) -> bool {
         false
+    }
+
+    fn writes_null_key(&self) -> bool {
+        true
     }
 }
 

@@ -59,6 +59,15 @@ impl Aggregate {
         Ok(builder.finish(columns))
     }
 
+    /// When the windows close that have results to give.
+    pub(super) fn pending_windows(&self) -> impl Iterator<Item = i64> {
+        let waits =
+            |start: i64, slot: &u32| self.groups.get(*slot).is_some_and(|g| g.pending && window_start(&g.key) == start);
+        let unseen = self.by_start.range((Bound::Included(self.open_from), Bound::Unbounded));
+        let pending = unseen.filter(move |(start, slots)| slots.iter().any(|slot| waits(**start, slot)));
+        pending.filter_map(|(start, _)| Some(self.windows?.close_ms(*start)))
+    }
+
     /// Forget windows whose retention is over.
     pub(super) fn expire(&mut self, now: Option<i64>) {
         let Some((windows, now)) = self.windows.zip(now) else { return };

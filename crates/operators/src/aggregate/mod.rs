@@ -157,6 +157,12 @@ impl Operator for Aggregate {
         Ok(out)
     }
 
+    fn closings(&self, each: &mut dyn FnMut(i64)) {
+        if self.spec.emit_final {
+            self.pending_windows().for_each(each);
+        }
+    }
+
     fn drain(&mut self, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
         let (dirty, removed) = self.groups.drain();
         let mut value = Vec::new();

@@ -245,6 +245,13 @@ impl Operator for SessionAggregate {
         Ok(changes)
     }
 
+    fn closings(&self, each: &mut dyn FnMut(i64)) {
+        if self.spec.emit_final {
+            let pending = self.sessions.ending_from(self.open_from).filter(|s| s.pending);
+            pending.for_each(|session| each(self.close_ms(session.end)));
+        }
+    }
+
     fn drain(&mut self, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
         let (dirty, removed) = self.sessions.groups.drain();
         for key in removed {

@@ -4,16 +4,17 @@
 //! State: both sides' rows for as long as a partner may still come, and how far each side's time has come. Time: of the
 //! later row of a pair; of the row alone where an outer join has no partner for it. Order: of the row that completed the
 //! pair, partners by their time; rows without a partner come when stream time closes their window, before the row that
-//! closed it. Bound: the rows of the time that the join spans, grace included, measured by the time of their own side,
+//! closed it. A condition besides the key makes two rows no partners: a row whose candidates all fail it is alone. Bound: the rows of the time that the join spans, grace included, measured by the time of their own side,
 //! as ksqlDB does. Errors: rows without a key or value join nothing; a row older than what is kept meets partners that
 //! are there, but is not kept for those to come, and is reported.
 
 mod buffer;
 
 use arrow::{
-    array::ArrayRef,
+    array::{ArrayRef, BooleanArray, UInt32Array},
     datatypes::{DataType, SchemaRef},
 };
+use functions::RowErrors;
 use planner::plan::BoundExpr;
 use statestore::{Mode, RowDecoder, RowEncoder};
 use syntax::ast::JoinKind;
@@ -23,8 +24,10 @@ use self::buffer::{Buffer, Number};
 use crate::{
     Change, ChangeBatch, ChangeBuilder, Operator, ReportKind, StepContext, TimeCursor,
     aggregate::windows::{bytes_time, time_bytes},
+    change::take_rows,
     corrupt,
-    table_rows::{Side, encoder, key_columns},
+    residual::Residual,
+    table_rows::{Side, column_types, encoder, key_columns},
 };
 
 /// What a stream-stream join does.
@@ -44,6 +47,8 @@ pub struct StreamStreamSpec {
     pub after_ms: i64,
     /// How long after a window's end rows are taken; `None`: rows without a partner are emitted at once.
     pub grace_ms: Option<i64>,
+    /// Of an outer join: what else has to hold for two rows to be partners, over left and right columns.
+    pub residual: Option<BoundExpr>,
 }
 
 /// Without GRACE PERIOD, rows are kept that much longer than the join spans: 24 hours, as ksqlDB's default.
@@ -55,6 +60,7 @@ const TIMES: u8 = 2;
 /// See the module.
 pub struct StreamStreamJoin {
     spec: StreamStreamSpec,
+    residual: Option<Residual>,
     buffer: Buffer,
     /// The latest event time of each side, over all partitions.
     times: [i64; 2],
@@ -155,7 +161,9 @@ impl StreamStreamJoin {
     /// An empty one.
     pub fn new(spec: StreamStreamSpec) -> StreamStreamJoin {
         let times = [i64::MIN; 2];
-        StreamStreamJoin { spec, buffer: Buffer::default(), times, times_changed: false, found: vec![] }
+        let [left, right] = &spec.schemas;
+        let residual = spec.residual.clone().map(|condition| Residual::new(condition, left, right));
+        StreamStreamJoin { spec, residual, buffer: Buffer::default(), times, times_changed: false, found: vec![] }
     }
 
     fn is_outer(&self, side: usize) -> bool {
@@ -215,8 +223,16 @@ impl StreamStreamJoin {
         let (older, younger) = self.span(side);
         let kept_from = other_time.saturating_sub(self.retention());
         let low = time.saturating_sub(older).max(kept_from);
+        let high = time.saturating_add(younger);
+        let partners = match &self.residual {
+            Some(residual) => Some(self.partners(residual, incoming, &key, (low, high), work, context)?),
+            None => None,
+        };
         let mut matched = false;
-        for (slot, partner) in self.buffer.between(other, &key, low, time.saturating_add(younger)) {
+        for (at, (slot, partner)) in self.buffer.between(other, &key, low, high).enumerate() {
+            if partners.as_ref().is_some_and(|p| !p.value(at)) {
+                continue;
+            }
             matched = true;
             work.pair(incoming, &key, partner)?;
             if partner.is_alone() {
@@ -241,6 +257,40 @@ impl StreamStreamJoin {
         }
         work.key = key;
         Ok(())
+    }
+
+    /// Which of the other side's rows of the key and of times from `low` to `high` are partners of the incoming one.
+    fn partners(
+        &self,
+        residual: &Residual,
+        incoming: Incoming,
+        key: &[u8],
+        (low, high): (i64, i64),
+        work: &Work<'_>,
+        context: &mut StepContext<'_>,
+    ) -> Result<BooleanArray> {
+        let other = 1 - incoming.side;
+        let broken = |e| corrupt("a join", e);
+        let types = column_types(&self.spec.schemas[other]);
+        let mut candidates = RowDecoder::new(&types, Mode::Compact).map_err(broken)?;
+        for (_, kept) in self.buffer.between(other, key, low, high) {
+            candidates.push(kept.columns()).map_err(broken)?;
+        }
+        let count = candidates.len();
+        if count == 0 {
+            return Ok(BooleanArray::from(Vec::<bool>::new()));
+        }
+        let theirs = candidates.finish().map_err(broken)?;
+        let copies = UInt32Array::from_value(u32::try_from(incoming.row).unwrap_or(u32::MAX), count);
+        let own =
+            work.batches[incoming.side].columns.iter().map(|c| take_rows(c, &copies)).collect::<Result<Vec<_>>>()?;
+        let columns = if incoming.side == 0 { [own, theirs] } else { [theirs, own] }.concat();
+        let mut errors = RowErrors::default();
+        let partners = residual.partners(&columns, count, &mut errors)?;
+        for (_, reason) in errors.rows {
+            context.report(incoming.number.0, ReportKind::Expression, reason);
+        }
+        Ok(partners)
     }
 
     fn rows(&mut self, work: &mut Work<'_>, context: &mut StepContext<'_>) -> Result<()> {

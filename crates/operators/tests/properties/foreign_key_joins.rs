@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use syntax::ast::JoinKind;
 
 use crate::support::{
-    Event, In, Null, Out, Subject, Unit, Value, apply, check, cuts, events, expr, out, schema, table, upserts,
+    Event, In, Null, Out, Subject, Unit, Value, apply, check, cuts, events, expr, is_larger, left_is_larger, out,
+    schema, table, upserts,
 };
 
 const COLUMNS: &str = "K BIGINT, V BIGINT";
@@ -15,16 +16,20 @@ const COLUMNS: &str = "K BIGINT, V BIGINT";
 /// Time and columns.
 type Row = (i64, Vec<Value>);
 
+/// The kind, and whether the left V has to be larger.
+type Join = (JoinKind, bool);
+
 /// A result for a left row.
-fn joined(cause: &In, left: &Row, right: Option<&Row>, op: Change) -> Out {
-    let values = right.filter(|_| op != Change::Tombstone).map_or(vec![Null, Null], |r| r.1.clone());
+fn joined(residual: bool, cause: &In, left: &Row, right: Option<&Row>, op: Change) -> Out {
+    let are_partners = |r: &&Row| op != Change::Tombstone && (!residual || is_larger(&left.1, &r.1));
+    let values = right.filter(are_partners).map_or(vec![Null, Null], |r| r.1.clone());
     let time = cause.time.max(left.0).max(right.map_or(i64::MIN, |r| r.0));
     out(cause.seq, time, op, [left.1.clone(), values].concat())
 }
 
 /// One result for each left row that a change concerns: the joined row, or a tombstone where an inner join has none, but
 /// not for a left row that is new.
-fn oracle(units: &[Unit], kind: JoinKind) -> Vec<Out> {
+fn oracle(units: &[Unit], (kind, residual): Join) -> Vec<Out> {
     let (mut lefts, mut rights): (BTreeMap<Value, Row>, BTreeMap<Value, Row>) = Default::default();
     let mut want = vec![];
     let left_join = kind == JoinKind::Left;
@@ -42,7 +47,7 @@ fn oracle(units: &[Unit], kind: JoinKind) -> Vec<Out> {
             };
             for left in lefts.values().filter(|l| l.1[1] == *key) {
                 let op = if new.is_some() || left_join { Change::Upsert } else { Change::Tombstone };
-                want.push(joined(row, left, new.as_ref(), op));
+                want.push(joined(residual, row, left, new.as_ref(), op));
             }
             continue;
         }
@@ -52,9 +57,9 @@ fn oracle(units: &[Unit], kind: JoinKind) -> Vec<Out> {
             let new = (row.time, row.values.clone());
             let partner = pointed(&new);
             if partner.is_some() || left_join {
-                want.push(joined(row, &new, partner, Change::Upsert));
+                want.push(joined(residual, row, &new, partner, Change::Upsert));
             } else if old.is_some_and(|old| old.1[1] != Null || new.1[1] != Null) {
-                want.push(joined(row, &new, None, Change::Tombstone));
+                want.push(joined(residual, row, &new, None, Change::Tombstone));
             }
             lefts.insert(key.clone(), new);
         } else if let Some(old) = old.filter(|o| o.1[1] != Null || left_join) {
@@ -75,14 +80,15 @@ fn mixed(events: &[Event]) -> Vec<Unit> {
     left.into_iter().zip(right).zip(events).map(|((l, r), e)| if e.input == 0 { l } else { r }).collect()
 }
 
-fn run(units: &[Unit], kind: JoinKind, cuts: &Vec<u8>, want: &[Out]) -> Result<(), TestCaseError> {
+fn run(units: &[Unit], (kind, residual): Join, cuts: &Vec<u8>, want: &[Out]) -> Result<(), TestCaseError> {
     let spec = ForeignKeySpec {
         left: schema(COLUMNS),
         right: schema(COLUMNS),
         left_key: vec![expr("K", COLUMNS)],
-        foreign_key: expr("V", COLUMNS),
-        right_key: expr("K", COLUMNS),
+        foreign_key: vec![expr("V", COLUMNS)],
+        right_key: vec![expr("K", COLUMNS)],
         kind,
+        residual: residual.then(left_is_larger),
     };
     let make = || Box::new(ForeignKeyJoin::new(spec.clone())) as _;
     let place = |row: &In| row.values[if row.input == 0 { 1 } else { 0 }].clone();
@@ -96,8 +102,8 @@ proptest! {
     #[test]
     fn follows_pointers(events in events(2, 50), cuts in cuts()) {
         let units = mixed(&events);
-        for kind in [JoinKind::Inner, JoinKind::Left] {
-            run(&units, kind, &cuts, &oracle(&units, kind))?;
+        for join in [(JoinKind::Inner, false), (JoinKind::Left, false), (JoinKind::Left, true)] {
+            run(&units, join, &cuts, &oracle(&units, join))?;
         }
     }
 
@@ -125,7 +131,7 @@ proptest! {
         };
         // Results as a table are the join of the table with itself.
         for kind in [JoinKind::Inner, JoinKind::Left] {
-            let got = run_once(&units, kind);
+            let got = run_once(&units, (kind, false));
             let mut results = BTreeMap::new();
             apply(&mut results, &got, &[0])?;
             let rows = now(events.len());
@@ -143,20 +149,21 @@ proptest! {
                 keys.dedup();
                 prop_assert_eq!(keys.len(), all, "one result a row and record");
             }
-            run(&units, kind, &cuts, &got)?;
+            run(&units, (kind, false), &cuts, &got)?;
         }
     }
 }
 
-fn run_once(units: &[Unit], kind: JoinKind) -> Vec<Out> {
+fn run_once(units: &[Unit], (kind, residual): Join) -> Vec<Out> {
     use operators::{Operator, StepContext, TimeLine};
     let spec = ForeignKeySpec {
         left: schema(COLUMNS),
         right: schema(COLUMNS),
         left_key: vec![expr("K", COLUMNS)],
-        foreign_key: expr("V", COLUMNS),
-        right_key: expr("K", COLUMNS),
+        foreign_key: vec![expr("V", COLUMNS)],
+        right_key: vec![expr("K", COLUMNS)],
         kind,
+        residual: residual.then(left_is_larger),
     };
     let of = |input: usize| units.iter().flatten().filter(|r| r.input == input).collect::<Vec<&In>>();
     let batches = [0, 1].map(|i| crate::support::batch(&schema(COLUMNS), &of(i)));

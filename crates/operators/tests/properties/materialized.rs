@@ -6,18 +6,18 @@ use operators::{Change, Expiry, Materialize, Operator, StepContext, TimeLine};
 use proptest::prelude::*;
 
 use crate::support::{
-    Cuts, Event, In, Int, Null, Out, Subject, Unit, Value, batch, check, cuts, events, out, schema, table, upserts,
+    Cuts, Event, In, Int, Out, Subject, Unit, Value, batch, check, cuts, events, out, schema, table, upserts,
 };
 
 const COLUMNS: &str = "K BIGINT, V BIGINT";
 
-/// The changes of a table, with what they replace; rows without a key are no rows.
+/// The changes of a table, with what they replace; NULL is a key like others.
 fn with_old_values(units: &[Unit]) -> Vec<Out> {
     let mut now: BTreeMap<Value, Vec<Value>> = BTreeMap::new();
     let mut want = vec![];
     for row in units.iter().flatten() {
         let key = row.values[0].clone();
-        if key == Null || row.op == Change::UpdateBefore {
+        if row.op == Change::UpdateBefore {
             continue;
         }
         let old = if row.op.is_present() { now.insert(key, row.values.clone()) } else { now.remove(&key) };

@@ -4,7 +4,9 @@ use operators::{Change, StreamStreamJoin, StreamStreamSpec};
 use proptest::prelude::*;
 use syntax::ast::JoinKind;
 
-use crate::support::{In, Null, Out, Subject, Unit, Value, check, cuts, events, expr, out, schema, stream};
+use crate::support::{
+    In, Null, Out, Subject, Unit, Value, check, cuts, events, expr, is_larger, left_is_larger, out, schema, stream,
+};
 
 const COLUMNS: &str = "K BIGINT, V BIGINT";
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -15,12 +17,20 @@ struct Join {
     before: i64,
     after: i64,
     grace: Option<i64>,
+    /// Whether the left V has to be larger.
+    residual: bool,
 }
 
 fn joins() -> impl Strategy<Value = Join> {
     let kind = prop_oneof![Just(JoinKind::Inner), Just(JoinKind::Left), Just(JoinKind::Right), Just(JoinKind::Full)];
     let grace = prop_oneof![1 => Just(None), 3 => (0..10i64).prop_map(Some)];
-    (kind, 0..12i64, 0..12i64, grace).prop_map(|(kind, before, after, grace)| Join { kind, before, after, grace })
+    (kind, 0..12i64, 0..12i64, grace, any::<bool>()).prop_map(|(kind, before, after, grace, residual)| Join {
+        kind,
+        before,
+        after,
+        grace,
+        residual,
+    })
 }
 
 impl Join {
@@ -97,9 +107,12 @@ fn oracle(units: &[Unit], join: Join) -> Vec<Out> {
         }
         // Then the row with all that are there.
         let is_kept = |k: &In| k.time + join.kept() >= side_time[k.input];
+        let are_partners = |left: &In, right: &In| {
+            join.meet(left.time, right.time) && (!join.residual || is_larger(&left.values, &right.values))
+        };
         let meets = |k: &In| match side {
-            0 => k.input == 1 && join.meet(row.time, k.time),
-            _ => k.input == 0 && join.meet(k.time, row.time),
+            0 => k.input == 1 && are_partners(row, k),
+            _ => k.input == 0 && are_partners(k, row),
         };
         let is_partner = |k: &&mut Kept| k.row.values[0] == row.values[0] && is_kept(&k.row) && meets(&k.row);
         let mut partners: Vec<&mut Kept> = kept.iter_mut().filter(is_partner).collect();
@@ -135,6 +148,7 @@ proptest! {
             before_ms: join.before,
             after_ms: join.after,
             grace_ms: join.grace,
+            residual: join.residual.then(left_is_larger),
         };
         let make = || Box::new(StreamStreamJoin::new(spec.clone())) as _;
         let place = |row: &In| row.values[0].clone() as Value;

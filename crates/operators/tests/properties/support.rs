@@ -100,6 +100,16 @@ pub fn predicate(sql: &str, columns: &str) -> BoundExpr {
     bind_predicate(&tree, &Scope::of_fields(&fields(columns)), &Context::default()).expect(sql)
 }
 
+/// What a join of two inputs with columns `K BIGINT, V BIGINT` asks of a pair besides the key: the left V is larger.
+pub fn left_is_larger() -> BoundExpr {
+    predicate("V > W", "K BIGINT, V BIGINT, L BIGINT, W BIGINT")
+}
+
+/// The same of two rows.
+pub fn is_larger(left: &[Value], right: &[Value]) -> bool {
+    matches!((left.get(1), right.get(1)), (Some(Int(left)), Some(Int(right))) if left > right)
+}
+
 /// An aggregate of one column, or of none.
 pub fn call(name: &str, arg: Option<&str>, filter: Option<&str>, columns: &str) -> AggregateCall {
     let arg = arg.map(|arg| {

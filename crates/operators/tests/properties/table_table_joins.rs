@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use syntax::ast::JoinKind;
 
 use crate::support::{
-    In, Null, Out, Subject, Unit, Value, apply, check, cuts, events, expr, out, schema, table, upserts,
+    In, Null, Out, Subject, Unit, Value, apply, check, cuts, events, expr, is_larger, left_is_larger, out, schema,
+    table, upserts,
 };
 
 const COLUMNS: &str = "K BIGINT, V BIGINT";
@@ -15,16 +16,27 @@ const COLUMNS: &str = "K BIGINT, V BIGINT";
 /// Time and columns.
 type Row = (i64, Vec<Value>);
 
+/// The kind, and whether the left V has to be larger.
+type Join = (JoinKind, bool);
+
+/// Left and right columns; where they are no partners, only of the side that is kept anyway.
+fn parted((kind, residual): Join, mut left: Vec<Value>, mut right: Vec<Value>) -> Vec<Value> {
+    if residual && !is_larger(&left, &right) {
+        if kind == JoinKind::Right { &mut left } else { &mut right }.fill(Null);
+    }
+    [left, right].concat()
+}
+
 /// The result for a key, given its rows.
-fn result(kind: JoinKind, key: &Value, left: Option<&Row>, right: Option<&Row>) -> Option<Vec<Value>> {
-    let there = match kind {
+fn result(join: Join, key: &Value, left: Option<&Row>, right: Option<&Row>) -> Option<Vec<Value>> {
+    let there = match join.0 {
         JoinKind::Inner => left.is_some() && right.is_some(),
         JoinKind::Left => left.is_some(),
         JoinKind::Right => right.is_some(),
         JoinKind::Full => left.is_some() || right.is_some(),
     };
     let values = |row: Option<&Row>| row.map_or(vec![Null, Null], |r| r.1.clone());
-    there.then(|| [values(left), values(right), vec![key.clone()]].concat())
+    there.then(|| [parted(join, values(left), values(right)), vec![key.clone()]].concat())
 }
 
 /// Whether a deletion is told of although there is no result before or after it: where Kafka Streams, which looks at the
@@ -39,7 +51,7 @@ fn is_told(kind: JoinKind, side: usize, old: bool, other: bool) -> bool {
     other || (old && !needs_other)
 }
 
-fn oracle(units: &[Unit], kind: JoinKind, old_values: bool) -> Vec<Out> {
+fn oracle(units: &[Unit], join: Join, old_values: bool) -> Vec<Out> {
     let mut tables: [BTreeMap<Value, Row>; 2] = Default::default();
     let mut want = vec![];
     for row in units.iter().flatten() {
@@ -47,19 +59,19 @@ fn oracle(units: &[Unit], kind: JoinKind, old_values: bool) -> Vec<Out> {
         if row.op == Change::UpdateBefore || *key == Null {
             continue;
         }
-        let before = result(kind, key, tables[0].get(key), tables[1].get(key));
+        let before = result(join, key, tables[0].get(key), tables[1].get(key));
         let old = tables[side].remove(key);
         let other = tables[1 - side].get(key).cloned();
         if row.op.is_present() {
             tables[side].insert(key.clone(), (row.time, row.values.clone()));
         }
-        let after = result(kind, key, tables[0].get(key), tables[1].get(key));
+        let after = result(join, key, tables[0].get(key), tables[1].get(key));
         let time = other.as_ref().map_or(row.time, |o| o.0.max(row.time));
         // What a deletion shows: the row that was, or what came with its tombstone.
         let shown = old.clone().map_or(row.values.clone(), |o| o.1);
         let other_shown = other.clone().map_or(vec![Null, Null], |o| o.1);
-        let sides = if side == 0 { [shown, other_shown] } else { [other_shown, shown] };
-        let gone = [sides.concat(), vec![key.clone()]].concat();
+        let [left, right] = if side == 0 { [shown, other_shown] } else { [other_shown, shown] };
+        let gone = [parted(join, left, right), vec![key.clone()]].concat();
         let mut push = |op, values| want.push(out(row.seq, time, op, values));
         match (before, after) {
             (Some(before), Some(after)) if old_values => {
@@ -70,7 +82,7 @@ fn oracle(units: &[Unit], kind: JoinKind, old_values: bool) -> Vec<Out> {
             (_, Some(after)) => push(Change::Upsert, after),
             (Some(before), None) if old_values => push(Change::Delete, before),
             (Some(_), None) => push(Change::Tombstone, gone),
-            (None, None) if is_told(kind, side, old.is_some(), other.is_some()) => push(Change::Tombstone, gone),
+            (None, None) if is_told(join.0, side, old.is_some(), other.is_some()) => push(Change::Tombstone, gone),
             (None, None) => {}
         }
     }
@@ -81,17 +93,20 @@ proptest! {
     #[test]
     fn joins_what_there_is(events in events(2, 50), with_old in any::<bool>(), cuts in cuts()) {
         let units = if with_old { table(&events) } else { upserts(&events) };
-        for kind in [JoinKind::Inner, JoinKind::Left, JoinKind::Right, JoinKind::Full] {
+        let plain = [JoinKind::Inner, JoinKind::Left, JoinKind::Right, JoinKind::Full].map(|kind| (kind, false));
+        let joins = plain.into_iter().chain([(JoinKind::Left, true), (JoinKind::Right, true)]);
+        for (kind, residual) in joins {
             for old in [false, true] {
                 let make = || {
                     let keys = [vec![expr("K", COLUMNS)], vec![expr("K", COLUMNS)]];
                     let types = vec![arrow::datatypes::DataType::Int64];
                     let schemas = [schema(COLUMNS), schema(COLUMNS)];
-                    Box::new(TableTableJoin::new(schemas, keys, types, kind, old)) as _
+                    let join = TableTableJoin::new(schemas, keys, types, kind, old);
+                    Box::new(join.with_residual(residual.then(left_is_larger))) as _
                 };
                 let place = |row: &In| row.values[0].clone();
                 let subject = Subject { inputs: vec![schema(COLUMNS); 2], make: &make, place: &place, key: None };
-                let want = oracle(&units, kind, old);
+                let want = oracle(&units, (kind, residual), old);
                 check(&subject, &units, &cuts, &want)?;
                 if old {
                     apply(&mut BTreeMap::new(), &want, &[4])?;

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use operators::{Aggregate, AggregateSpec, Change};
+use operators::{Aggregate, AggregateSpec, Change, ChangeBatch, Operator, StepContext, TimeLine};
 use planner::plan::WindowSpec;
 use proptest::prelude::*;
 use syntax::ast::WindowKind;
 
 use crate::{
     aggregates::{COLUMNS, spec, values_of},
-    support::{Event, In, Int, Null, Out, Subject, Unit, Value, check, cuts, events, out, schema, stream},
+    support::{Event, In, Int, Null, Out, Subject, Unit, Value, batch, check, cuts, events, out, schema, stream},
 };
 
 /// Windows as the tests have them.
@@ -73,6 +73,22 @@ fn oracle(units: &[Unit], w: Windows, emit_final: bool, old: bool) -> Vec<Out> {
     want
 }
 
+/// The windows, and their keys, that are not closed when all rows have come.
+fn what_waits(units: &[Unit], w: Windows) -> BTreeSet<(i64, Value)> {
+    let (mut now, mut waits) = (i64::MIN, BTreeSet::new());
+    for row in units.iter().flatten() {
+        now = now.max(row.time);
+        if row.op == Change::Tombstone || row.values[0] == Null {
+            continue;
+        }
+        let is_in = |start: &i64| *start <= row.time && row.time < start + w.size && start % w.advance == 0;
+        let open = (0..=row.time).filter(is_in).filter(|start| start + w.size + w.grace > now);
+        waits.extend(open.map(|start| (start, row.values[0].clone())));
+    }
+    waits.retain(|(start, _)| start + w.size + w.grace > now);
+    waits
+}
+
 fn result(key: &Value, rows: &[Value], start: i64, w: Windows) -> Vec<Value> {
     [vec![key.clone()], values_of(rows), vec![Int(start), Int(start + w.size)]].concat()
 }
@@ -100,6 +116,36 @@ proptest! {
     #[test]
     fn with_every_change(events in events(1, 50), w in windows(), old in any::<bool>(), cuts in cuts()) {
         run(&events, w, false, old, &cuts)?;
+    }
+
+    /// Had stream time gone on to the end of the last window that waits, there would be no result left to give.
+    #[test]
+    fn knows_what_waits(events in events(1, 50), w in windows()) {
+        let units = stream(&events);
+        let waits = what_waits(&units, w);
+        let mut operator = Aggregate::new(windowed(w, true, false));
+        let rows: Vec<&In> = units.iter().flatten().collect();
+        let batch = batch(&schema(COLUMNS), &rows);
+        let mut time = TimeLine::new(None, &[(&batch.seq, &batch.rowtime)]);
+        let step = |operator: &mut Aggregate, batch: ChangeBatch, time: &TimeLine| {
+            let mut context = StepContext { epoch: 1, caching: false, time, reports: &mut vec![] };
+            operator.step(vec![batch], &mut context).expect("a step")
+        };
+        step(&mut operator, batch.clone(), &time);
+        let closings = |operator: &Aggregate| {
+            let mut times = BTreeSet::new();
+            operator.closings(&mut |time| { times.insert(time); });
+            times
+        };
+        let mut found = closings(&operator);
+        prop_assert_eq!(&found, &waits.iter().map(|(start, _)| start + w.size + w.grace).collect());
+        time = TimeLine::new(time.end(), &[]);
+        for (seq, at) in (1 << 60..).zip(std::mem::take(&mut found)) {
+            time.advance(seq, at);
+        }
+        let last = step(&mut operator, batch.slice(0, 0), &time);
+        prop_assert_eq!(last.len(), waits.len());
+        prop_assert!(closings(&operator).is_empty());
     }
 
     #[test]

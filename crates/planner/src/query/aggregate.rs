@@ -62,10 +62,7 @@ pub(super) fn apply(
         return Err(error.at(at).with_hint("add COUNT(*)"));
     }
     check_grouped(&strangers)?;
-    let calls = calls::bind_all(env, &input, &over.calls, select.window.as_ref())?;
-    let key = group_keys(env, &input, &groups)?;
-    let window = select.window.as_ref().map(|w| window_spec(w, emit)).transpose()?;
-    let mut grouped = node(exchanged(env, input, key), calls, window, emit == Some(Emit::Final));
+    let mut grouped = grouped(env, select, emit, input, &groups, &over.calls)?;
     if let Some(having) = having {
         let predicate = env.bind_condition(&having, &grouped.scope, "HAVING")?;
         grouped.plan = filter::over(grouped.plan, predicate);
@@ -73,12 +70,41 @@ pub(super) fn apply(
     Ok((grouped, items))
 }
 
+/// The groups of `input`, with `calls` over each.
+pub(super) fn grouped(
+    env: &Env<'_>,
+    select: &Select,
+    emit: Option<Emit>,
+    input: Input,
+    groups: &[Expr],
+    calls: &[Expr],
+) -> Result<Input> {
+    let calls = calls::bind_all(env, &input, calls, select.window.as_ref())?;
+    let key = group_keys(env, &input, groups)?;
+    let window = select.window.as_ref().map(|w| window_spec(w, emit)).transpose()?;
+    let (emit_final, idle_ms) = match emit {
+        Some(Emit::Final { idle_ms }) => (true, idle_ms),
+        _ => (false, None),
+    };
+    let how = How { window, emit_final, idle_ms, null_keys: select.null_groups };
+    Ok(node(exchanged(env, input, key, how.null_keys), calls, how))
+}
+
+/// How groups are made.
+#[derive(Clone, Copy)]
+struct How {
+    window: Option<WindowSpec>,
+    emit_final: bool,
+    idle_ms: Option<i64>,
+    null_keys: bool,
+}
+
 fn check_clauses(select: &Select, emit: Option<Emit>, items: &[Item], mode: &Mode) -> Result<()> {
     if let Some(partition) = select.partition_by.first() {
         let error = Error::invalid("GROUP BY and PARTITION BY cannot stand together").at(partition.span);
         return Err(error.with_hint("the key of groups is what GROUP BY names"));
     }
-    if emit == Some(Emit::Final) && select.window.is_none() {
+    if matches!(emit, Some(Emit::Final { .. })) && select.window.is_none() {
         return Err(select::emit_final_error(select.span));
     }
     if select.group_by.is_empty() && !matches!(mode, Mode::Push) {
@@ -110,7 +136,7 @@ fn group_expressions(select: &Select, input: &Input) -> Result<Vec<Expr>> {
 }
 
 /// Rewrites expressions so that they read groups and aggregates instead of rows.
-struct OverGroups {
+pub(super) struct OverGroups {
     /// Group expressions: what identifies them, and how they are shown.
     groups: Vec<(String, String)>,
     windowed: bool,
@@ -121,13 +147,13 @@ struct OverGroups {
 }
 
 impl OverGroups {
-    fn new(groups: &[Expr], windowed: bool, style: Style) -> OverGroups {
+    pub fn new(groups: &[Expr], windowed: bool, style: Style) -> OverGroups {
         let groups = groups.iter().map(|g| (text::identity(g), text::write(g, style))).collect();
         OverGroups { groups, windowed, style, calls: Vec::new(), identities: Vec::new() }
     }
 
     /// `expr` over groups; `false` besides if it reads a column of single rows.
-    fn rewrite(&mut self, expr: &Expr) -> Result<(Expr, bool)> {
+    pub fn rewrite(&mut self, expr: &Expr) -> Result<(Expr, bool)> {
         let mut whole = true;
         let rewritten = walk::rewrite(expr, &mut |e, params| {
             let identity = text::identity(e);
@@ -238,8 +264,9 @@ fn group_keys(env: &Env<'_>, input: &Input, groups: &[Expr]) -> Result<Vec<KeyCo
 }
 
 /// `input` with rows of one group in one partition, keyed by the group.
-fn exchanged(env: &Env<'_>, input: Input, key: Vec<KeyColumn>) -> Input {
-    if partition::same_key(&input.key, &key) {
+fn exchanged(env: &Env<'_>, input: Input, key: Vec<KeyColumn>, null_keys: bool) -> Input {
+    // Rows without a key are wherever their producers put them.
+    if partition::same_key(&input.key, &key) && (!null_keys || input.null_keys) {
         return Input { key, ..input };
     }
     let key_format = env.exchange_format(&key, &input.key_format);
@@ -247,13 +274,14 @@ fn exchanged(env: &Env<'_>, input: Input, key: Vec<KeyColumn>) -> Input {
         by: key.iter().map(|k| Arc::clone(&k.value)).collect(),
         key_format: key_format.clone(),
         partitions_like: None,
-        nulls: NullKeys::Drop,
+        nulls: if null_keys { NullKeys::Group } else { NullKeys::Drop },
         input: Box::new(input.plan.clone()),
     };
     Input { plan: Plan { node, ..input.plan }, key, key_format, partitioning: Partitioning::Widest, ..input }
 }
 
-fn node(input: Input, calls: Vec<AggregateCall>, window: Option<WindowSpec>, emit_final: bool) -> Input {
+fn node(input: Input, calls: Vec<AggregateCall>, how: How) -> Input {
+    let How { window, emit_final, idle_ms, null_keys } = how;
     let mut fields = Fields::default();
     let mut scope = Scope::default();
     let mut push = |shown: &str, computed: bool, ty: &SqlType, key: bool, hidden: bool| {
@@ -289,11 +317,13 @@ fn node(input: Input, calls: Vec<AggregateCall>, window: Option<WindowSpec>, emi
         aggregates: calls,
         window,
         emit_final,
-        keep_null_keys: false,
+        idle_ms,
+        keep_null_keys: null_keys,
         input: Box::new(plan),
     };
     let plan = Plan { node, fields, kind: SourceKind::Table, windowed: window.map(|w| key_window(w.kind)) };
-    Input { plan, scope, sources, key: grouped, key_origin: KeyOrigin::Group, key_format, partitioning, first }
+    let key_origin = KeyOrigin::Group;
+    Input { plan, scope, sources, key: grouped, key_origin, null_keys, key_format, partitioning, first }
 }
 
 fn key_window(kind: WindowKind) -> KeyWindow {
@@ -321,7 +351,7 @@ fn window_spec(window: &Window, emit: Option<Emit>) -> Result<WindowSpec> {
     }
     let default_ms = match emit {
         // Whoever waits for final results does not want to wait a day: they come when the window ends.
-        Some(Emit::Final) => 0,
+        Some(Emit::Final { .. }) => 0,
         _ => DEFAULT_GRACE_MS.saturating_sub(size_ms).max(0),
     };
     let grace_ms = window.grace_ms.unwrap_or(default_ms);

@@ -73,7 +73,9 @@ pub(super) fn make(env: &Env<'_>, create: &CreateAsSelect, statement: &str, old_
     let mode = Mode::Persistent { name: create.name.value.clone(), kind };
     let selected = select::plan_query(env, &create.query, &mode).map_err(|e| timestamp_first(env, create, &with, e))?;
     select::check_kind(&selected.plan, kind, create.name.span)?;
-    check_values(&selected, create.query.span)?;
+    if !selected.distinct {
+        check_values(&selected, create.query.span)?;
+    }
     let prefix = if kind == SourceKind::Table { "CTAS" } else { "CSAS" };
     let query_id = match old_id {
         Some(old) if with.get("QUERY_ID").is_none() => old,

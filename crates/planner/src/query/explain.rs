@@ -136,25 +136,41 @@ pub(super) fn node_text(plan: &Plan) -> String {
         PlanNode::Exchange { by, key_format, partitions_like, nulls, .. } => {
             exchange_text(by, key_format, partitions_like.as_deref(), *nulls)
         }
-        PlanNode::Aggregate { group_by, aggregates, window, emit_final, .. } => {
+        PlanNode::Aggregate { group_by, aggregates, window, emit_final, idle_ms, keep_null_keys, .. } => {
             let calls: Vec<String> = aggregates.iter().map(|c| c.text.clone()).collect();
             let window = window.map(|w| format!(", {}", window_text(w))).unwrap_or_default();
             let last = if *emit_final { ", final" } else { "" };
-            format!("Aggregate by [{}]: {}{window}{last}", list(group_by), calls.join(", "))
+            let idle = idle_ms.map(|ms| format!(" or idle for {ms} ms")).unwrap_or_default();
+            let nulls = if *keep_null_keys { " with NULL" } else { "" };
+            format!("Aggregate by [{}]{nulls}: {}{window}{last}{idle}", list(group_by), calls.join(", "))
         }
-        PlanNode::StreamTableJoin { left, right, kind, left_key, right_key } => {
-            format!("StreamTableJoin {} {}", join(*kind), equality((left, left_key), (right, right_key)))
-        }
-        PlanNode::StreamStreamJoin { left, right, kind, left_key, right_key, before_ms, after_ms, grace_ms } => {
-            let grace = grace_ms.map(|ms| format!(" grace {ms} ms")).unwrap_or_default();
+        PlanNode::Distinct { .. } => "Distinct".to_owned(),
+        PlanNode::StreamTableJoin { left, right, kind, left_key, right_key, residual } => {
             let keys = equality((left, left_key), (right, right_key));
-            format!("StreamStreamJoin {} {keys} within -{before_ms}..{after_ms} ms{grace}", join(*kind))
+            format!("StreamTableJoin {} {keys}{}", join(*kind), and(residual.as_ref()))
         }
-        PlanNode::TableTableJoin { left, right, kind, left_key, right_key } => {
-            format!("TableTableJoin {} {}", join(*kind), equality((left, left_key), (right, right_key)))
+        PlanNode::StreamStreamJoin {
+            left,
+            right,
+            kind,
+            left_key,
+            right_key,
+            before_ms,
+            after_ms,
+            grace_ms,
+            residual,
+        } => {
+            let grace = grace_ms.map(|ms| format!(" grace {ms} ms")).unwrap_or_default();
+            let (keys, and) = (equality((left, left_key), (right, right_key)), and(residual.as_ref()));
+            format!("StreamStreamJoin {} {keys}{and} within -{before_ms}..{after_ms} ms{grace}", join(*kind))
         }
-        PlanNode::ForeignKeyJoin { left, right, kind, foreign_key, right_key, .. } => {
-            format!("ForeignKeyJoin {} {} = {}", join(*kind), key(left, foreign_key), key(right, right_key))
+        PlanNode::TableTableJoin { left, right, kind, left_key, right_key, residual } => {
+            let keys = equality((left, left_key), (right, right_key));
+            format!("TableTableJoin {} {keys}{}", join(*kind), and(residual.as_ref()))
+        }
+        PlanNode::ForeignKeyJoin { left, right, kind, foreign_key, right_key, residual, .. } => {
+            let (pointer, target) = (keys(left, foreign_key), keys(right, right_key));
+            format!("ForeignKeyJoin {} {pointer} = {target}{}", join(*kind), and(residual.as_ref()))
         }
         PlanNode::UnionAll { .. } => "UnionAll".to_owned(),
     }
@@ -173,6 +189,7 @@ fn source_text(source: &Source, start: &Start, plan: &Plan) -> String {
                 offsets.iter().map(|(partition, offset)| format!("{partition}:{offset}")).collect();
             format!(", from offsets {}", offsets.join(","))
         }
+        Start::Snapshot => ", first as it stands".to_owned(),
     };
     let window = source.windowed.map(|w| format!(", {}", key_window(w))).unwrap_or_default();
     format!(
@@ -208,8 +225,14 @@ fn exchange_text(by: &[BoundExpr], key_format: &FormatSpec, like: Option<&Source
         NullKeys::Keep => ", keeping NULL",
         NullKeys::Drop => "",
         NullKeys::KeepUnmatched => ", keeping NULL unmatched",
+        NullKeys::Group => ", with NULL",
     };
     format!("Exchange by [{}] {}{like}{nulls}", list(by), format_text(key_format))
+}
+
+/// What else has to hold for two rows to be partners.
+fn and(residual: Option<&BoundExpr>) -> String {
+    residual.map(|condition| format!(" and {}", expr_text(condition))).unwrap_or_default()
 }
 
 fn join(kind: JoinKind) -> &'static str {

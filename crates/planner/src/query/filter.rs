@@ -45,10 +45,17 @@ pub(super) fn over(plan: Plan, predicate: BoundExpr) -> Plan {
 fn sink(plan: Plan, predicate: BoundExpr) -> (Plan, Option<BoundExpr>) {
     let Plan { node, fields, kind, windowed } = plan;
     match node {
-        PlanNode::StreamTableJoin { left, right, kind: join, left_key, right_key } => {
+        PlanNode::StreamTableJoin { left, right, kind: join, left_key, right_key, residual } => {
             let width = left.fields.columns.len();
             let whole = |left: Plan| Plan {
-                node: PlanNode::StreamTableJoin { left: Box::new(left), right, kind: join, left_key, right_key },
+                node: PlanNode::StreamTableJoin {
+                    left: Box::new(left),
+                    right,
+                    kind: join,
+                    left_key,
+                    right_key,
+                    residual,
+                },
                 fields,
                 kind,
                 windowed,

@@ -27,6 +27,8 @@ pub(super) struct Input {
     pub key: Vec<KeyColumn>,
     /// Where the key comes from.
     pub key_origin: KeyOrigin,
+    /// Whether key columns may be NULL: GROUP BY … INCLUDE NULLS.
+    pub null_keys: bool,
     /// How the key is written where rows were last partitioned by it.
     pub key_format: FormatSpec,
     /// Where rows are.

@@ -11,7 +11,9 @@ use super::{
     Env, copartition, filter,
     input::{FromSource, Input, KeyColumn, KeyName, KeyOrigin, Partitioning, column},
     on::{self, Equality, On},
-    relation, resolve,
+    relation, residual,
+    residual::Residual,
+    resolve,
     resolve::resolve,
     select,
     text::{self, Style},
@@ -32,21 +34,16 @@ pub(super) fn plan(env: &Env<'_>, join: &Join) -> Result<Input> {
     let condition = resolve(&join.on, &scope, "JOIN ON", &[])?;
     let mut on = on::analyze(env, &condition, &left, &right)?;
     check_formats(&left, &right, join.span)?;
-    let rest = std::mem::take(&mut on.rest);
-    if let Some(rest) = rest.first()
-        && join.kind != JoinKind::Inner
-    {
-        let message =
-            format!("a condition besides the equality in ON of an outer join: {}", text::write(rest, Style::Qualified));
-        return Err(Error::unsupported(message).at(rest.span));
-    }
+    let rest = residual::of(&mut on, &left, &right);
+    let residual = Residual::new(env, join, &scope, rest, (left.plan.kind, right.plan.kind))?;
+    let outer = residual.outer.clone();
     let joined = match (left.plan.kind, right.plan.kind) {
-        (SourceKind::Stream, SourceKind::Stream) => stream_stream(env, join, left, right, on)?,
-        (SourceKind::Stream, SourceKind::Table) => stream_table(env, join, left, right, on)?,
-        (SourceKind::Table, SourceKind::Table) => table_table(env, join, left, right, on)?,
+        (SourceKind::Stream, SourceKind::Stream) => stream_stream(env, join, left, right, on, outer)?,
+        (SourceKind::Stream, SourceKind::Table) => stream_table(env, join, left, right, on, outer)?,
+        (SourceKind::Table, SourceKind::Table) => table_table(env, join, left, right, on, outer)?,
         (SourceKind::Table, SourceKind::Stream) => return Err(table_stream(join, &left, &right, &on)),
     };
-    match resolve::conjunction(rest) {
+    match residual.inner {
         Some(rest) => filter::apply(env, joined, &rest, "JOIN ON"),
         None => Ok(joined),
     }
@@ -101,12 +98,18 @@ fn both(left: &Input, right: &Input) -> Scope {
     Scope { columns: left.scope.columns.iter().cloned().chain(moved).collect() }
 }
 
-fn stream_stream(env: &Env<'_>, join: &Join, left: Input, right: Input, on: On) -> Result<Input> {
+fn stream_stream(
+    env: &Env<'_>,
+    join: &Join,
+    left: Input,
+    right: Input,
+    on: On,
+    residual: Option<BoundExpr>,
+) -> Result<Input> {
     let Some(within) = join.within else {
         let error = Error::invalid("Stream-stream joins must have a WITHIN clause specified. None was provided");
         return Err(error.at(join.span).with_hint("write WITHIN 1 HOUR, say, before ON"));
     };
-    check_one_condition(&on, join.span)?;
     let pair = Pair::new(env, join, left, right, on.equalities)?;
     let Pair { left, right, left_key, right_key, .. } = &pair;
     let node = PlanNode::StreamStreamJoin {
@@ -118,11 +121,19 @@ fn stream_stream(env: &Env<'_>, join: &Join, left: Input, right: Input, on: On) 
         before_ms: within.before_ms,
         after_ms: within.after_ms,
         grace_ms: within.grace_ms,
+        residual,
     };
     Ok(pair.keyed(join.kind, node, SourceKind::Stream))
 }
 
-fn stream_table(env: &Env<'_>, join: &Join, left: Input, right: Input, mut on: On) -> Result<Input> {
+fn stream_table(
+    env: &Env<'_>,
+    join: &Join,
+    left: Input,
+    right: Input,
+    mut on: On,
+    residual: Option<BoundExpr>,
+) -> Result<Input> {
     check_no_within(join, "stream-table")?;
     if matches!(join.kind, JoinKind::Right | JoinKind::Full) {
         let message = format!("{} of a stream with a table is not supported", kind_name(join.kind));
@@ -143,11 +154,19 @@ fn stream_table(env: &Env<'_>, join: &Join, left: Input, right: Input, mut on: O
         kind: join.kind,
         left_key: pair.left_key.clone(),
         right_key: pair.right_key.clone(),
+        residual,
     };
     Ok(pair.keyed_by_left(node))
 }
 
-fn table_table(env: &Env<'_>, join: &Join, left: Input, right: Input, mut on: On) -> Result<Input> {
+fn table_table(
+    env: &Env<'_>,
+    join: &Join,
+    left: Input,
+    right: Input,
+    mut on: On,
+    residual: Option<BoundExpr>,
+) -> Result<Input> {
     check_no_within(join, "table-table")?;
     if !order_by_key(&mut on.equalities, &right) {
         check_one_condition(&on, join.span)?;
@@ -159,7 +178,7 @@ fn table_table(env: &Env<'_>, join: &Join, left: Input, right: Input, mut on: On
         return Err(Error::invalid(message).at(on_span(&on)));
     }
     if !is_key(&on.equalities, &left) {
-        return foreign_key(join, left, right, &on);
+        return foreign_key(join, left, right, &on, residual);
     }
     let pair = Pair::new(env, join, left, right, on.equalities)?;
     let node = PlanNode::TableTableJoin {
@@ -168,41 +187,36 @@ fn table_table(env: &Env<'_>, join: &Join, left: Input, right: Input, mut on: On
         kind: join.kind,
         left_key: pair.left_key.clone(),
         right_key: pair.right_key.clone(),
+        residual,
     };
     Ok(pair.keyed(join.kind, node, SourceKind::Table))
 }
 
-fn foreign_key(join: &Join, left: Input, right: Input, on: &On) -> Result<Input> {
-    let (Some(pointer), 1) = (on.equalities.first(), on.equalities.len()) else {
-        return Err(Error::unsupported("a foreign key of several columns").at(join.span));
-    };
-    if !left.is_single() {
-        let message = format!(
-            "Invalid join condition: foreign-key table-table joins are not supported as part of n-way joins. Got {}",
-            pointer.text
-        );
-        return Err(Error::unsupported(message).at(pointer.span).with_hint("make a table of the first join"));
-    }
+fn foreign_key(join: &Join, left: Input, right: Input, on: &On, residual: Option<BoundExpr>) -> Result<Input> {
     if matches!(join.kind, JoinKind::Right | JoinKind::Full) {
         let message = format!("{} on a foreign key is not supported", kind_name(join.kind));
         return Err(Error::unsupported(message).at(join.span));
     }
     check_windows(&left, &right, join.span)?;
-    let (Some(right_key), true) = (right.key.first(), !left.key.is_empty()) else {
+    if left.key.is_empty() || right.key.is_empty() {
         return Err(Error::internal("a table has no key").at(join.span));
+    }
+    let placed_like = |side: &Input| match &side.partitioning {
+        Partitioning::Like(source) => Some(Arc::clone(source)),
+        Partitioning::Widest => None,
     };
     let node = PlanNode::ForeignKeyJoin {
         left: Box::new(left.plan.clone()),
         right: Box::new(right.plan.clone()),
         kind: join.kind,
         left_key: left.key.iter().map(|k| Arc::clone(&k.value)).collect(),
-        foreign_key: Arc::clone(&pointer.left_bound.expr),
-        right_key: Arc::clone(&right_key.value),
+        left_key_format: left.key_format.clone(),
+        left_source: placed_like(&left),
+        foreign_key: on.equalities.iter().map(|e| Arc::clone(&e.left_bound.expr)).collect(),
+        right_key: right.key.iter().map(|k| Arc::clone(&k.value)).collect(),
         right_key_format: right.key_format.clone(),
-        right_source: match &right.partitioning {
-            Partitioning::Like(source) => Some(Arc::clone(source)),
-            Partitioning::Widest => None,
-        },
+        right_source: placed_like(&right),
+        residual,
     };
     let scope = both(&left, &right);
     let mut fields = left.plan.fields.clone();
@@ -217,6 +231,7 @@ fn foreign_key(join: &Join, left: Input, right: Input, on: &On) -> Result<Input>
         sources: left.sources.into_iter().chain(right.sources).collect(),
         key: left.key.into_iter().map(qualified).collect(),
         key_origin: KeyOrigin::ForeignKeyJoin,
+        null_keys: left.null_keys,
         key_format: left.key_format,
         partitioning: left.partitioning,
         first: left.first,
@@ -291,7 +306,8 @@ fn is_key(equalities: &[Equality], left: &Input) -> bool {
     equalities.len() == left.key.len() && equalities.iter().zip(&left.key).all(|(e, k)| means(k, &e.left))
 }
 
-fn means(key: &KeyColumn, expr: &Expr) -> bool {
+/// Whether `expr` is that column of a key.
+pub(super) fn means(key: &KeyColumn, expr: &Expr) -> bool {
     let wanted = text::identity(expr);
     key.names.iter().any(|n| text::identity(&n.expr) == wanted)
 }
@@ -446,6 +462,7 @@ impl Pair {
             sources: self.left.sources.into_iter().chain(self.right.sources).collect(),
             key,
             key_origin: KeyOrigin::Join,
+            null_keys: false,
             key_format: self.key_format,
             partitioning: self.partitioning,
             first: self.left.first,

@@ -21,6 +21,8 @@ pub(super) struct Equality {
     pub left_bound: Bound,
     /// The right side's over the right input.
     pub right_bound: Bound,
+    /// The whole, resolved.
+    pub whole: Expr,
     /// As typed, for messages: `L.A = R.B`.
     pub text: String,
     /// Where it stands.
@@ -88,7 +90,8 @@ fn equality(env: &Env<'_>, part: &Expr, l: Expr, r: Expr, left: &Input, right: &
         let message = format!("Invalid join condition: types don't match. Got {first}{{{x}}} = {second}{{{y}}}");
         return Err(Error::type_mismatch(message).at(part.span).with_hint("CAST one side to the type of the other"));
     }
-    Ok(Equality { left: l, right: r, left_bound, right_bound, text: format!("{first} = {second}"), span: part.span })
+    let text = format!("{first} = {second}");
+    Ok(Equality { left: l, right: r, left_bound, right_bound, whole: part.clone(), text, span: part.span })
 }
 
 fn type_text(ty: Option<&SqlType>) -> String {

@@ -114,7 +114,13 @@ fn node(plan: Plan, need: &BTreeSet<usize>) -> Pruned {
             let node = PlanNode::Exchange { input: Box::new(below.plan), by, key_format, partitions_like, nulls };
             Pruned { plan: same(node, fields), kept: below.kept }
         }
-        PlanNode::Aggregate { input, group_by, aggregates, window, emit_final, keep_null_keys } => {
+        PlanNode::Distinct { input } => {
+            // Which updates change nothing is seen by all columns.
+            let all: Vec<usize> = (0..fields.columns.len()).collect();
+            let below = Box::new(exact(*input, &all));
+            Pruned::whole(same(PlanNode::Distinct { input: below }, fields))
+        }
+        PlanNode::Aggregate { input, group_by, aggregates, window, emit_final, idle_ms, keep_null_keys } => {
             let mut below_need = used(&group_by);
             for call in &aggregates {
                 below_need.extend(used(&call.args));
@@ -129,7 +135,7 @@ fn node(plan: Plan, need: &BTreeSet<usize>) -> Pruned {
             };
             let aggregates = aggregates.into_iter().map(moved).collect();
             let input = Box::new(below.plan);
-            let node = PlanNode::Aggregate { input, group_by, aggregates, window, emit_final, keep_null_keys };
+            let node = PlanNode::Aggregate { input, group_by, aggregates, window, emit_final, idle_ms, keep_null_keys };
             Pruned::whole(same(node, fields))
         }
         PlanNode::UnionAll { inputs } => {
@@ -180,11 +186,21 @@ fn flat_map(
 struct Sides {
     left: Pruned,
     right: Pruned,
+    /// Former positions of the left columns, then of the right ones.
     kept: Vec<usize>,
+    residual: Option<BoundExpr>,
 }
 
-fn sides(left: Plan, right: Plan, need: &BTreeSet<usize>, left_uses: &[BoundExpr], right_uses: &[BoundExpr]) -> Sides {
+fn sides(
+    left: Plan,
+    right: Plan,
+    need: &BTreeSet<usize>,
+    [left_uses, right_uses]: [&[BoundExpr]; 2],
+    residual: Option<BoundExpr>,
+) -> Sides {
     let (width, both) = (left.fields.columns.len(), left.fields.columns.len() + right.fields.columns.len());
+    let mut need = need.clone();
+    need.extend(residual.iter().flat_map(columns_used));
     let mut left_need = used(left_uses);
     left_need.extend(need.iter().copied().filter(|at| *at < width));
     let mut right_need = used(right_uses);
@@ -195,65 +211,86 @@ fn sides(left: Plan, right: Plan, need: &BTreeSet<usize>, left_uses: &[BoundExpr
     let mut kept = left.kept.clone().unwrap_or_else(|| (0..width).collect());
     let right_kept = right.kept.clone().unwrap_or_else(|| (0..right_width).collect());
     kept.extend(right_kept.into_iter().map(|at| at + width));
-    Sides { left, right, kept }
+    let residual = residual.map(|condition| remap(&condition, &|at| kept.binary_search(&at).unwrap_or(at)));
+    Sides { left, right, kept, residual }
 }
 
 fn joins(node: PlanNode, need: &BTreeSet<usize>, same: &dyn Fn(PlanNode, Fields) -> Plan, fields: &Fields) -> Pruned {
     let all = fields.columns.len();
+    let done = |node: PlanNode, kept: Vec<usize>| Pruned { plan: same(node, subset(fields, &kept)), kept: Some(kept) };
     match node {
-        PlanNode::StreamTableJoin { left, right, kind, left_key, right_key } => {
-            let s = sides(*left, *right, need, &left_key, &right_key);
+        PlanNode::StreamTableJoin { left, right, kind, left_key, right_key, residual } => {
+            let s = sides(*left, *right, need, [&left_key, &right_key], residual);
             let (left_key, right_key) = (s.left.exprs(&left_key), s.right.exprs(&right_key));
-            let (left, right) = (Box::new(s.left.plan), Box::new(s.right.plan));
-            let node = PlanNode::StreamTableJoin { left, right, kind, left_key, right_key };
-            Pruned { plan: same(node, subset(fields, &s.kept)), kept: Some(s.kept) }
+            let (left, right, residual) = (Box::new(s.left.plan), Box::new(s.right.plan), s.residual);
+            done(PlanNode::StreamTableJoin { left, right, kind, left_key, right_key, residual }, s.kept)
         }
-        PlanNode::StreamStreamJoin { left, right, kind, left_key, right_key, before_ms, after_ms, grace_ms } => {
+        PlanNode::StreamStreamJoin {
+            left,
+            right,
+            kind,
+            left_key,
+            right_key,
+            before_ms,
+            after_ms,
+            grace_ms,
+            residual,
+        } => {
             let width = left.fields.columns.len() + right.fields.columns.len();
-            let mut s = sides(*left, *right, need, &left_key, &right_key);
+            let mut s = sides(*left, *right, need, [&left_key, &right_key], residual);
             s.kept.extend(width..all);
             let (left_key, right_key) = (s.left.exprs(&left_key), s.right.exprs(&right_key));
-            let (left, right) = (Box::new(s.left.plan), Box::new(s.right.plan));
-            let node =
-                PlanNode::StreamStreamJoin { left, right, kind, left_key, right_key, before_ms, after_ms, grace_ms };
-            Pruned { plan: same(node, subset(fields, &s.kept)), kept: Some(s.kept) }
+            let (left, right, residual) = (Box::new(s.left.plan), Box::new(s.right.plan), s.residual);
+            let node = PlanNode::StreamStreamJoin {
+                left,
+                right,
+                kind,
+                left_key,
+                right_key,
+                before_ms,
+                after_ms,
+                grace_ms,
+                residual,
+            };
+            done(node, s.kept)
         }
-        PlanNode::TableTableJoin { left, right, kind, left_key, right_key } => {
+        PlanNode::TableTableJoin { left, right, kind, left_key, right_key, residual } => {
             let width = left.fields.columns.len() + right.fields.columns.len();
-            let mut s = sides(*left, *right, need, &left_key, &right_key);
+            let mut s = sides(*left, *right, need, [&left_key, &right_key], residual);
             s.kept.extend(width..all);
             let (left_key, right_key) = (s.left.exprs(&left_key), s.right.exprs(&right_key));
-            let (left, right) = (Box::new(s.left.plan), Box::new(s.right.plan));
-            let node = PlanNode::TableTableJoin { left, right, kind, left_key, right_key };
-            Pruned { plan: same(node, subset(fields, &s.kept)), kept: Some(s.kept) }
+            let (left, right, residual) = (Box::new(s.left.plan), Box::new(s.right.plan), s.residual);
+            done(PlanNode::TableTableJoin { left, right, kind, left_key, right_key, residual }, s.kept)
         }
         PlanNode::ForeignKeyJoin {
             left,
             right,
             kind,
             left_key,
+            left_key_format,
+            left_source,
             foreign_key,
             right_key,
             right_key_format,
             right_source,
+            residual,
         } => {
-            let mut left_uses = left_key.clone();
-            left_uses.push(foreign_key.clone());
-            let s = sides(*left, *right, need, &left_uses, std::slice::from_ref(&right_key));
-            let (left_key, foreign_key) = (s.left.exprs(&left_key), s.left.expr(&foreign_key));
-            let right_key = s.right.expr(&right_key);
-            let (left, right) = (Box::new(s.left.plan), Box::new(s.right.plan));
+            let left_uses: Vec<BoundExpr> = left_key.iter().chain(&foreign_key).cloned().collect();
+            let s = sides(*left, *right, need, [&left_uses, &right_key], residual);
             let node = PlanNode::ForeignKeyJoin {
-                left,
-                right,
                 kind,
-                left_key,
-                foreign_key,
-                right_key,
+                left_key: s.left.exprs(&left_key),
+                left_key_format,
+                left_source,
+                foreign_key: s.left.exprs(&foreign_key),
+                right_key: s.right.exprs(&right_key),
                 right_key_format,
                 right_source,
+                residual: s.residual,
+                left: Box::new(s.left.plan),
+                right: Box::new(s.right.plan),
             };
-            Pruned { plan: same(node, subset(fields, &s.kept)), kept: Some(s.kept) }
+            done(node, s.kept)
         }
         // Every other node has been taken care of; left as it is, it is right.
         node => Pruned::whole(same(node, fields.clone())),

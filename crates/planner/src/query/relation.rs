@@ -53,7 +53,7 @@ fn named(env: &Env<'_>, name: &Ident, alias: Option<&Ident>, options: &Propertie
         .source(&name.value)
         .ok_or_else(|| ddl::unknown(format!("{} does not exist", name.value), name, env.catalog))?;
     env.note_read(&source.name);
-    Ok(of_source(source, known_as, start(options)?))
+    Ok(of_source(source, known_as, start(options, source.kind)?))
 }
 
 /// Reading one stream or table.
@@ -88,6 +88,7 @@ fn of_source(source: &Arc<Source>, alias: &str, start: Start) -> Input {
         }],
         key,
         key_origin: KeyOrigin::Source,
+        null_keys: false,
         key_format: source.key_format.clone(),
         partitioning: Partitioning::Like(Arc::clone(source)),
         first: Arc::clone(source),
@@ -142,6 +143,7 @@ fn subquery(env: &Env<'_>, query: &Query, alias: &str) -> Result<Input> {
         sources: vec![FromSource { alias: alias.to_owned(), source: None, keys, values, windowed, table }],
         key,
         key_origin: KeyOrigin::Source,
+        null_keys: selected.null_keys,
         key_format: selected.key_format,
         partitioning: selected.partitioning,
         first: selected.first,
@@ -161,7 +163,7 @@ fn key_column(fields: &Fields, at: usize) -> Option<KeyColumn> {
 }
 
 /// `FROM s WITH (START = …)`.
-fn start(options: &Properties) -> Result<Start> {
+fn start(options: &Properties, kind: SourceKind) -> Result<Start> {
     let mut start = Start::Default;
     for (name, property) in &options.entries {
         if name != "START" {
@@ -170,9 +172,14 @@ fn start(options: &Properties) -> Result<Start> {
         }
         start = start_of(&property.value).ok_or_else(|| {
             Error::invalid("START is none that is known").at(property.span).with_hint(
-                "'earliest', 'latest', milliseconds since 1970, '2024-01-31T12:00:00Z', or '0:17,1:4' (offsets)",
+                "'earliest', 'latest', milliseconds since 1970, '2024-01-31T12:00:00Z', '0:17,1:4' (offsets), or for a \
+                 table 'snapshot'",
             )
         })?;
+        if start == Start::Snapshot && kind == SourceKind::Stream {
+            let error = Error::invalid("START 'snapshot' is for tables: a stream has events and no rows that stand");
+            return Err(error.at(property.span).with_hint("'earliest' begins at the stream's first record"));
+        }
     }
     Ok(start)
 }
@@ -183,6 +190,7 @@ fn start_of(value: &Literal) -> Option<Start> {
         Literal::String(text) => match text.trim().to_lowercase().as_str() {
             "earliest" => Some(Start::Earliest),
             "latest" => Some(Start::Latest),
+            "snapshot" => Some(Start::Snapshot),
             other => offsets(other).map(Start::Offsets).or_else(|| time(text.trim()).map(Start::Time)),
         },
         _ => None,

@@ -8,7 +8,7 @@ use syntax::ast::{Emit, Expr, ExprKind, Query, QueryBody, Select};
 use types::{Error, Result, Span, SqlType};
 
 use super::{
-    Env, Mode, aggregate, filter, flat_map,
+    Env, Mode, aggregate, distinct, filter, flat_map,
     input::{Input, KeyColumn, KeyOrigin, Partitioning},
     key, partition, relation,
     resolve::resolve,
@@ -26,8 +26,13 @@ pub(super) struct Selected {
     pub visible: usize,
     /// Where the key's columns are, in order of the key.
     pub key: Vec<usize>,
-    /// Whether rows whose key columns are all NULL have a key: PARTITION BY several columns makes one of any values.
+    /// Whether rows whose key columns are all NULL have a key: those of tables do, and PARTITION BY several columns makes
+    /// one of any values.
     pub whole_key: bool,
+    /// Whether key columns may be NULL: GROUP BY … INCLUDE NULLS.
+    pub null_keys: bool,
+    /// Whether all that is selected is the key: SELECT DISTINCT.
+    pub distinct: bool,
     /// Where WINDOWSTART and WINDOWEND are, if rows are keyed by window.
     pub window: Option<(usize, usize)>,
     /// The left-most source.
@@ -55,10 +60,6 @@ pub(super) fn plan_query(env: &Env<'_>, query: &Query, mode: &Mode) -> Result<Se
 
 /// Plan one SELECT.
 pub(super) fn plan(env: &Env<'_>, select: &Select, emit: Option<Emit>, mode: &Mode) -> Result<Selected> {
-    if select.distinct {
-        let error = Error::unsupported("SELECT DISTINCT cannot run continuously").at(select.span);
-        return Err(error.with_hint("GROUP BY the columns, with COUNT(*) in the select list"));
-    }
     let Some(from) = &select.from else {
         return Err(Error::unsupported("a continuous query without FROM").at(select.span));
     };
@@ -76,6 +77,9 @@ pub(super) fn plan(env: &Env<'_>, select: &Select, emit: Option<Emit>, mode: &Mo
     }
     let (input, items) = flat_map::apply(env, input, items)?;
     let grouped = !select.group_by.is_empty() || uses_aggregates(select, &items);
+    if select.distinct {
+        return distinct::plan(env, select, emit, input, items, mode);
+    }
     let (input, items) = if grouped {
         aggregate::apply(env, select, emit, input, items, mode)?
     } else {
@@ -85,7 +89,7 @@ pub(super) fn plan(env: &Env<'_>, select: &Select, emit: Option<Emit>, mode: &Mo
     project(env, input, items, mode, select.span)
 }
 
-fn uses_aggregates(select: &Select, items: &[Item]) -> bool {
+pub(super) fn uses_aggregates(select: &Select, items: &[Item]) -> bool {
     items.iter().any(|i| aggregate::contains(&i.expr)) || select.having.as_ref().is_some_and(aggregate::contains)
 }
 
@@ -98,7 +102,7 @@ fn check_not_grouped(select: &Select, emit: Option<Emit>) -> Result<()> {
             .at(having.span)
             .with_hint("did you mean WHERE?"));
     }
-    if emit == Some(Emit::Final) {
+    if matches!(emit, Some(Emit::Final { .. })) {
         return Err(emit_final_error(select.span));
     }
     Ok(())
@@ -147,7 +151,7 @@ fn check_windowed_tables(input: &Input, mode: &Mode, span: Span) -> Result<()> {
 }
 
 /// The last step: compute what is selected, and mark what of it is the key.
-fn project(env: &Env<'_>, input: Input, items: Vec<Item>, mode: &Mode, span: Span) -> Result<Selected> {
+pub(super) fn project(env: &Env<'_>, input: Input, items: Vec<Item>, mode: &Mode, span: Span) -> Result<Selected> {
     let bound = items.iter().map(|i| env.bind(&i.expr, &input.scope, "SELECT")).collect::<Result<Vec<_>>>()?;
     let chosen = key::choose(env, &input, &items, mode, span)?;
     let mut root = Root::default();
@@ -177,7 +181,9 @@ fn project(env: &Env<'_>, input: Input, items: Vec<Item>, mode: &Mode, span: Spa
     Ok(Selected {
         plan: Plan { node, fields: root.fields, kind, windowed },
         visible,
-        whole_key: input.key_origin == KeyOrigin::Partition && key.len() > 1,
+        whole_key: kind == SourceKind::Table || input.key_origin == KeyOrigin::Partition && key.len() > 1,
+        null_keys: input.null_keys,
+        distinct: false,
         key,
         window,
         first: input.first,

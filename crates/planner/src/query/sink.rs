@@ -28,6 +28,9 @@ pub(super) fn source(
     let key_format = key_format(env, formats.key, selected, &schema)?;
     let value_format = value_format(env, formats.value, selected, &schema);
     check_format(Part::Key, &schema, &key_format, create)?;
+    if selected.null_keys {
+        check_null_key(&schema, &key_format, create)?;
+    }
     check_format(Part::Value, &schema, &value_format, create)?;
     let prefix = env.world.property("ksql.output.topic.name.prefix").unwrap_or_default();
     let topic = with.topic()?.name.unwrap_or_else(|| format!("{prefix}{}", create.name.value));
@@ -129,6 +132,17 @@ fn check_format(part: Part, schema: &Schema, spec: &FormatSpec, create: &CreateA
         let error = e.context(format!("{side} format does not support schema")).at(span);
         if error.hint().is_none() { error.with_hint(format!("give another {property} in WITH")) } else { error }
     })
+}
+
+/// Whether the format has a key for the group of NULL.
+fn check_null_key(schema: &Schema, spec: &FormatSpec, create: &CreateAsSelect) -> Result<()> {
+    if schema.key().count() > 1 || formats::format(&spec.name)?.writes_null_key() {
+        return Ok(());
+    }
+    let typed = create.properties.entries.get("KEY_FORMAT").or_else(|| create.properties.entries.get("FORMAT"));
+    let message = format!("INCLUDE NULLS is not supported by KEY_FORMAT {}: it has no key for NULL", spec.name);
+    let error = Error::unsupported(message).at(typed.map_or(create.query.span, |p| p.span));
+    Err(error.with_hint("KEY_FORMAT = 'JSON' has one"))
 }
 
 /// A schema named by its id must begin with what the query selects; what it has besides is left to its defaults.

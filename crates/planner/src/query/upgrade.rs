@@ -68,7 +68,9 @@ fn old_plan(env: &Env<'_>, statement: &str) -> Option<QueryPlan> {
 /// The nodes that keep or move rows, from the top.
 fn skip_stateless(plan: &Plan) -> &Plan {
     match &plan.node {
-        PlanNode::Filter { input, .. } | PlanNode::Project { input, .. } => skip_stateless(input),
+        PlanNode::Filter { input, .. } | PlanNode::Project { input, .. } | PlanNode::Distinct { input } => {
+            skip_stateless(input)
+        }
         _ => plan,
     }
 }

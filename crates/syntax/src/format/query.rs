@@ -45,10 +45,11 @@ impl Display for QueryBody {
 
 impl Display for Emit {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Emit::Changes => "EMIT CHANGES",
-            Emit::Final => "EMIT FINAL",
-        })
+        match self {
+            Emit::Changes => f.write_str("EMIT CHANGES"),
+            Emit::Final { idle_ms: None } => f.write_str("EMIT FINAL"),
+            Emit::Final { idle_ms: Some(ms) } => write!(f, "EMIT FINAL IDLE TIMEOUT {}", written(*ms)),
+        }
     }
 }
 
@@ -65,6 +66,7 @@ impl Display for Select {
             write!(f, " WHERE {filter}")?;
         }
         keys(f, " GROUP BY ", &self.group_by)?;
+        f.write_str(when(self.null_groups && !self.group_by.is_empty(), " INCLUDE NULLS"))?;
         keys(f, " PARTITION BY ", &self.partition_by)?;
         match &self.having {
             Some(having) => write!(f, " HAVING {having}"),

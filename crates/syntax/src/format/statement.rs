@@ -33,8 +33,8 @@ impl Display for StatementKind {
             StatementKind::InsertSelect { target, properties, query } => {
                 write!(f, "INSERT INTO {target}{} {query}", OptionalProperties(properties))
             }
-            StatementKind::InsertValues { target, columns, rows } => {
-                write!(f, "INSERT INTO {target}{} VALUES ", Columns(columns))?;
+            StatementKind::InsertValues { target, columns, rows, tombstones } => {
+                write!(f, "INSERT INTO {target}{}{} VALUES ", Columns(columns), when(*tombstones, " NULL"))?;
                 for (i, row) in rows.iter().enumerate() {
                     write!(f, "{}({})", if i == 0 { "" } else { ", " }, Commas(row))?;
                 }

@@ -80,7 +80,7 @@ impl Parser<'_> {
         Ok((name, query))
     }
 
-    /// `EMIT CHANGES`, `EMIT FINAL`.
+    /// `EMIT CHANGES`, `EMIT FINAL [IDLE TIMEOUT 30 SECONDS]`.
     fn emit(&mut self) -> Result<Option<Emit>> {
         if !self.accept("EMIT") {
             return Ok(None);
@@ -88,7 +88,8 @@ impl Parser<'_> {
         if self.accept("CHANGES") {
             Ok(Some(Emit::Changes))
         } else if self.accept("FINAL") {
-            Ok(Some(Emit::Final))
+            let idle_ms = if self.accept_two("IDLE TIMEOUT") { Some(self.duration_ms(false)?) } else { None };
+            Ok(Some(Emit::Final { idle_ms }))
         } else {
             Err(self.unexpected())
         }
@@ -103,10 +104,11 @@ impl Parser<'_> {
         let window = if self.accept("WINDOW") { Some(self.window()?) } else { None };
         let filter = if self.accept("WHERE") { Some(self.expr()?) } else { None };
         let group_by = if self.accept_two("GROUP BY") { self.keys("GROUP BY")? } else { Vec::new() };
+        let null_groups = !group_by.is_empty() && self.accept_two("INCLUDE NULLS");
         let partition_by = if self.accept_two("PARTITION BY") { self.keys("PARTITION BY")? } else { Vec::new() };
         let having = if self.accept("HAVING") { Some(self.expr()?) } else { None };
         let span = self.span_from(mark);
-        Ok(Select { distinct, projection, from, window, filter, group_by, partition_by, having, span })
+        Ok(Select { distinct, projection, from, window, filter, group_by, null_groups, partition_by, having, span })
     }
 
     fn select_item(&mut self) -> Result<SelectItem> {

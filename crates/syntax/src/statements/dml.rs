@@ -28,6 +28,7 @@ impl Parser<'_> {
         if columns.is_empty() {
             self.note("SELECT");
         }
+        let tombstones = self.accept("NULL");
         self.expect("VALUES")?;
         let rows = self.list(Self::row_of_values)?;
         let width = rows.first().map_or(0, Vec::len);
@@ -36,7 +37,7 @@ impl Parser<'_> {
             let message = format!("all rows of VALUES have {width} values, this one has {}", row.len());
             return Err(Error::syntax(message).at(span));
         }
-        Ok(StatementKind::InsertValues { target, columns, rows })
+        Ok(StatementKind::InsertValues { target, columns, rows, tombstones })
     }
 
     /// `(a, b)` if it is next.

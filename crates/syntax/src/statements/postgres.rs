@@ -208,6 +208,7 @@ fn select_all(name: Ident, columns: Vec<Ident>, span: Span, text: String) -> Que
         window: None,
         filter: None,
         group_by: Vec::new(),
+        null_groups: false,
         partition_by: Vec::new(),
         having: None,
         span,

@@ -110,7 +110,7 @@ fn what_ksqldb_refuses() {
     check(
         "CREATE TABLE o AS SELECT a FROM t GROUP BY a AND b",
         "AND",
-        "found `AND`, expected `,`, PARTITION BY, HAVING, UNION ALL, EMIT, LIMIT or the end of the statement",
+        "found `AND`, expected `,`, INCLUDE NULLS, PARTITION BY, HAVING, UNION ALL, EMIT, LIMIT or the end of the statement",
         "",
     );
     check("CREATE TABLE o AS SELECT a FROM t GROUP BY c, (b, a)", ",", "found `,`, expected `)`", "");

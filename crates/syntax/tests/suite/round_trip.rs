@@ -187,25 +187,33 @@ fn select() -> impl Strategy<Value = Select> {
         relation(),
         prop::option::of(window()),
         prop::option::of(expr()),
-        keys(),
+        (keys(), any::<bool>()),
         keys(),
         prop::option::of(expr()),
     )
-        .prop_map(|(distinct, projection, from, window, filter, group_by, partition_by, having)| Select {
-            distinct,
-            projection,
-            from: Some(from),
-            window,
-            filter,
-            group_by,
-            partition_by,
-            having,
-            span: Span::default(),
+        .prop_map(|(distinct, projection, from, window, filter, (group_by, null_groups), partition_by, having)| {
+            Select {
+                distinct,
+                projection,
+                from: Some(from),
+                window,
+                filter,
+                group_by,
+                null_groups,
+                partition_by,
+                having,
+                span: Span::default(),
+            }
         })
 }
 
 fn query() -> impl Strategy<Value = Query> {
-    let emit = prop::sample::select(vec![None, Some(Emit::Changes), Some(Emit::Final)]);
+    let emit = prop::sample::select(vec![
+        None,
+        Some(Emit::Changes),
+        Some(Emit::Final { idle_ms: None }),
+        Some(Emit::Final { idle_ms: Some(90_000) }),
+    ]);
     (prop::collection::vec(select(), 1..3), emit, prop::option::of(0_u64..99)).prop_map(|(mut selects, emit, limit)| {
         let body = match selects.len() {
             1 => QueryBody::Select(selects.remove(0)),
@@ -253,8 +261,11 @@ fn statement() -> impl Strategy<Value = StatementKind> {
                 })
             }
         ),
-        (name(), prop::collection::vec(name(), 0..3), prop::collection::vec(expr(), 1..3))
-            .prop_map(|(target, columns, row)| StatementKind::InsertValues { target, columns, rows: vec![row] }),
+        (name(), prop::collection::vec(name(), 0..3), prop::collection::vec(expr(), 1..3), any::<bool>()).prop_map(
+            |(target, columns, row, tombstones)| {
+                StatementKind::InsertValues { target, columns, rows: vec![row], tombstones }
+            }
+        ),
         query().prop_map(StatementKind::Query),
         (name(), prop::option::of(expr())).prop_map(|(target, condition)| StatementKind::Delete { target, condition }),
         (name(), any::<bool>()).prop_map(|(name, extended)| StatementKind::Describe { name, extended }),

@@ -131,6 +131,10 @@ fn assertions() {
     same("ASSERT NOT EXISTS SCHEMA ID 3");
     same("ASSERT VALUES S (ROWTIME, A) VALUES (1, NULL)");
     same("ASSERT NULL VALUES T (K) KEY (1)");
+    same("INSERT INTO T (K, ROWTIME) NULL VALUES (1, 2), (3, 4)");
+    same("INSERT INTO T NULL VALUES (1)");
+    same("SELECT A FROM T GROUP BY A, B INCLUDE NULLS HAVING COUNT(*) > 1 EMIT FINAL IDLE TIMEOUT 30 SECONDS");
+    check("select include from t group by include", "SELECT `INCLUDE` FROM T GROUP BY `INCLUDE`");
     same("ASSERT STREAM S (A INT KEY) WITH (KAFKA_TOPIC = 't')");
 }
 

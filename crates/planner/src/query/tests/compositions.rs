@@ -93,7 +93,16 @@ fn errors() {
         ERROR: START is none that is known
         LINE 1: SELECT id FROM s WITH (start = 'yesterday') EMIT CHANGES;
                                                ^^^^^^^^^^^
-        HINT: 'earliest', 'latest', milliseconds since 1970, '2024-01-31T12:00:00Z', or '0:17,1:4' (offsets)
+        HINT: 'earliest', 'latest', milliseconds since 1970, '2024-01-31T12:00:00Z', '0:17,1:4' (offsets), or for a table 'snapshot'
+        ",
+    );
+    check(
+        "SELECT id FROM s WITH (start = 'snapshot') EMIT CHANGES;",
+        "
+        ERROR: START 'snapshot' is for tables: a stream has events and no rows that stand
+        LINE 1: SELECT id FROM s WITH (start = 'snapshot') EMIT CHANGES;
+                                               ^^^^^^^^^^
+        HINT: 'earliest' begins at the stream's first record
         ",
     );
 }

@@ -49,6 +49,41 @@ fn plans() {
         ",
     );
     check(
+        "CREATE TABLE o AS SELECT DISTINCT name FROM s;",
+        "
+        Sink table O: topic O, key [NAME STRING] KAFKA, value [] JSON
+          Distinct
+            Project [NAME]
+              Aggregate by [NAME]: COUNT(*)
+                Exchange by [NAME] KAFKA
+                  Project [NAME]
+                    Source stream S: topic s, key KAFKA, value JSON
+        ",
+    );
+    check(
+        "CREATE TABLE o WITH (key_format = 'JSON') AS SELECT DISTINCT o, w % 2 AS odd FROM t;",
+        "
+        Sink table O: topic O, key [O INTEGER, ODD BIGINT] JSON, value [] JSON
+          Distinct
+            Project [O, (W % 2) AS ODD]
+              Filter (COUNT(*) > 0)
+                Aggregate by [O, (W % 2)]: COUNT(*)
+                  Exchange by [O, (W % 2)] JSON
+                    Source table T: topic t, key KAFKA, value JSON
+        ",
+    );
+    check(
+        "CREATE TABLE o WITH (key_format = 'JSON') AS SELECT name, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY name INCLUDE NULLS EMIT FINAL IDLE TIMEOUT 1 MINUTE;",
+        "
+        Sink table O: topic O, key [NAME STRING] JSON, value [N BIGINT] JSON, tumbling windows of 3600000 ms
+          Project [NAME, COUNT(*) AS N, WINDOWSTART, WINDOWEND]
+            Aggregate by [NAME] with NULL: COUNT(*), tumbling 3600000 ms grace 0 ms retention 3600000 ms, final or idle for 60000 ms
+              Exchange by [NAME] KAFKA, with NULL
+                Project [NAME]
+                  Source stream S: topic s, key KAFKA, value JSON
+        ",
+    );
+    check(
         "CREATE TABLE o AS SELECT name, COUNT(*) AS n FROM s WINDOW SESSION (5 MINUTES) GROUP BY name;",
         "
         Sink table O: topic O, key [NAME STRING] KAFKA, value [N BIGINT] JSON, session windows

@@ -129,6 +129,47 @@ fn plans() {
 }
 
 #[test]
+fn what_else_on_says() {
+    check(
+        "CREATE STREAM o AS SELECT s.id, v, t.w FROM s LEFT JOIN t ON s.id = t.id AND s.v > t.w AND s.v = t.w;",
+        "
+        Sink stream O: topic O, key [S_ID INTEGER] KAFKA, value [V BIGINT, W BIGINT] JSON
+          Project [S.ID AS S_ID, S.V, T.W]
+            StreamTableJoin left [S.ID] = [T.ID] and ((S.V > T.W) AND (S.V = T.W))
+              Project [ID, V]
+                Source stream S: topic s, key KAFKA, value JSON
+              Source table T: topic t, key KAFKA, value JSON
+        ",
+    );
+    check(
+        "CREATE STREAM o AS SELECT s.id, v FROM s JOIN r WITHIN 1 HOUR ON s.id = r.id AND s.v = r.w;",
+        "
+        Sink stream O: topic O, key [S_ID INTEGER] KAFKA, value [V BIGINT] JSON
+          Project [S.ID AS S_ID, S.V]
+            Filter (S.V = R.W)
+              StreamStreamJoin inner [S.ID] = [R.ID] within -3600000..3600000 ms
+                Project [ID, V]
+                  Source stream S: topic s, key KAFKA, value JSON
+                Project [ID, W]
+                  Source stream R: topic r, key KAFKA, value JSON
+        ",
+    );
+    check(
+        "CREATE TABLE o AS SELECT t.id, a.x, b.x FROM t JOIN u a ON t.o = a.id LEFT JOIN u b ON t.id + 1 = b.id AND b.x > a.x;",
+        "
+        Sink table O: topic O, key [T_ID INTEGER] KAFKA, value [A_X BIGINT, B_X BIGINT] JSON
+          Project [T.ID AS T_ID, A.X AS A_X, B.X AS B_X]
+            ForeignKeyJoin left (T.ID + 1) = B.ID and (B.X > A.X)
+              Project [T.ID, A.X]
+                ForeignKeyJoin inner T.O = A.ID
+                  Source table T: topic t, key KAFKA, value JSON
+                  Source table U as A: topic u, key KAFKA, value JSON
+              Source table U as B: topic u, key KAFKA, value JSON
+        ",
+    );
+}
+
+#[test]
 fn errors() {
     check(
         "CREATE STREAM o AS SELECT t.id, name FROM s LEFT JOIN t ON s.v + 1 = t.w;",
@@ -147,11 +188,12 @@ fn errors() {
         ",
     );
     check(
-        "CREATE STREAM o AS SELECT s.id, v, t.w FROM s LEFT JOIN t ON s.id = t.id AND s.v > t.w;",
+        "CREATE TABLE o AS SELECT ROWKEY AS id, t.w, u.x FROM t FULL JOIN u ON t.id = u.id AND t.w > u.x;",
         "
-        ERROR: a condition besides the equality in ON of an outer join: (S.V > T.W)
-        LINE 1: CREATE STREAM o AS SELECT s.id, v, t.w FROM s LEFT JOIN t ON s.id = t.id AND s.v > t.w;
-                                                                                             ^^^^^^^^^
+        ERROR: a condition besides the key in ON of a FULL OUTER JOIN of tables is not supported: (T.W > U.X)
+        LINE 1: CREATE TABLE o AS SELECT ROWKEY AS id, t.w, u.x FROM t FULL JOIN u ON t.id = u.id AND t.w > u.x;
+                                                                                                      ^^^^^^^^^
+        HINT: two rows of a key that are no partners would both be the result's row of it
         ",
     );
     check(
@@ -222,15 +264,6 @@ fn errors() {
         ERROR: Unsupported join expression: (S.ID > T.ID). A join needs an equality between its two sides
         LINE 1: CREATE STREAM o AS SELECT * FROM s JOIN t ON s.id > t.id;
                                                              ^^^^^^^^^^^
-        ",
-    );
-    check(
-        "CREATE STREAM o AS SELECT * FROM s JOIN r WITHIN 1 HOUR ON s.id = r.id AND s.v = r.w;",
-        "
-        ERROR: Invalid join condition: joins on multiple conditions are not supported. Got ((S.ID = R.ID) AND (S.V = R.W))
-        LINE 1: CREATE STREAM o AS SELECT * FROM s JOIN r WITHIN 1 HOUR ON s.id = r.id AND s.v = r.w;
-                                                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-        HINT: join on one and put the others into WHERE
         ",
     );
     check(

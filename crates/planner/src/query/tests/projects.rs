@@ -151,10 +151,10 @@ fn errors() {
     check(
         "CREATE STREAM o AS SELECT DISTINCT id, v FROM s;",
         "
-        ERROR: SELECT DISTINCT cannot run continuously
+        ERROR: Invalid result type. The SELECT query produces a TABLE, not a STREAM
         LINE 1: CREATE STREAM o AS SELECT DISTINCT id, v FROM s;
-                                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-        HINT: GROUP BY the columns, with COUNT(*) in the select list
+                              ^
+        HINT: use CREATE TABLE … AS SELECT
         ",
     );
 }
