@@ -1,6 +1,7 @@
 //! Cases in SQL: a file of statements in which lines such as `--@test: name` begin cases.
 //!
-//! Directives are comments to SQL, so that a part of a script can be pasted into any client.
+//! Directives are comments to SQL, so that a part of a script can be pasted into any client. `--@pass.ms: 30000` before a
+//! statement lets that much time pass, which stands still otherwise.
 
 use std::path::Path;
 
