@@ -209,8 +209,8 @@ const STATEMENTS_MAX: usize = 8;
 
 fn one(bench: &mut Bench, statement: &Statement) -> Result<String, Error> {
     match &statement.kind {
-        StatementKind::InsertValues { target, columns, rows } => {
-            plan_insert_values(target, columns, rows, &bench.catalog)?;
+        StatementKind::InsertValues { target, columns, rows, tombstones } => {
+            plan_insert_values(target, columns, rows, *tombstones, &bench.catalog)?;
             return Ok("rows ".to_owned());
         }
         StatementKind::Delete { target, condition } => {
