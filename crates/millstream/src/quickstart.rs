@@ -15,7 +15,7 @@ use crate::{
     CommandResult, block_on,
     kafka::{self, KafkaConfig, Listen},
     machine,
-    server::{serve_pg, signal},
+    server::{StopSignals, serve_pg},
     table::Table,
 };
 
@@ -46,6 +46,7 @@ const SHOW_EVERY: Duration = Duration::from_secs(3);
 /// Run until a signal says stop.
 pub fn run(data: PathBuf, pg: SocketAddr, kafka_at: Option<Listen>) -> CommandResult {
     block_on(async move {
+        let mut signals = StopSignals::listen()?;
         let kafka_settings = KafkaConfig::default().settings(false);
         let kafka_listener = match kafka_at {
             Some(at) => kafka::listen(at, &kafka_settings).await?,
@@ -78,12 +79,11 @@ pub fn run(data: PathBuf, pg: SocketAddr, kafka_at: Option<Listen>) -> CommandRe
         println!("Ctrl-C stops; data stays in {}.\n", data.display());
         let mut reading = tokio::time::interval(READ_EVERY);
         let mut showing = tokio::time::interval_at(tokio::time::Instant::now() + SHOW_EVERY, SHOW_EVERY);
-        let mut stopped = std::pin::pin!(signal());
         loop {
             tokio::select! {
                 _ = reading.tick() => feed(&engine).await?,
                 _ = showing.tick() => execute(&mut session, SHOWN, true).await?,
-                () = &mut stopped => break,
+                () = signals.stop() => break,
             }
         }
         println!("\nstopping");

@@ -15,10 +15,15 @@ use crate::{
 pub fn start(args: StartArgs) -> CommandResult {
     let config = args.resolve()?;
     block_on(async move {
+        let mut signals = StopSignals::listen()?;
         // A port that is taken is told of before anything is recovered.
         let kafka_settings = config.kafka.settings(config.allow_remote);
         let kafka_listener = kafka::listen(config.kafka_at, &kafka_settings).await?;
-        let engine = open(config.data.clone(), config.threads, &config).await?;
+        let engine = tokio::select! {
+            engine = open(config.data.clone(), config.threads, &config) => engine?,
+            // What recovery has done so far is done again the next time.
+            () = signals.stop() => return Ok(()),
+        };
         let stop = CancellationToken::new();
         let (pg_at, pg) = serve_pg(&engine, config.pg, config.allow_remote, &stop).await?;
         let (http_at, http) = serve_http(&engine, config.http, config.allow_remote, &stop).await?;
@@ -31,7 +36,7 @@ pub fn start(args: StartArgs) -> CommandResult {
         };
         let data = config.data.display();
         tracing::info!(%data, pg = %pg_at, kafka = %kafka_at, http = %http_at, "ready");
-        signal().await;
+        signals.stop().await;
         tracing::info!("stopping");
         stop.cancel();
         let _ = pg.await;
@@ -106,25 +111,37 @@ async fn serve_http(
     Ok((at, serving))
 }
 
-/// Resolves at SIGINT or SIGTERM.
-pub async fn signal() {
-    let interrupt = tokio::signal::ctrl_c();
+/// The signals that ask the process to stop: from when this exists, none of them ends it unheard.
+pub struct StopSignals {
     #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "SIGTERM cannot be waited for");
-                std::future::pending::<()>().await;
-            }
-        }
-    };
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    /// Listen for SIGINT and SIGTERM; to be called before clients can find the process.
+    #[cfg(unix)]
+    pub fn listen() -> CommandResult<StopSignals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let interrupt = signal(SignalKind::interrupt()).map_err(|e| format!("SIGINT cannot be waited for: {e}"))?;
+        let terminate = signal(SignalKind::terminate()).map_err(|e| format!("SIGTERM cannot be waited for: {e}"))?;
+        Ok(StopSignals { interrupt, terminate })
+    }
+
     #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        _ = interrupt => {}
-        () = terminate => {}
+    pub fn listen() -> CommandResult<StopSignals> {
+        Ok(StopSignals {})
+    }
+
+    /// Resolves at the first of them that came since `listen`.
+    pub async fn stop(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
     }
 }

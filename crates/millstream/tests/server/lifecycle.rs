@@ -23,6 +23,22 @@ fn a_second_server_on_the_same_data_is_refused() {
     third.ready();
 }
 
+/// Who can reach the server can also stop it: no signal falls between its first port and its being ready.
+#[test]
+fn sigterm_stops_cleanly_from_the_first_connection_on() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..5 {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let server = Server::start(dir.path(), &["--kafka", &free.to_string()]);
+        let begun = std::time::Instant::now();
+        while std::net::TcpStream::connect(free).is_err() {
+            assert!(begun.elapsed() < PATIENCE, "{}", server.log());
+        }
+        let (status, log) = server.terminate();
+        assert!(status.success(), "{status}\n{log}");
+    }
+}
+
 /// A start that cannot be ends with words that say which option is about it.
 fn check_refused(arguments: &[&str], words: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
