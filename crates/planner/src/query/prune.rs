@@ -75,12 +75,15 @@ fn narrow(plan: Plan, need: &BTreeSet<usize>, exactly: bool) -> Pruned {
     if table_source || wanted.is_empty() || wanted.len() >= pruned.plan.fields.columns.len() {
         return pruned;
     }
-    let exprs = wanted.iter().map(|at| column(&pruned.plan.fields, pruned.at(*at))).collect();
     let places: Vec<usize> = wanted.iter().map(|at| pruned.at(*at)).collect();
-    let fields = subset(&pruned.plan.fields, &places);
-    let (kind, windowed) = (pruned.plan.kind, pruned.plan.windowed);
-    let node = PlanNode::Project { input: Box::new(pruned.plan), exprs };
-    Pruned { plan: Plan { node, fields, kind, windowed }, kept: Some(wanted) }
+    Pruned { plan: projected(pruned.plan, &places), kept: Some(wanted) }
+}
+
+/// The columns of `plan` at `places`, in that order.
+fn projected(plan: Plan, places: &[usize]) -> Plan {
+    let exprs = places.iter().map(|at| column(&plan.fields, *at)).collect();
+    let (fields, kind, windowed) = (subset(&plan.fields, places), plan.kind, plan.windowed);
+    Plan { node: PlanNode::Project { input: Box::new(plan), exprs }, fields, kind, windowed }
 }
 
 fn node(plan: Plan, need: &BTreeSet<usize>) -> Pruned {
@@ -148,17 +151,14 @@ fn node(plan: Plan, need: &BTreeSet<usize>) -> Pruned {
     }
 }
 
-/// A part of a union with exactly those columns.
+/// `plan` with exactly those columns.
 fn exact(plan: Plan, kept: &[usize]) -> Plan {
     let pruned = narrow(plan, &kept.iter().copied().collect(), true);
     let places: Vec<usize> = kept.iter().map(|at| pruned.at(*at)).collect();
     if places.len() == pruned.plan.fields.columns.len() && places.iter().enumerate().all(|(i, at)| i == *at) {
         return pruned.plan;
     }
-    let exprs = places.iter().map(|at| column(&pruned.plan.fields, *at)).collect();
-    let fields = subset(&pruned.plan.fields, &places);
-    let (kind, windowed) = (pruned.plan.kind, pruned.plan.windowed);
-    Plan { node: PlanNode::Project { input: Box::new(pruned.plan), exprs }, fields, kind, windowed }
+    projected(pruned.plan, &places)
 }
 
 fn flat_map(
@@ -184,35 +184,40 @@ fn flat_map(
 
 /// The two sides of a join, each with what is read of it.
 struct Sides {
-    left: Pruned,
-    right: Pruned,
-    /// Former positions of the left columns, then of the right ones.
+    left: Box<Plan>,
+    right: Box<Plan>,
+    left_key: Vec<BoundExpr>,
+    right_key: Vec<BoundExpr>,
+    residual: Option<BoundExpr>,
+    /// Former positions of the result's columns: of the left side, of the right one, and what the join itself adds.
     kept: Vec<usize>,
+}
+
+/// What a join matches rows by, over the columns of each side and over those of both.
+struct Condition<'a> {
+    left_key: &'a [BoundExpr],
+    right_key: &'a [BoundExpr],
     residual: Option<BoundExpr>,
 }
 
-fn sides(
-    left: Plan,
-    right: Plan,
-    need: &BTreeSet<usize>,
-    [left_uses, right_uses]: [&[BoundExpr]; 2],
-    residual: Option<BoundExpr>,
-) -> Sides {
+/// `all`: columns of the join's result.
+fn sides(left: Plan, right: Plan, on: Condition<'_>, need: &BTreeSet<usize>, all: usize) -> Sides {
     let (width, both) = (left.fields.columns.len(), left.fields.columns.len() + right.fields.columns.len());
     let mut need = need.clone();
-    need.extend(residual.iter().flat_map(columns_used));
-    let mut left_need = used(left_uses);
+    need.extend(on.residual.iter().flat_map(columns_used));
+    let mut left_need = used(on.left_key);
     left_need.extend(need.iter().copied().filter(|at| *at < width));
-    let mut right_need = used(right_uses);
+    let mut right_need = used(on.right_key);
     right_need.extend(need.iter().copied().filter(|at| *at >= width && *at < both).map(|at| at - width));
-    let right_width = both - width;
     let left = narrow(left, &left_need, true);
     let right = narrow(right, &right_need, true);
     let mut kept = left.kept.clone().unwrap_or_else(|| (0..width).collect());
-    let right_kept = right.kept.clone().unwrap_or_else(|| (0..right_width).collect());
+    let right_kept = right.kept.clone().unwrap_or_else(|| (0..both - width).collect());
     kept.extend(right_kept.into_iter().map(|at| at + width));
-    let residual = residual.map(|condition| remap(&condition, &|at| kept.binary_search(&at).unwrap_or(at)));
-    Sides { left, right, kept, residual }
+    let residual = on.residual.map(|condition| remap(&condition, &|at| kept.binary_search(&at).unwrap_or(at)));
+    kept.extend(both..all);
+    let (left_key, right_key) = (left.exprs(on.left_key), right.exprs(on.right_key));
+    Sides { left: Box::new(left.plan), right: Box::new(right.plan), left_key, right_key, residual, kept }
 }
 
 fn joins(node: PlanNode, need: &BTreeSet<usize>, same: &dyn Fn(PlanNode, Fields) -> Plan, fields: &Fields) -> Pruned {
@@ -220,10 +225,9 @@ fn joins(node: PlanNode, need: &BTreeSet<usize>, same: &dyn Fn(PlanNode, Fields)
     let done = |node: PlanNode, kept: Vec<usize>| Pruned { plan: same(node, subset(fields, &kept)), kept: Some(kept) };
     match node {
         PlanNode::StreamTableJoin { left, right, kind, left_key, right_key, residual } => {
-            let s = sides(*left, *right, need, [&left_key, &right_key], residual);
-            let (left_key, right_key) = (s.left.exprs(&left_key), s.right.exprs(&right_key));
-            let (left, right, residual) = (Box::new(s.left.plan), Box::new(s.right.plan), s.residual);
-            done(PlanNode::StreamTableJoin { left, right, kind, left_key, right_key, residual }, s.kept)
+            let on = Condition { left_key: &left_key, right_key: &right_key, residual };
+            let Sides { left, right, left_key, right_key, residual, kept } = sides(*left, *right, on, need, all);
+            done(PlanNode::StreamTableJoin { left, right, kind, left_key, right_key, residual }, kept)
         }
         PlanNode::StreamStreamJoin {
             left,
@@ -236,11 +240,8 @@ fn joins(node: PlanNode, need: &BTreeSet<usize>, same: &dyn Fn(PlanNode, Fields)
             grace_ms,
             residual,
         } => {
-            let width = left.fields.columns.len() + right.fields.columns.len();
-            let mut s = sides(*left, *right, need, [&left_key, &right_key], residual);
-            s.kept.extend(width..all);
-            let (left_key, right_key) = (s.left.exprs(&left_key), s.right.exprs(&right_key));
-            let (left, right, residual) = (Box::new(s.left.plan), Box::new(s.right.plan), s.residual);
+            let on = Condition { left_key: &left_key, right_key: &right_key, residual };
+            let Sides { left, right, left_key, right_key, residual, kept } = sides(*left, *right, on, need, all);
             let node = PlanNode::StreamStreamJoin {
                 left,
                 right,
@@ -252,15 +253,12 @@ fn joins(node: PlanNode, need: &BTreeSet<usize>, same: &dyn Fn(PlanNode, Fields)
                 grace_ms,
                 residual,
             };
-            done(node, s.kept)
+            done(node, kept)
         }
         PlanNode::TableTableJoin { left, right, kind, left_key, right_key, residual } => {
-            let width = left.fields.columns.len() + right.fields.columns.len();
-            let mut s = sides(*left, *right, need, [&left_key, &right_key], residual);
-            s.kept.extend(width..all);
-            let (left_key, right_key) = (s.left.exprs(&left_key), s.right.exprs(&right_key));
-            let (left, right, residual) = (Box::new(s.left.plan), Box::new(s.right.plan), s.residual);
-            done(PlanNode::TableTableJoin { left, right, kind, left_key, right_key, residual }, s.kept)
+            let on = Condition { left_key: &left_key, right_key: &right_key, residual };
+            let Sides { left, right, left_key, right_key, residual, kept } = sides(*left, *right, on, need, all);
+            done(PlanNode::TableTableJoin { left, right, kind, left_key, right_key, residual }, kept)
         }
         PlanNode::ForeignKeyJoin {
             left,
@@ -275,22 +273,27 @@ fn joins(node: PlanNode, need: &BTreeSet<usize>, same: &dyn Fn(PlanNode, Fields)
             right_source,
             residual,
         } => {
-            let left_uses: Vec<BoundExpr> = left_key.iter().chain(&foreign_key).cloned().collect();
-            let s = sides(*left, *right, need, [&left_uses, &right_key], residual);
+            // The left side keeps its own key and the foreign one.
+            let keys = left_key.len();
+            let left_uses: Vec<BoundExpr> = left_key.into_iter().chain(foreign_key).collect();
+            let on = Condition { left_key: &left_uses, right_key: &right_key, residual };
+            let Sides { left, right, left_key: mut left_uses, right_key, residual, kept } =
+                sides(*left, *right, on, need, all);
+            let foreign_key = left_uses.split_off(keys);
             let node = PlanNode::ForeignKeyJoin {
+                left,
+                right,
                 kind,
-                left_key: s.left.exprs(&left_key),
+                left_key: left_uses,
                 left_key_format,
                 left_source,
-                foreign_key: s.left.exprs(&foreign_key),
-                right_key: s.right.exprs(&right_key),
+                foreign_key,
+                right_key,
                 right_key_format,
                 right_source,
-                residual: s.residual,
-                left: Box::new(s.left.plan),
-                right: Box::new(s.right.plan),
+                residual,
             };
-            done(node, s.kept)
+            done(node, kept)
         }
         // Every other node has been taken care of; left as it is, it is right.
         node => Pruned::whole(same(node, fields.clone())),
