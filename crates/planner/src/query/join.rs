@@ -140,13 +140,7 @@ fn stream_table(
         let hint = "only the stream's rows make results: INNER and LEFT joins can do that";
         return Err(Error::unsupported(message).at(join.span).with_hint(hint));
     }
-    if !order_by_key(&mut on.equalities, &right) {
-        check_one_condition(&on, join.span)?;
-        let got = on.equalities.first().map_or("", |e| e.text.as_str());
-        let message =
-            format!("Invalid join condition: stream-table joins require to join on the table's primary key. Got {got}");
-        return Err(Error::invalid(message).at(on_span(&on)));
-    }
+    need_key(&mut on, &right, join, "stream-table joins require to join on the table's primary key")?;
     let pair = Pair::new(env, join, left, right, on.equalities)?;
     let node = PlanNode::StreamTableJoin {
         left: Box::new(pair.left.plan.clone()),
@@ -168,15 +162,7 @@ fn table_table(
     residual: Option<BoundExpr>,
 ) -> Result<Input> {
     check_no_within(join, "table-table")?;
-    if !order_by_key(&mut on.equalities, &right) {
-        check_one_condition(&on, join.span)?;
-        let got = on.equalities.first().map_or("", |e| e.text.as_str());
-        let message = format!(
-            "Invalid join condition: table-table joins require to join on the primary key of the right input table. \
-             Got {got}"
-        );
-        return Err(Error::invalid(message).at(on_span(&on)));
-    }
+    need_key(&mut on, &right, join, "table-table joins require to join on the primary key of the right input table")?;
     if !is_key(&on.equalities, &left) {
         return foreign_key(join, left, right, &on, residual);
     }
@@ -263,16 +249,19 @@ fn kind_name(kind: JoinKind) -> &'static str {
     }
 }
 
-fn on_span(on: &On) -> Span {
-    on.equalities.first().map(|e| e.span).unwrap_or_default()
-}
-
-fn check_one_condition(on: &On, span: Span) -> Result<()> {
-    if on.equalities.len() <= 1 {
+/// Bring the equalities into the order of `right`'s key, which must be all of their right sides; `rule` says so.
+fn need_key(on: &mut On, right: &Input, join: &Join, rule: &str) -> Result<()> {
+    if order_by_key(&mut on.equalities, right) {
         return Ok(());
     }
-    let message = format!("Invalid join condition: joins on multiple conditions are not supported. Got {}", on.text);
-    Err(Error::unsupported(message).at(span).with_hint("join on one and put the others into WHERE"))
+    if on.equalities.len() > 1 {
+        let message =
+            format!("Invalid join condition: joins on multiple conditions are not supported. Got {}", on.text);
+        let hint = "join on one and put the others into WHERE";
+        return Err(Error::unsupported(message).at(join.span).with_hint(hint));
+    }
+    let (got, span) = on.equalities.first().map_or(("", Span::default()), |e| (e.text.as_str(), e.span));
+    Err(Error::invalid(format!("Invalid join condition: {rule}. Got {got}")).at(span))
 }
 
 fn check_no_within(join: &Join, what: &str) -> Result<()> {
