@@ -104,9 +104,7 @@ fn check_clauses(select: &Select, emit: Option<Emit>, items: &[Item], mode: &Mod
         let error = Error::invalid("GROUP BY and PARTITION BY cannot stand together").at(partition.span);
         return Err(error.with_hint("the key of groups is what GROUP BY names"));
     }
-    if matches!(emit, Some(Emit::Final { .. })) && select.window.is_none() {
-        return Err(select::emit_final_error(select.span));
-    }
+    select::check_emit_final(select, emit)?;
     if select.group_by.is_empty() && !matches!(mode, Mode::Push) {
         let called = items.iter().find(|i| contains(&i.expr));
         let (what, at) = called.map_or(("an aggregate function", select.span), |i| (i.text.as_str(), i.span));

@@ -54,9 +54,7 @@ pub(super) fn plan(
 }
 
 fn check_clauses(select: &Select, emit: Option<Emit>, items: &[Item]) -> Result<()> {
-    if matches!(emit, Some(Emit::Final { .. })) && select.window.is_none() {
-        return Err(select::emit_final_error(select.span));
-    }
+    select::check_emit_final(select, emit)?;
     let grouped = select::uses_aggregates(select, items);
     let stray = select.group_by.first().or(select.having.as_ref()).or(select.partition_by.first());
     if !grouped && stray.is_none() {

@@ -102,16 +102,16 @@ fn check_not_grouped(select: &Select, emit: Option<Emit>) -> Result<()> {
             .at(having.span)
             .with_hint("did you mean WHERE?"));
     }
-    if matches!(emit, Some(Emit::Final { .. })) {
-        return Err(emit_final_error(select.span));
-    }
-    Ok(())
+    check_emit_final(select, emit)
 }
 
-/// EMIT FINAL without anything that ends.
-pub(super) fn emit_final_error(span: Span) -> Error {
-    let error = Error::invalid("EMIT FINAL is only supported for windowed aggregations").at(span);
-    error.with_hint("add WINDOW and GROUP BY, or write EMIT CHANGES")
+/// Refuse EMIT FINAL without anything that ends.
+pub(super) fn check_emit_final(select: &Select, emit: Option<Emit>) -> Result<()> {
+    if !matches!(emit, Some(Emit::Final { .. })) || select.window.is_some() {
+        return Ok(());
+    }
+    let error = Error::invalid("EMIT FINAL is only supported for windowed aggregations").at(select.span);
+    Err(error.with_hint("add WINDOW and GROUP BY, or write EMIT CHANGES"))
 }
 
 /// Refuse aggregates in a clause that is evaluated row by row.
