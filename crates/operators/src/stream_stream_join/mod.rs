@@ -4,9 +4,10 @@
 //! State: both sides' rows for as long as a partner may still come, and how far each side's time has come. Time: of the
 //! later row of a pair; of the row alone where an outer join has no partner for it. Order: of the row that completed the
 //! pair, partners by their time; rows without a partner come when stream time closes their window, before the row that
-//! closed it. A condition besides the key makes two rows no partners: a row whose candidates all fail it is alone. Bound: the rows of the time that the join spans, grace included, measured by the time of their own side,
-//! as ksqlDB does. Errors: rows without a key or value join nothing; a row older than what is kept meets partners that
-//! are there, but is not kept for those to come, and is reported.
+//! closed it. A condition besides the key makes two rows no partners: a row whose candidates all fail it is alone.
+//! Bound: the rows of the time that the join spans, grace included, measured by the time of their own side, as ksqlDB
+//! does. Errors: rows without a key or value join nothing; a row older than what is kept meets partners that are there,
+//! but is not kept for those to come, and is reported.
 
 mod buffer;
 
