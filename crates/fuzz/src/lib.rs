@@ -21,7 +21,7 @@ mod watch;
 pub use damage::Damage;
 pub use room::Room;
 pub use seeds::{examples, statements};
-pub use watch::{CPU_MS_MAX, MEMORY_BYTES_MAX};
+pub use watch::{CPU_MS_MAX, MEMORY_BYTES_MAX, peak_bytes};
 
 /// The stack of the thread that reads inputs: what threads of a server have.
 pub const STACK_BYTES: usize = 2 << 20;

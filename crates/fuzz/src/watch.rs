@@ -59,7 +59,7 @@ pub(crate) fn place_of(panic: &str) -> String {
 }
 
 /// Most memory that the process had, bytes; 0 where the system does not tell.
-pub(crate) fn peak_bytes() -> u64 {
+pub fn peak_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024

@@ -3,48 +3,25 @@
 //!
 //! `MILLSTREAM_FUZZ_SECONDS` makes the random part run that long.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
+use fuzz::{Damage, Room, peak_bytes};
 use kafka_protocol::messages::{
     ApiVersionsRequest, CreateTopicsRequest, DescribeConfigsRequest, FetchRequest, InitProducerIdRequest,
     JoinGroupRequest, ListGroupsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest,
     create_topics_request::CreatableTopic, join_group_request::JoinGroupRequestProtocol,
 };
-use proptest::{
-    prelude::*,
-    strategy::ValueTree,
-    test_runner::{Config, TestRunner},
-};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::*;
 
-/// Random cases unless told otherwise.
-const CASES: u32 = 1_500;
+/// Random requests unless told otherwise.
+const INPUTS: u64 = 1_000;
+/// Longest of them, bytes.
+const INPUT_BYTES_MAX: usize = 4_000;
 /// What the process may grow by while it is attacked, bytes: far below what the attacks ask for.
 const GROWTH_BYTES_MAX: u64 = 600 << 20;
-
-static PANICKED: AtomicBool = AtomicBool::new(false);
-
-/// Note panics wherever they happen: a task that panics would only end its connection.
-fn watch_panics() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        PANICKED.store(true, Ordering::SeqCst);
-        before(info);
-    }));
-}
-
-/// Most memory that the process had, bytes.
-fn peak_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
-}
 
 /// Requests to begin with.
 fn samples() -> Vec<Bytes> {
@@ -78,59 +55,11 @@ fn samples() -> Vec<Bytes> {
     .collect()
 }
 
-/// What is done to a request.
-#[derive(Debug, Clone)]
-enum Damage {
-    Cut(prop::sample::Index),
-    Byte(prop::sample::Index, u8),
-    /// A length or count of 32 bits.
-    Word(prop::sample::Index, u32),
-    Insert(prop::sample::Index, Vec<u8>),
-    Api(i16, i16),
-}
-
-fn damage() -> impl Strategy<Value = Damage> {
-    let words = prop_oneof![Just(u32::MAX), Just(0x7fff_ffff), Just(0x7fff_ff00), Just(1 << 20), any::<u32>()];
-    prop_oneof![
-        any::<prop::sample::Index>().prop_map(Damage::Cut),
-        (any::<prop::sample::Index>(), any::<u8>()).prop_map(|(at, byte)| Damage::Byte(at, byte)),
-        (any::<prop::sample::Index>(), words).prop_map(|(at, word)| Damage::Word(at, word)),
-        (any::<prop::sample::Index>(), prop::collection::vec(any::<u8>(), 1..40))
-            .prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
-        (0_i16..80, 0_i16..18).prop_map(|(key, version)| Damage::Api(key, version)),
-    ]
-}
-
-/// The request after the damage; `keeps_length` makes its length fit again.
-fn damaged(request: &[u8], damages: &[Damage], keeps_length: bool) -> Vec<u8> {
-    let mut bytes = request.to_vec();
-    for damage in damages {
-        let length = bytes.len().max(1);
-        match damage {
-            Damage::Cut(at) => bytes.truncate(at.index(length)),
-            Damage::Byte(at, byte) => {
-                let at = at.index(length);
-                bytes.get_mut(at).into_iter().for_each(|place| *place = *byte);
-            }
-            Damage::Word(at, word) => {
-                let at = at.index(length);
-                bytes.get_mut(at..at + 4).into_iter().for_each(|place| place.copy_from_slice(&word.to_be_bytes()));
-            }
-            Damage::Insert(at, more) => {
-                let at = at.index(length).min(bytes.len());
-                bytes.splice(at..at, more.iter().copied());
-            }
-            Damage::Api(key, version) => {
-                let head = [key.to_be_bytes(), version.to_be_bytes()].concat();
-                bytes.get_mut(4..8).into_iter().for_each(|place| place.copy_from_slice(&head));
-            }
-        }
-    }
-    if keeps_length && bytes.len() >= 4 {
-        let length = u32::try_from(bytes.len() - 4).unwrap();
-        bytes[..4].copy_from_slice(&length.to_be_bytes());
-    }
-    bytes
+/// The request with the length that it has.
+fn with_its_length(request: &[u8]) -> Vec<u8> {
+    let body = request.get(4..).unwrap_or_default();
+    let length = u32::try_from(body.len()).unwrap();
+    [&length.to_be_bytes(), body].concat()
 }
 
 /// How long an answer is waited for; a request that waits for records, or for other members of a group, may well get
@@ -138,7 +67,7 @@ fn damaged(request: &[u8], damages: &[Damage], keeps_length: bool) -> Vec<u8> {
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// Send bytes, say that there are no more, and take what comes until the server closes.
-async fn attack(server: &Server, bytes: &[u8]) {
+async fn attack(server: &Server, bytes: &[u8]) -> Vec<u8> {
     let mut client = server.client().await;
     // The server may have closed already.
     let _ = client.stream.write_all(bytes).await;
@@ -146,55 +75,46 @@ async fn attack(server: &Server, bytes: &[u8]) {
     let mut answer = Vec::new();
     let read = client.stream.read_to_end(&mut answer);
     let _ = tokio::time::timeout(ANSWER_TIME_MAX, read).await;
+    answer
+}
+
+/// What an answer is like: whose it is, and how long.
+fn answer_kind(request: &[u8], answer: &[u8]) -> String {
+    let api = request.get(4..8).unwrap_or_default();
+    format!("{api:02x?} {}", answer.len().next_power_of_two())
 }
 
 #[test]
 fn damaged_requests_harm_nobody() {
-    watch_panics();
-    let before = peak_bytes();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
+    let server = runtime.block_on(async {
         let server = Server::start().await;
         server.client().await.create("t", 2, &[]).await;
-        let samples = samples();
-        let strategy = (
-            any::<prop::sample::Index>(),
-            prop::collection::vec(damage(), 1..4),
-            any::<bool>(),
-            prop::collection::vec(any::<u8>(), 0..300),
-        );
-        let seconds = std::env::var("MILLSTREAM_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
-        let mut runner = match seconds {
-            Some(_) => TestRunner::new(Config::default()),
-            None => TestRunner::deterministic(),
-        };
-        let begun = Instant::now();
-        let mut cases = 0;
-        loop {
-            let (sample, damages, keeps_length, noise) = strategy.new_tree(&mut runner).unwrap().current();
-            let bytes = match cases % 8 {
-                0 => noise,
-                _ => damaged(&samples[sample.index(samples.len())], &damages, keeps_length),
-            };
-            attack(&server, &bytes).await;
-            assert!(!PANICKED.load(Ordering::SeqCst), "case {cases}: {bytes:02x?}");
-            cases += 1;
-            let done = match seconds {
-                Some(seconds) => begun.elapsed() > Duration::from_secs(seconds),
-                None => cases >= CASES,
-            };
-            if done {
-                break;
-            }
+        server
+    });
+    let before = peak_bytes();
+    let room = Room {
+        name: "kafka requests",
+        corpus: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/requests"),
+        seeds: samples().iter().map(|sample| sample.to_vec()).collect(),
+        damage: Damage { words: &["t", "g", "range", "consumer"], nests: &[], bytes_max: INPUT_BYTES_MAX },
+        inputs: INPUTS,
+    };
+    room.run(|input| {
+        let fitting = with_its_length(input);
+        let answer = runtime.block_on(attack(&server, &fitting));
+        if fitting != input {
+            runtime.block_on(attack(&server, input));
         }
+        answer_kind(&fitting, &answer)
+    });
+    runtime.block_on(async {
         let served = server.client().await.ask(4, &ApiVersionsRequest::default()).await;
         assert_eq!(served.error_code, 0, "others are still served");
-        let grown = peak_bytes().saturating_sub(before);
-        assert!(grown < GROWTH_BYTES_MAX, "{grown} bytes more");
-        eprintln!("{cases} cases, {} MB more at most", grown >> 20);
         server.stop().await;
     });
-    assert!(!PANICKED.load(Ordering::SeqCst));
+    let grown = peak_bytes().saturating_sub(before);
+    assert!(grown < GROWTH_BYTES_MAX, "{grown} bytes more");
 }
 
 /// Every request cut at every byte.
