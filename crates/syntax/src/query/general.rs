@@ -4,6 +4,8 @@
 //! Ours is tried first, so that a plain SELECT always comes out as one of ours. When neither can read the query, the
 //! error is that of the parser that got further, because that is the grammar the user wrote in.
 
+use std::ops::ControlFlow;
+
 use sqlparser::{ast, parser::Parser as SqlParser, tokenizer::Token as Sql, tokenizer::Tokenizer};
 use types::{Error, Result, Span};
 
@@ -18,6 +20,9 @@ use crate::{
 /// How many operators, joins and set operations a general query may have. sqlparser bounds how deep a text nests but
 /// not how long a row of operators grows, and each of them is a level of its tree.
 const OPERATORS_MAX: usize = 1_000;
+
+/// How many sources a general query may name: planning them takes time that grows with the third power.
+const SOURCES_MAX: usize = 128;
 
 /// How deep sqlparser may nest.
 const NESTING_MAX: usize = 50;
@@ -114,6 +119,14 @@ impl Parser<'_> {
             let message = format!("`{}` does not belong here", rest.token);
             let offset = offset_of(text, rest.span.start.line, rest.span.start.column);
             return Err(Error::syntax(message).at(at(offset)));
+        }
+        let mut sources = 0;
+        let _ = ast::visit_relations(&query, |_| {
+            sources += 1;
+            ControlFlow::<()>::Continue(())
+        });
+        if sources > SOURCES_MAX {
+            return Err(Error::syntax(format!("more than {SOURCES_MAX} sources in one query")).at(at(text.len())));
         }
         // SELECT … INTO and the like are statements in a query's clothes.
         match query.body.as_ref() {

@@ -37,6 +37,7 @@ fn tall_expressions_are_refused() {
     check(&format!("SELECT 1{} ORDER BY 1", " + 1".repeat(100_000)), "more than");
     check(&format!("SELECT * FROM a{}", " JOIN b ON x".repeat(1_000)), "joins in one FROM");
     check(&format!("SELECT * FROM a{} ORDER BY 1", " CROSS JOIN b".repeat(100)), "joins in one query");
+    check(&format!("SELECT * FROM a{} ORDER BY 1", ", b".repeat(200)), "sources in one query");
     check(&format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(100)), "SELECTs in one query");
     check(&format!("SELECT 1{} ORDER BY 1", " UNION SELECT 1".repeat(100)), "SELECTs in one query");
 }
