@@ -5,7 +5,7 @@
 //!
 //! Invariant: knows no execution.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use formats::FormatSpec;
 use indexmap::IndexMap;
@@ -110,6 +110,8 @@ pub struct Catalog {
     pub queries: IndexMap<String, Arc<PersistentQuery>>,
     /// Connectors: name → statement (they are kept, not run).
     pub connectors: IndexMap<String, String>,
+    /// What ALTER SYSTEM has set: properties of every session that does not set them itself.
+    pub properties: Arc<BTreeMap<String, String>>,
     /// Number for the next query id; never used again.
     pub next_query: u64,
 }

@@ -194,6 +194,13 @@ impl Engine {
         }
     }
 
+    /// The configuration's properties, and over them those of ALTER SYSTEM.
+    pub(crate) fn system_properties(&self) -> BTreeMap<String, String> {
+        let mut properties = self.config.properties.clone();
+        properties.extend(self.catalog().properties.iter().map(|(name, value)| (name.clone(), value.clone())));
+        properties
+    }
+
     /// How a query of a session with these properties runs.
     pub(crate) fn query_options(
         &self,

@@ -5,6 +5,7 @@
 
 mod api;
 mod apply;
+mod assert;
 mod describe;
 mod engine;
 mod explain;

@@ -17,7 +17,7 @@ use crate::{
     Engine,
     api::{Description, Outcome, OutputColumn, Parameter},
     apply::{After, Applied, Work},
-    describe, explain, general, insert, own_writes, print,
+    assert, describe, explain, general, insert, own_writes, print,
     pull::{self, Lookup},
     push,
     rows::{done, text_rows},
@@ -29,7 +29,12 @@ use crate::{
 /// One user's connection: properties, variables, and what it has written.
 pub struct Session {
     pub(crate) engine: Arc<Engine>,
+    /// The server's properties, and over them those that it has set itself.
     pub(crate) properties: BTreeMap<String, String>,
+    /// Set by itself.
+    own: BTreeMap<String, String>,
+    /// What ALTER SYSTEM has set, as far as it is in `properties`.
+    system: Arc<BTreeMap<String, String>>,
     variables: RwLock<HashMap<String, String>>,
     /// One past the last offset that it wrote, by partition: its lookups wait for these.
     pub(crate) written: HashMap<TopicPartition, Offset>,
@@ -54,8 +59,9 @@ pub(crate) type Plans = IndexMap<String, (QueryPlan, Option<String>, BTreeMap<St
 
 impl Session {
     pub(crate) fn new(engine: Arc<Engine>) -> Session {
-        let properties = engine.config.properties.clone();
-        Session { engine, properties, variables: RwLock::default(), written: HashMap::new() }
+        let system = engine.catalog().properties.clone();
+        let (properties, own) = (engine.system_properties(), BTreeMap::new());
+        Session { engine, properties, own, system, variables: RwLock::default(), written: HashMap::new() }
     }
 
     /// The engine.
@@ -65,11 +71,26 @@ impl Session {
 
     /// Properties set besides the server's.
     pub(crate) fn set_properties(&mut self, properties: BTreeMap<String, String>) {
-        self.properties.extend(properties);
+        self.own.extend(properties);
+        self.settle_properties();
+    }
+
+    fn settle_properties(&mut self) {
+        self.properties = self.engine.system_properties();
+        self.properties.extend(self.own.clone());
+    }
+
+    /// Take over what another session's ALTER SYSTEM has changed.
+    fn follow_system(&mut self) {
+        let system = self.engine.catalog().properties.clone();
+        if !Arc::ptr_eq(&system, &self.system) {
+            self.system = system;
+            self.settle_properties();
+        }
     }
 
     pub(crate) fn own_properties(&self) -> BTreeMap<String, String> {
-        let servers = &self.engine.config.properties;
+        let servers = self.engine.system_properties();
         self.properties
             .iter()
             .filter(|(k, v)| servers.get(*k) != Some(v))
@@ -122,6 +143,8 @@ impl Session {
                 planner::insert::bind_insert(target, columns, rows, *tombstones, &catalog, Some(&parameters))?;
                 Ok(Description { parameters: parameters.types().into_iter().map(Some).collect(), columns: None })
             }
+            StatementKind::AssertTopic { .. } => Ok(none(Some(assert::columns("topic")))),
+            StatementKind::AssertSchema { .. } => Ok(none(Some(assert::columns("schema")))),
             kind if shows(kind) => match self.show(statement).await? {
                 Outcome::Rows(rows) => Ok(none(Some(rows.columns.to_vec()))),
                 Outcome::Done { .. } => Ok(none(None)),
@@ -169,6 +192,7 @@ impl Session {
     /// What is wrong with the statement or could not be done; nothing of it was done then.
     pub async fn execute(&mut self, prepared: &Prepared, parameters: &[Parameter]) -> Result<Outcome> {
         let statement = &prepared.statement;
+        self.follow_system();
         match &statement.kind {
             StatementKind::Query(query) if query.emit.is_some() => push::run(self, query).await,
             StatementKind::Query(query) => match self.lookup(prepared, query)? {
@@ -183,16 +207,15 @@ impl Session {
             }
             StatementKind::Delete { target, condition } => insert::delete(self, target, condition.as_ref()).await,
             StatementKind::Set { name, value } => {
-                self.properties.insert(name.clone(), value.clone());
+                self.own.insert(name.clone(), value.clone());
+                self.settle_properties();
                 Ok(done("SET"))
             }
             StatementKind::Unset { name } => {
-                self.properties.remove(name);
+                self.own.remove(name);
+                self.settle_properties();
                 Ok(done("UNSET"))
             }
-            StatementKind::AlterSystem { name, value } => Err(Error::unsupported(format!(
-                "ALTER SYSTEM {name} = {value}: server-wide properties are set in the configuration file"
-            ))),
             StatementKind::Define { name, value } => {
                 self.variables.write().insert(name.value.to_uppercase(), value.clone());
                 Ok(done("DEFINE"))
@@ -218,8 +241,11 @@ impl Session {
             StatementKind::DescribeAll { object, extended } => describe::all(self, *object, *extended),
             StatementKind::Explain { analyze, statement } => explain::statement(self, statement, *analyze).await,
             StatementKind::ExplainQuery { analyze, id } => explain::running(self, id, *analyze),
-            StatementKind::AssertTopic { exists, topic, properties, .. } => {
-                show::assert_topic(self, *exists, topic, properties)
+            StatementKind::AssertTopic { exists, topic, properties, timeout_ms } => {
+                assert::topic(self, *exists, topic, properties, *timeout_ms).await
+            }
+            StatementKind::AssertSchema { exists, subject, id, timeout_ms } => {
+                assert::schema(self, *exists, subject.as_deref(), *id, *timeout_ms, statement.span).await
             }
             StatementKind::ShowVariable { name } => {
                 let value = self.properties.get(name).cloned();
@@ -307,6 +333,7 @@ fn shows(kind: &StatementKind) -> bool {
             | StatementKind::Explain { .. }
             | StatementKind::ExplainQuery { .. }
             | StatementKind::AssertTopic { .. }
+            | StatementKind::AssertSchema { .. }
             | StatementKind::ShowVariable { .. }
     )
 }

@@ -1,9 +1,9 @@
-//! SHOW and LIST; ASSERT TOPIC.
+//! SHOW and LIST.
 
 use catalog::{Source, SourceKind};
 use recordlog::TopicPartition;
 use runtime::is_internal_topic;
-use syntax::ast::{Ident, Literal, Properties, Show, ShowWhat};
+use syntax::ast::{Show, ShowWhat};
 use types::{Error, Result};
 
 use crate::{Session, api::Outcome, rows::text_rows};
@@ -23,7 +23,7 @@ pub(crate) fn show(session: &Session, show: &Show) -> Result<Outcome> {
             text_rows("SHOW", &["type", "schema"], rows)
         }
         ShowWhat::Properties => {
-            let servers = &session.engine.config.properties;
+            let servers = session.engine.system_properties();
             let level = |k: &String, v: &String| if servers.get(k) == Some(v) { "SERVER" } else { "SESSION" };
             let row = |(k, v): (&String, &String)| vec![Some(k.clone()), Some(level(k, v).into()), Some(v.clone())];
             text_rows("SHOW", &["property", "level", "value"], session.properties.iter().map(row).collect())
@@ -123,36 +123,4 @@ fn functions() -> Result<Outcome> {
         vec![Some(doc.name.to_string()), Some(kind.name().to_string()), Some(doc.category.to_string())]
     };
     text_rows("SHOW", &["function", "type", "category"], all.into_iter().map(row).collect())
-}
-
-/// ASSERT [NOT EXISTS] TOPIC.
-pub(crate) fn assert_topic(session: &Session, exists: bool, topic: &Ident, properties: &Properties) -> Result<Outcome> {
-    let found = session.engine.log.topic(&topic.value);
-    let wrong = |message: String| Err(Error::invalid(message).at(topic.span));
-    match (&found, exists) {
-        (None, true) => return wrong(format!("topic {} does not exist", topic.value)),
-        (Some(_), false) => return wrong(format!("topic {} exists", topic.value)),
-        _ => {}
-    }
-    if let Some(found) = found {
-        for (name, property) in &properties.entries {
-            let actual = match name.as_str() {
-                "PARTITIONS" => found.config.partitions.to_string(),
-                "REPLICAS" => found.config.replicas.to_string(),
-                other => {
-                    return Err(
-                        Error::invalid(format!("{other} is no property of ASSERT TOPIC")).at(property.name_span)
-                    );
-                }
-            };
-            let wanted = match &property.value {
-                Literal::Integer(n) | Literal::String(n) => n.clone(),
-                other => format!("{other:?}"),
-            };
-            if actual != wanted {
-                return wrong(format!("topic {} has {} {actual}, expected {wanted}", topic.value, name.to_lowercase()));
-            }
-        }
-    }
-    text_rows("ASSERT TOPIC", &["topic", "exists"], vec![vec![Some(topic.value.clone()), Some(exists.to_string())]])
 }

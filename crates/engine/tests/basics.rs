@@ -10,7 +10,18 @@ async fn engine() -> Arc<Engine> {
     Engine::open(EngineConfig { manual: true, ..EngineConfig::default() }).await.expect("opens")
 }
 
+/// Each statement, and then what comes of it in the queries.
 async fn run(session: &mut Session, text: &str) -> String {
+    let engine = session.engine().clone();
+    let mut out = String::new();
+    for statement in text.split_inclusive(';') {
+        out.push_str(&run_as_it_is(session, statement).await);
+        engine.drive(Cut::All).await.expect("drives");
+    }
+    out
+}
+
+async fn run_as_it_is(session: &mut Session, text: &str) -> String {
     let mut out = String::new();
     let statements = match session.parse(text) {
         Ok(statements) => statements,
@@ -33,7 +44,6 @@ async fn run(session: &mut Session, text: &str) -> String {
             }
             Err(e) => return e.render(text),
         }
-        session.engine().drive(Cut::All).await.expect("drives");
     }
     out
 }
@@ -97,6 +107,45 @@ async fn what_was_there_is_there_after_a_restart() {
     run(&mut session, "INSERT INTO clicks (rowtime, user_id, page, ms) VALUES (13000, 'ann', '/c', 1);").await;
     let rows = run(&mut session, "SELECT n, total FROM per_user WHERE user_id = 'ann';").await;
     assert!(rows.contains("| 3 | 16    |"), "{rows}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alter_system_reaches_every_session_and_the_next_start() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let properties = [("a".to_owned(), "configured".to_owned())].into();
+    let config =
+        EngineConfig { data_dir: Some(dir.path().to_path_buf()), manual: true, properties, ..EngineConfig::default() };
+    let shown = |rows: &str, value: &str| assert!(rows.contains(&format!("| {value}")), "{value}: {rows}");
+    {
+        let engine = Engine::open(config.clone()).await.expect("opens");
+        let (mut first, mut second) = (engine.session(), engine.session());
+        shown(&run(&mut second, "SHOW a;").await, "configured");
+        assert_eq!(run(&mut first, "ALTER SYSTEM 'a' = 'altered';").await, "ALTER SYSTEM\n");
+        shown(&run(&mut second, "SHOW a;").await, "altered");
+        run(&mut second, "SET 'a' = 'own'; ALTER SYSTEM 'a' = 'again';").await;
+        shown(&run(&mut second, "SHOW a;").await, "own");
+        run(&mut second, "UNSET 'a';").await;
+        shown(&run(&mut second, "SHOW a;").await, "again");
+        engine.shutdown().await;
+    }
+    let engine = Engine::open(config).await.expect("opens again");
+    shown(&run(&mut engine.session(), "SHOW a;").await, "again");
+}
+
+/// An assertion waits for what it names, as long as it may.
+#[tokio::test(flavor = "multi_thread")]
+async fn assertions_wait() {
+    let engine = Engine::open(EngineConfig::default()).await.expect("opens");
+    let (mut asserting, mut creating) = (engine.session(), engine.session());
+    let asserted = tokio::spawn(async move {
+        run_as_it_is(&mut asserting, "ASSERT TOPIC later WITH (partitions = 3) TIMEOUT 60 SECONDS;").await
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(120)).await;
+    let create = "CREATE STREAM s (a INT) WITH (kafka_topic = 'later', value_format = 'JSON', partitions = 3);";
+    run_as_it_is(&mut creating, create).await;
+    assert!(asserted.await.expect("no panic").contains("| later | true"));
+    let error = run_as_it_is(&mut creating, "ASSERT TOPIC never TIMEOUT 1 MILLISECONDS;").await;
+    assert!(error.contains("topic never does not exist"), "{error}");
 }
 
 /// What a query that ends gives, with what the client is told of failing rows behind it.

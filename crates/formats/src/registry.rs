@@ -101,6 +101,9 @@ pub trait SchemaRegistry: Send + Sync {
     /// One version of `subject`, from 1.
     fn version(&self, subject: &str, version: i32) -> Result<Option<Arc<RegisteredSchema>>>;
 
+    /// The subjects that have a version with the schema of that id.
+    fn subjects_of(&self, id: i32) -> Result<Vec<String>>;
+
     /// Delete `subject`, if it is there; its schemas can still be read by id.
     fn delete_subject(&self, subject: &str) -> Result<()>;
 }
@@ -314,6 +317,12 @@ impl SchemaRegistry for MemoryRegistry {
         Ok(state.of(place.and_then(|place| versions.and_then(|v| v.get(place)))))
     }
 
+    fn subjects_of(&self, id: i32) -> Result<Vec<String>> {
+        let state = self.state();
+        let having = state.subjects.iter().filter(|(_, versions)| versions.contains(&id));
+        Ok(having.map(|(subject, _)| subject.clone()).collect())
+    }
+
     fn delete_subject(&self, subject: &str) -> Result<()> {
         self.state().subjects.remove(subject);
         Ok(())
@@ -337,5 +346,8 @@ mod tests {
         assert_eq!((id(registry.latest("a-value")), id(registry.version("a-value", 1))), (Some(100), Some(1)));
         assert_eq!((id(registry.version("a-value", 0)), id(registry.latest("c"))), (None, None));
         assert_eq!(registry.register("c", &schema("\"bytes\"")), Ok(101));
+        let mut subjects = registry.subjects_of(1).unwrap_or_default();
+        subjects.sort();
+        assert_eq!((subjects, registry.subjects_of(7)), (vec!["a-value".to_owned(), "b-value".to_owned()], Ok(vec![])));
     }
 }

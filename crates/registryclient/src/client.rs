@@ -141,6 +141,10 @@ impl SchemaRegistry for Client {
         Ok(Some(schema))
     }
 
+    fn subjects_of(&self, id: i32) -> Result<Vec<String>> {
+        Ok(self.find(&format!("/schemas/ids/{id}/subjects"))?.unwrap_or_default())
+    }
+
     fn delete_subject(&self, subject: &str) -> Result<()> {
         // What is registered again is a new version.
         self.registered.retain(|(of, _)| of != subject);

@@ -400,6 +400,11 @@ impl SchemaRegistry for Registry {
         Ok(self.version_of(subject, Version::Number(version), Deleted::With).ok().map(|v| v.schema))
     }
 
+    fn subjects_of(&self, id: i32) -> Result<Vec<String>> {
+        let versions = self.state.read().versions_of_id(id, Deleted::Without);
+        Ok(versions.into_iter().map(|v| v.subject).collect())
+    }
+
     fn delete_subject(&self, subject: &str) -> Result<()> {
         match Registry::delete_subject(self, subject, false) {
             Ok(_) | Err(RegistryError::SubjectNotFound(_) | RegistryError::SubjectSoftDeleted(_)) => Ok(()),
