@@ -343,6 +343,9 @@ pub struct SinkSpec {
     pub key: Vec<usize>,
     /// Whether a key of several columns that are all NULL is written as such (PARTITION BY); else it is no key.
     pub whole_key: bool,
+    /// Whether the key is another than the rows are partitioned by, so that rows of one key come from several partitions:
+    /// they are read and written in order of arrival.
+    pub rekeyed: bool,
     /// Positions in the root's fields of the value columns, in order of the sink's value.
     pub value: Vec<usize>,
     /// Position of the column that gives the record's timestamp, and its pattern.

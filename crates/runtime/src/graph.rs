@@ -132,7 +132,9 @@ pub(crate) fn lower(plan: &QueryPlan, partitions_of: &dyn Fn(&Source) -> Result<
         let key = key_positions(&plan.root);
         root = builder.keep(root, key, false, None);
     }
-    Ok(builder.finish(root))
+    let mut graph = builder.finish(root);
+    graph.ordered |= plan.sink.as_ref().is_some_and(|sink| sink.rekeyed);
+    Ok(graph)
 }
 
 /// The retention of the windows that the plan's rows are keyed by.

@@ -35,7 +35,7 @@ use crate::{
     journal::{Progress, ProgressIndex, progress_append},
     log_error, processing_log,
     route::Router,
-    sink::{SinkWriter, append, keeps_order, ordered_appends},
+    sink::{SinkWriter, append, keeps_order, ordered_appends, target_appends},
     source::Cut,
     stats::{NodeStats, QueryStats},
 };
@@ -342,13 +342,14 @@ impl Query {
             let bytes_max = topic.config.message_bytes_max();
             writers.iter_mut().for_each(|w| w.limit(bytes_max));
         }
-        let ordered = keeps_order(rows);
+        // In order over all partitions what is little, in order within each what may come from several.
+        let (all_in_order, encoded_first) = (keeps_order(rows), spec.rekeyed && root.len() > 1);
         let headers = Arc::new(headers);
         let work = |(from, (writer, batch)): (usize, (&mut SinkWriter, &ChangeBatch))| {
             let mut reports = vec![];
             let from = u32::try_from(from).unwrap_or(0);
             writer.set_headers(Arc::clone(&headers));
-            if ordered {
+            if all_in_order || encoded_first {
                 let encoded = writer.encode(batch, from, partitions, &mut reports)?;
                 let n = encoded.len();
                 return Ok((Some(encoded), vec![], n, reports));
@@ -357,21 +358,31 @@ impl Query {
             Ok((None, batches, n, reports))
         };
         type Written = Result<(Option<crate::sink::Encoded>, Vec<(u32, BuiltBatch)>, usize, Vec<Report>)>;
-        let results: Vec<Written> = if parallel && !ordered {
+        let parallel = parallel && !all_in_order;
+        let results: Vec<Written> = if parallel {
             self.pool.install(|| writers.par_iter_mut().zip(root).enumerate().map(work).collect())
         } else {
             writers.iter_mut().zip(root).enumerate().map(work).collect()
         };
+        let topic = spec.source.topic.as_str();
         let (mut appends, mut all, mut written) = (vec![], vec![], 0);
         for result in results {
             let (encoded, batches, n, own) = result?;
             all.extend(encoded);
             reports.extend(own);
-            appends.extend(batches.into_iter().map(|(p, b)| append(&spec.source.topic, p, b)));
+            appends.extend(batches.into_iter().map(|(p, b)| append(topic, p, b)));
             written += n;
         }
-        if ordered {
-            appends = ordered_appends(&all, &spec.source.topic)?;
+        if all_in_order {
+            appends = ordered_appends(&all, topic)?;
+        } else if encoded_first {
+            let of_target = |target: u32| target_appends(&all, topic, target);
+            let merged: Vec<Vec<Append>> = if parallel {
+                self.pool.install(|| (0..partitions).into_par_iter().map(of_target).collect::<Result<_>>())?
+            } else {
+                (0..partitions).map(of_target).collect::<Result<_>>()?
+            };
+            appends = merged.into_iter().flatten().collect();
         }
         self.stats.records_out.fetch_add(written as u64, Ordering::Relaxed);
         Ok(appends)

@@ -342,8 +342,19 @@ pub(crate) fn keeps_order(rows: usize) -> bool {
 
 /// All partitions' records in order of their causes: a batch for each run of records to one target.
 pub(crate) fn ordered_appends(all: &[Encoded], topic: &str) -> Result<Vec<Append>> {
-    let mut order: Vec<(u64, &Encoded, &EncodedRecord)> =
-        all.iter().flat_map(|e| e.rows.iter().map(move |r| (r.seq, e, r))).collect();
+    in_order(all, topic, |_| true)
+}
+
+/// As [`ordered_appends`], of the records for one target partition.
+pub(crate) fn target_appends(all: &[Encoded], topic: &str, target: u32) -> Result<Vec<Append>> {
+    in_order(all, topic, |record| record.target == target)
+}
+
+fn in_order(all: &[Encoded], topic: &str, wanted: impl Fn(&EncodedRecord) -> bool) -> Result<Vec<Append>> {
+    let mut order: Vec<(u64, &Encoded, &EncodedRecord)> = vec![];
+    for encoded in all {
+        order.extend(encoded.rows.iter().filter(|r| wanted(r)).map(|r| (r.seq, encoded, r)));
+    }
     order.sort_by_key(|(seq, _, _)| *seq);
     let mut appends = vec![];
     let (mut builder, mut target) = (BatchBuilder::with_capacity(0), 0);
@@ -384,6 +395,7 @@ pub fn rows_to_appends(
         source: source.clone(),
         key: places(types::Namespace::Key),
         whole_key: false,
+        rekeyed: false,
         value: places(types::Namespace::Value),
         timestamp: None,
         window: None,

@@ -29,6 +29,8 @@ pub(super) struct Selected {
     /// Whether rows whose key columns are all NULL have a key: those of tables do, and PARTITION BY several columns makes
     /// one of any values.
     pub whole_key: bool,
+    /// Whether PARTITION BY has given the rows their key.
+    pub rekeyed: bool,
     /// Whether key columns may be NULL: GROUP BY … INCLUDE NULLS.
     pub null_keys: bool,
     /// Whether all that is selected is the key: SELECT DISTINCT.
@@ -182,6 +184,7 @@ pub(super) fn project(env: &Env<'_>, input: Input, items: Vec<Item>, mode: &Mode
         plan: Plan { node, fields: root.fields, kind, windowed },
         visible,
         whole_key: kind == SourceKind::Table || input.key_origin == KeyOrigin::Partition && key.len() > 1,
+        rekeyed: input.key_origin == KeyOrigin::Partition,
         null_keys: input.null_keys,
         distinct: false,
         key,

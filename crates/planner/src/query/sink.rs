@@ -203,6 +203,7 @@ pub(super) fn spec(env: &Env<'_>, source: Source, topic: Topic, selected: &Selec
         source: Arc::new(source),
         key,
         whole_key: selected.whole_key,
+        rekeyed: selected.rekeyed,
         value,
         timestamp,
         window,
