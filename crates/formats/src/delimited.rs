@@ -118,7 +118,7 @@ struct Reader {
 
 impl ReadRecord for Reader {
     fn read<'a>(&mut self, record: &'a [u8], tape: &mut Tape) -> Result<Source<'a>, String> {
-        let text = std::str::from_utf8(record).map_err(|e| format!("not UTF-8 (byte {})", e.valid_up_to()))?;
+        let text = simdutf8::compat::from_utf8(record).map_err(|e| format!("not UTF-8 (byte {})", e.valid_up_to()))?;
         tape.cells.resize(self.targets.len(), Cell::Null);
         let first_line = text.len() - text.trim_start_matches(['\r', '\n']).len();
         let rest = text.get(first_line..).unwrap_or_default();

@@ -79,7 +79,7 @@ fn value(ty: &SqlType, record: &[u8]) -> Result<Cell, String> {
         SqlType::Int => Cell::Int(i64::from(i32::from_be_bytes(exactly(ty, record)?))),
         SqlType::BigInt => Cell::Int(i64::from_be_bytes(exactly(ty, record)?)),
         SqlType::Double => Cell::Double(f64::from_be_bytes(exactly(ty, record)?)),
-        SqlType::String => match std::str::from_utf8(record) {
+        SqlType::String => match simdutf8::compat::from_utf8(record) {
             Ok(_) => Cell::Raw(Range::new(0, record.len())),
             Err(e) => {
                 return Err(format!("expected STRING, found a byte that is not UTF-8 (byte {})", e.valid_up_to()));

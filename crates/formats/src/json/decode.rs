@@ -85,7 +85,7 @@ impl Reader {
 impl ReadRecord for Reader {
     fn read<'a>(&mut self, record: &'a [u8], tape: &mut Tape) -> Result<Source<'a>, String> {
         let json = record.get(self.header_bytes..).unwrap_or_default();
-        let text = match std::str::from_utf8(json) {
+        let text = match simdutf8::compat::from_utf8(json) {
             Ok(text) => text,
             Err(e) if json.first() == Some(&0) => return Err(schema_registry(e.valid_up_to())),
             Err(e) => return Err(format!("not JSON: not UTF-8 (byte {})", e.valid_up_to() + self.header_bytes)),
