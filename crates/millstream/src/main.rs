@@ -9,6 +9,7 @@ mod memory;
 mod quickstart;
 mod server;
 mod shell;
+mod signals;
 mod table;
 mod told;
 mod topics;

@@ -15,7 +15,8 @@ use crate::{
     CommandResult, block_on,
     kafka::{self, KafkaConfig, Listen},
     machine,
-    server::{StopSignals, serve_pg},
+    server::serve_pg,
+    signals::StopSignals,
     table::Table,
 };
 

@@ -9,6 +9,7 @@ use crate::{
     CommandResult, block_on,
     config::{Config, StartArgs},
     kafka, memory,
+    signals::StopSignals,
 };
 
 /// Run until a signal says stop.
@@ -109,39 +110,4 @@ async fn serve_http(
         }
     });
     Ok((at, serving))
-}
-
-/// The signals that ask the process to stop: from when this exists, none of them ends it unheard.
-pub struct StopSignals {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl StopSignals {
-    /// Listen for SIGINT and SIGTERM; to be called before clients can find the process.
-    #[cfg(unix)]
-    pub fn listen() -> CommandResult<StopSignals> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let interrupt = signal(SignalKind::interrupt()).map_err(|e| format!("SIGINT cannot be waited for: {e}"))?;
-        let terminate = signal(SignalKind::terminate()).map_err(|e| format!("SIGTERM cannot be waited for: {e}"))?;
-        Ok(StopSignals { interrupt, terminate })
-    }
-
-    #[cfg(not(unix))]
-    pub fn listen() -> CommandResult<StopSignals> {
-        Ok(StopSignals {})
-    }
-
-    /// Resolves at the first of them that came since `listen`.
-    pub async fn stop(&mut self) {
-        #[cfg(unix)]
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
-    }
 }

@@ -13,7 +13,7 @@ use futures::StreamExt;
 use rustyline::{error::ReadlineError, history::FileHistory};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-use crate::{CommandResult, block_on, client::ServerArgs, table::Table, told::describe_in};
+use crate::{CommandResult, block_on, client::ServerArgs, signals::Interrupts, table::Table, told::describe_in};
 
 use complete::Words;
 
@@ -179,6 +179,7 @@ impl Shell {
 
     async fn statement(&mut self, text: &str) -> CommandResult {
         let cancel = self.client.cancel_token();
+        let mut interrupts = Interrupts::listen()?;
         let stream = self.client.simple_query_raw(text).await.map_err(|e| describe_in(&e, text))?;
         let mut stream = std::pin::pin!(stream);
         let mut table: Option<Table> = None;
@@ -191,7 +192,7 @@ impl Shell {
                     waiting = false;
                     continue;
                 }
-                _ = tokio::signal::ctrl_c() => {
+                () = interrupts.next() => {
                     cancel.cancel_query(NoTls).await.map_err(|e| format!("cancel: {e}"))?;
                     continue;
                 }
