@@ -20,7 +20,9 @@ use host::Host;
 use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
 use recordlog::{RecordLog, embedded::EmbeddedLog};
-use runtime::{PROCESSING_LOG_TOPIC, ProgressIndex, StateBudget, TableView, log_error, processing_log_columns};
+use runtime::{
+    PROCESSING_LOG_TOPIC, ProgressIndex, SharedSources, StateBudget, TableView, log_error, processing_log_columns,
+};
 use schemaregistry::Registry;
 use types::{Error, Result, Schema};
 
@@ -49,6 +51,7 @@ pub struct Engine {
     subjects: Arc<Registry>,
     progress: Arc<ProgressIndex>,
     budget: Arc<StateBudget>,
+    shared: Arc<SharedSources>,
     catalog: RwLock<Arc<Catalog>>,
     /// Running queries by id, in order of creation. Tables that are only kept run under their source's name.
     pub(crate) queries: Mutex<IndexMap<String, Arc<RunningQuery>>>,
@@ -102,6 +105,7 @@ impl Engine {
         let engine = Arc::new(Engine {
             progress: Arc::default(),
             budget: StateBudget::new(config.state_bytes_max.unwrap_or(u64::MAX)),
+            shared: Arc::default(),
             config,
             log,
             registry,
@@ -216,6 +220,7 @@ impl Engine {
             registry: Some(self.registry()),
             progress: self.progress.clone(),
             budget: self.budget.clone(),
+            shared: self.shared.clone(),
         }
     }
 
@@ -359,6 +364,11 @@ impl Engine {
         let mut functions = self.functions.write();
         functions.0.extend(scalar);
         functions.1.extend(aggregate);
+    }
+
+    /// Bytes of decoded rows that are kept for queries that read the same sources.
+    pub fn shared_bytes(&self) -> u64 {
+        self.shared.bytes()
     }
 
     /// The query that keeps the rows of table `name`, and those rows.

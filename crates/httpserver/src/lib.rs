@@ -47,7 +47,7 @@ async fn health(State(engine): State<Arc<Engine>>) -> impl IntoResponse {
 }
 
 async fn metrics(State(engine): State<Arc<Engine>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text(&engine.reports()))
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text(&engine.reports(), engine.shared_bytes()))
 }
 
 type Reading = fn(&QueryReport) -> u64;
@@ -67,7 +67,7 @@ const METRICS: &[(&str, &str, &str, Reading)] = &[
     ("running", "gauge", "1 while the query runs.", |q| u64::from(q.error.is_none())),
 ];
 
-fn text(reports: &[QueryReport]) -> String {
+fn text(reports: &[QueryReport], shared_bytes: u64) -> String {
     let mut out = String::new();
     for (name, kind, help, reading) in METRICS {
         let _ = writeln!(out, "# HELP millstream_query_{name} {help}\n# TYPE millstream_query_{name} {kind}");
@@ -76,6 +76,9 @@ fn text(reports: &[QueryReport]) -> String {
             let _ = writeln!(out, "millstream_query_{name}{{query=\"{id}\"}} {}", reading(query));
         }
     }
+    let (name, help) =
+        ("millstream_shared_source_bytes", "Decoded rows kept for several queries that read one source.");
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {shared_bytes}");
     out
 }
 
@@ -86,7 +89,7 @@ mod tests {
     #[test]
     fn metrics_are_in_prometheus_text() {
         let report = QueryReport { id: "CTAS_\"A\"_1".into(), late: 3, ..QueryReport::default() };
-        let text = text(&[report]);
+        let text = text(&[report], 0);
         assert!(text.contains("# TYPE millstream_query_late_total counter\nmillstream_query_late_total{query=\"CTAS_\\\"A\\\"_1\"} 3\n"), "{text}");
     }
 }

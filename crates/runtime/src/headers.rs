@@ -29,6 +29,11 @@ impl HeaderBook {
         }
     }
 
+    /// Whether no record had any.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Take over what another one has.
     pub fn extend(&mut self, other: HeaderBook) {
         self.entries.extend(other.entries);

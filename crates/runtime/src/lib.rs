@@ -17,6 +17,7 @@ mod query;
 mod route;
 mod rows;
 mod scan;
+mod shared;
 mod sink;
 mod source;
 mod stats;
@@ -28,6 +29,7 @@ pub use journal::{
 pub use processing_log::{PROCESSING_LOG_TOPIC, processing_log_columns};
 pub use query::{Epoch, Query, QueryOptions, TableView};
 pub use scan::{Extent, TopicScan, extent};
+pub use shared::SharedSources;
 pub use sink::rows_to_appends;
 pub use source::Cut;
 pub use stats::{NodeStats, QueryStats};

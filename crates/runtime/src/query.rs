@@ -35,6 +35,7 @@ use crate::{
     journal::{Progress, ProgressIndex, progress_append},
     log_error, processing_log,
     route::Router,
+    shared::SharedSources,
     sink::{SinkWriter, append, keeps_order, ordered_appends, target_appends},
     source::Cut,
     stats::{NodeStats, QueryStats},
@@ -57,6 +58,8 @@ pub struct QueryOptions {
     pub progress: Arc<ProgressIndex>,
     /// What the states of all queries together may take.
     pub budget: Arc<StateBudget>,
+    /// What queries read together.
+    pub shared: Arc<SharedSources>,
 }
 
 /// A table's rows, for lookups.

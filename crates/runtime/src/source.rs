@@ -82,6 +82,13 @@ impl Taken {
         ReadRange { from: self.from, to: self.to, batches: self.batches.iter().map(BatchPlace::of).collect() }
     }
 
+    /// What of it lies from one offset to before another.
+    pub fn part(&self, from: Offset, to: Offset) -> Taken {
+        let within = |b: &&StoredBatch| b.base_offset < to && b.next_offset > from;
+        let batches = self.batches.iter().filter(within).cloned().collect();
+        Taken { batches, from, to, arrival_end: self.arrival_end }
+    }
+
     /// Whether a record counts, by its offset and arrival number.
     pub fn has(&self, offset: Offset, arrival: u64) -> bool {
         offset >= self.from && offset < self.to && arrival < self.arrival_end
@@ -185,6 +192,12 @@ impl Reader {
                 return Ok(all);
             }
         }
+    }
+
+    /// What is there, of about `bytes` bytes.
+    pub fn take_all(&mut self, log: &dyn RecordLog, bytes: usize) -> Result<Taken> {
+        self.fill(log, bytes)?;
+        Ok(self.take(u64::MAX))
     }
 
     /// Nothing.

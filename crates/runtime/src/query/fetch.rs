@@ -15,6 +15,7 @@ use crate::{
     journal::Progress,
     log_error,
     rows::RowReader,
+    shared::Membership,
     source::{Cut, ReadRange, Reader, Taken, take_epoch},
 };
 
@@ -23,6 +24,8 @@ pub(super) struct SourceReader {
     pub node: NodeId,
     pub reader: Reader,
     pub rows: RowReader,
+    /// With whom it is read.
+    shared: Membership,
 }
 
 /// What an epoch has read of one partition of a source.
@@ -64,7 +67,8 @@ impl Query {
                     };
                     reader.snapshot_end = end.filter(|end| next < *end);
                 }
-                self.readers.push(SourceReader { node: at, reader, rows });
+                let shared = self.options.shared.join(&reader, source, &node.schema, registry, strict);
+                self.readers.push(SourceReader { node: at, reader, rows, shared });
             }
         }
         Ok(())
@@ -81,23 +85,33 @@ impl Query {
         let (clock, stats) = (&self.host.clock, &self.stats);
         let read = |source: &mut SourceReader, taken: Option<Taken>| -> Result<Fetched> {
             let started = clock.monotonic();
-            let SourceReader { node, reader, rows } = source;
+            let SourceReader { node, reader, rows, shared } = source;
             let partition = reader.partition.clone();
             let mut reports = vec![];
-            let (read, batch) = match (taken, cut) {
-                (None, Cut::Bytes(bytes)) => {
+            let alone = !shared.has_company();
+            let (read, batch, headers) = match (taken, cut) {
+                (None, Cut::Bytes(bytes)) if alone => {
                     let read = reader.read_all(rows, log, bytes.max(1), Offset::MAX)?;
-                    (read, rows.finish(&partition, &mut reports)?)
+                    (read, rows.finish(&partition, &mut reports)?, rows.take_headers())
                 }
                 (taken, _) => {
-                    let taken = taken.ok_or_else(|| Error::internal("an epoch without a cut"))?;
-                    (taken.range(), rows.read(&partition, &taken, &mut reports)?)
+                    let taken = match (taken, cut) {
+                        (Some(taken), _) => taken,
+                        (None, Cut::Bytes(bytes)) => reader.take_all(log, bytes.max(1))?,
+                        (None, Cut::Records(_)) => return Err(Error::internal("an epoch without a cut")),
+                    };
+                    let (batch, headers) = if alone || taken.to <= taken.from {
+                        (rows.read(&partition, &taken, &mut reports)?, rows.take_headers())
+                    } else {
+                        shared.read(&partition, &taken, rows, &mut reports)?
+                    };
+                    (taken.range(), batch, headers)
                 }
             };
             if let Some(stats) = stats.nodes.get(*node) {
                 stats.busy_ns.fetch_add(nanos(clock.monotonic().saturating_sub(started)), Ordering::Relaxed);
             }
-            Ok(Fetched { node: *node, partition, read, rows: batch, reports, headers: rows.take_headers() })
+            Ok(Fetched { node: *node, partition, read, rows: batch, reports, headers })
         };
         // Where order does not matter, each partition is read and decoded in one go.
         let taken: Vec<Option<Taken>> = if self.graph.ordered || matches!(cut, Cut::Records(_)) {
