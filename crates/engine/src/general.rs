@@ -32,6 +32,7 @@ use types::{Error, Result, SqlType};
 use crate::{
     Engine, Session,
     api::{Description, Outcome, Parameter, Rows},
+    deep::deep_stream,
     foreign::{df_error, in_query},
     rows::output_columns,
     scan::{SourceTable, outside},
@@ -75,7 +76,7 @@ pub(crate) async fn run(session: &mut Session, query: &ast::Query, parameters: &
     let frame = context.execute_logical_plan(plan).await.map_err(df_error)?;
     let stream = frame.execute_stream().await.map_err(df_error)?;
     let schema = stream.schema();
-    let batches = stream.map(|b| b.map_err(df_error)).boxed();
+    let batches = deep_stream(stream).map(|b| b.map_err(df_error)).boxed();
     let columns = output_columns(&schema).into();
     Ok(Outcome::Rows(Rows { columns, schema, batches, live: false, tag: "SELECT", warnings }))
 }

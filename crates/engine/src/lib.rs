@@ -6,6 +6,7 @@
 mod api;
 mod apply;
 mod assert;
+mod deep;
 mod describe;
 mod engine;
 mod explain;
@@ -29,6 +30,7 @@ mod system;
 mod warnings;
 
 pub use api::*;
+pub use deep::{deep, deep_stream};
 pub use engine::Engine;
 pub use insert::CopyInto;
 pub use session::{Prepared, Session};

@@ -17,7 +17,9 @@ use crate::{
     Engine,
     api::{Description, Outcome, OutputColumn, Parameter},
     apply::{After, Applied, Work},
-    assert, describe, explain, general, insert, own_writes, print,
+    assert,
+    deep::deep,
+    describe, explain, general, insert, own_writes, print,
     pull::{self, Lookup},
     push,
     rows::{done, text_rows},
@@ -134,7 +136,7 @@ impl Session {
                         let parameters = parameters.types().into_iter().map(Some).collect();
                         Ok(Description { parameters, columns: Some(pull::columns(&plan)) })
                     }
-                    None => general::describe(self, query).await,
+                    None => deep(general::describe(self, query)).await,
                 }
             }
             StatementKind::InsertValues { target, columns, rows, tombstones } => {
@@ -200,7 +202,7 @@ impl Session {
                     self.wait_for_own_writes(&lookup.plan.source.name).await;
                     lookup.run(self, parameters).await
                 }
-                None => general::run(self, query, parameters).await,
+                None => deep(general::run(self, query, parameters)).await,
             },
             StatementKind::InsertValues { target, columns, rows, tombstones } => {
                 insert::values(self, target, columns, rows, *tombstones, parameters).await
@@ -239,7 +241,7 @@ impl Session {
             StatementKind::Describe { name, extended } => describe::source(self, name, *extended),
             StatementKind::DescribeFunction { name } => describe::function(name),
             StatementKind::DescribeAll { object, extended } => describe::all(self, *object, *extended),
-            StatementKind::Explain { analyze, statement } => explain::statement(self, statement, *analyze).await,
+            StatementKind::Explain { analyze, statement } => deep(explain::statement(self, statement, *analyze)).await,
             StatementKind::ExplainQuery { analyze, id } => explain::running(self, id, *analyze),
             StatementKind::AssertTopic { exists, topic, properties, timeout_ms } => {
                 assert::topic(self, *exists, topic, properties, *timeout_ms).await

@@ -4,7 +4,7 @@ use catalog::{Source, SourceKind};
 use recordlog::TopicPartition;
 use runtime::is_internal_topic;
 use syntax::ast::{Show, ShowWhat};
-use types::{Error, Result};
+use types::Result;
 
 use crate::{Session, api::Outcome, rows::text_rows};
 

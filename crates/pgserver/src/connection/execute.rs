@@ -52,7 +52,7 @@ impl<B: Backend> Connection<B> {
         self.refuse_in_failed_transaction(statement)?;
         match &statement.kind {
             Kind::System(query) => {
-                let planning = self.server.system.run(query, &self.identity, parameters);
+                let planning = engine::deep(self.server.system.run(query, &self.identity, parameters));
                 Ok(Product::Rows(self.wire.wait(planning).await??))
             }
             Kind::Topic(topic) => {
@@ -128,7 +128,7 @@ impl<B: Backend> Connection<B> {
             ast::Statement { kind: StatementKind::Query(query.clone()), span: query.span, text: query.text.clone() };
         // pg_catalog's queries are known by their text, wherever they stand.
         if let Some(system) = crate::pg_catalog::recognize(&query.text) {
-            let planning = self.server.system.run(&system, &self.identity, &[]);
+            let planning = engine::deep(self.server.system.run(&system, &self.identity, &[]));
             return Ok(self.wire.wait(planning).await??);
         }
         match self.run_sql(&statement, None, &[]).await? {

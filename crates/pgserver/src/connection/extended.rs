@@ -110,7 +110,7 @@ impl<B: Backend> Connection<B> {
             None => (nothing(), None),
             Some(Kind::Topic(topic)) => (Described { parameters: Vec::new(), columns: topic.columns() }, None),
             Some(Kind::System(query)) => {
-                let described = self.server.system.describe(query, &self.identity);
+                let described = engine::deep(self.server.system.describe(query, &self.identity));
                 let (parameters, columns) = self.wire.wait(described).await??;
                 (Described { parameters, columns: Some(columns) }, None)
             }

@@ -74,7 +74,7 @@ impl SystemCatalog {
         let columns = columns(&plan);
         let frame = context.execute_logical_plan(plan).await.map_err(|e| error(&e))?;
         let batches = frame.execute_stream().await.map_err(|e| error(&e))?;
-        let batches = batches.map(|batch| batch.map_err(|e| error(&e)));
+        let batches = engine::deep_stream(batches).map(|batch| batch.map_err(|e| error(&e)));
         Ok(RowStream::with_columns(columns, batches.boxed(), false, "SELECT"))
     }
 
