@@ -6,6 +6,7 @@
 //! answer is worth nothing.
 
 pub mod generator;
+pub mod growth;
 pub mod latency;
 pub mod load;
 pub mod report;
@@ -39,12 +40,23 @@ pub struct Settings {
     pub latency_records: u64,
     /// Queries of the start-up measurement; 0: none.
     pub startup_queries: usize,
+    /// Queries over one topic that are compared with one; 0: none.
+    pub growth_queries: u64,
 }
 
 impl Settings {
     /// Everything once, on little: to see that it works.
     pub fn quick(server: PathBuf, dir: PathBuf) -> Settings {
-        Settings { server, dir, bids: 20_000, runs: 1, workloads: vec![], latency_records: 200, startup_queries: 5 }
+        Settings {
+            server,
+            dir,
+            bids: 20_000,
+            runs: 1,
+            workloads: vec![],
+            latency_records: 200,
+            startup_queries: 5,
+            growth_queries: 4,
+        }
     }
 }
 
@@ -77,6 +89,9 @@ pub fn run(settings: &Settings) -> Outcome<()> {
         }
         if settings.startup_queries > 0 {
             startup::measure(settings).await?;
+        }
+        if settings.growth_queries > 0 {
+            growth::measure(settings).await?;
         }
         if settings.latency_records > 0 {
             latency::measure(settings).await?;

@@ -102,9 +102,23 @@ pub async fn data(dir: &Path, bids: u64) -> Outcome<Data> {
     }
     std::fs::create_dir_all(&data.dir)?;
     let started = Instant::now();
+    fill(&data).await?;
+    std::fs::write(done, b"")?;
+    let (records, seconds) = (data.site.bids + data.site.auctions(), started.elapsed().as_secs_f64());
+    println!("loaded {records} records in {seconds:.1} s ({:.2} M/s)\n", records as f64 / seconds / 1e6);
+    Ok(data)
+}
+
+/// Append all events to the topics, which are made where they are missing.
+///
+/// # Errors
+/// The disk's.
+pub async fn fill(data: &Data) -> Outcome<()> {
     let log = data.open_log()?;
     for topic in [AUCTIONS, BIDS] {
-        log.create_topic(topic, TopicConfig::with_partitions(PARTITIONS).with("retention.ms", "-1")).await?;
+        if log.topic(topic).is_none() {
+            log.create_topic(topic, TopicConfig::with_partitions(PARTITIONS).with("retention.ms", "-1")).await?;
+        }
     }
     let (mut auctions, mut bids) = (Batches::new(AUCTIONS), Batches::new(BIDS));
     let mut waiting: VecDeque<CommitTicket> = VecDeque::new();
@@ -139,8 +153,5 @@ pub async fn data(dir: &Path, bids: u64) -> Outcome<Data> {
         ticket.await??;
     }
     log.close()?;
-    std::fs::write(done, b"")?;
-    let (records, seconds) = (site.bids + site.auctions(), started.elapsed().as_secs_f64());
-    println!("loaded {records} records in {seconds:.1} s ({:.2} M/s)\n", records as f64 / seconds / 1e6);
-    Ok(data)
+    Ok(())
 }

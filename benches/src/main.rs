@@ -31,6 +31,9 @@ struct Args {
     /// Queries of the start-up measurement; 0: none.
     #[arg(long, default_value_t = 0)]
     startup_queries: usize,
+    /// Queries over one topic that are compared with one; 0: none.
+    #[arg(long, default_value_t = 0)]
+    growth_queries: u64,
     /// Everything once, on little.
     #[arg(long)]
     quick: bool,
@@ -58,6 +61,7 @@ fn settings(args: Args) -> Outcome<Settings> {
         workloads: args.workloads,
         latency_records: args.latency_records,
         startup_queries: args.startup_queries,
+        growth_queries: args.growth_queries,
     })
 }
 

@@ -57,6 +57,33 @@ impl Output {
     }
 }
 
+/// A filter of [`crate::growth`]: the bids of those bidders.
+///
+/// # Errors
+/// There are more or fewer.
+pub fn filtered(output: &Output, site: Site, (bidders, own): (u64, u64)) -> Outcome<()> {
+    let want = (0..site.bids).filter(|n| site.bid(*n).bidder % bidders == own).count() as u64;
+    let got = output.records(|_, _| Ok(()))?;
+    if got == want { Ok(()) } else { Err(format!("{got} records instead of {want}").into()) }
+}
+
+/// A count of [`crate::growth`]: every one of those bidders' bids is counted in one window.
+///
+/// # Errors
+/// There are more or fewer.
+pub fn counted(output: &Output, site: Site, (bidders, own): (u64, u64)) -> Outcome<()> {
+    let want = (0..site.bids).filter(|n| site.bid(*n).bidder % bidders == own).count() as u64;
+    let mut last: std::collections::HashMap<Vec<u8>, u64> = std::collections::HashMap::new();
+    output.records(|key, value| {
+        let value: serde_json::Value = serde_json::from_slice(value)?;
+        let count = value.get("N").and_then(serde_json::Value::as_u64).ok_or("a record without a count")?;
+        last.insert(key.to_vec(), count);
+        Ok(())
+    })?;
+    let got: u64 = last.values().sum();
+    if got == want { Ok(()) } else { Err(format!("{got} bids are counted instead of {want}").into()) }
+}
+
 fn batches(log: &dyn RecordLog, topic: &str, p: u32) -> Outcome<Vec<StoredBatch>> {
     let partition = TopicPartition::new(Arc::from(topic), p);
     let (mut all, ends) = (vec![], log.offsets(&partition)?);

@@ -36,7 +36,7 @@ pub struct Workload {
     pub check: fn(&verify::Output, Site) -> Outcome<()>,
 }
 
-const BIDS_STREAM: &str = "CREATE STREAM IF NOT EXISTS bids (auction_key VARCHAR KEY, auction BIGINT, bidder BIGINT, \
+pub(crate) const BIDS_STREAM: &str = "CREATE STREAM IF NOT EXISTS bids (auction_key VARCHAR KEY, auction BIGINT, bidder BIGINT, \
      price BIGINT, channel VARCHAR, url VARCHAR, dateTime BIGINT, extra VARCHAR) \
      WITH (kafka_topic = 'bids', value_format = 'JSON');";
 
@@ -149,7 +149,7 @@ pub async fn measure(workload: &Workload, settings: &Settings, data: &Data) -> O
     let started = Instant::now();
     client.batch_execute(&create).await?;
     let watcher = server.connect().await?;
-    wait_for(&watcher, &sink, wanted).await?;
+    wait_for(&watcher, std::slice::from_ref(&sink), wanted).await?;
     let wall = started.elapsed();
     let Usage { cpu_s, peak_bytes, .. } = server.usage()?;
     drop((client, watcher));
@@ -164,20 +164,24 @@ pub async fn measure(workload: &Workload, settings: &Settings, data: &Data) -> O
     Ok(Measured { records: wanted, wall, cpu_s: cpu_s - before.cpu_s, peak_bytes })
 }
 
-/// Wait until the query that writes `sink` has committed having read that many records, by the topic in which the
-/// server keeps what queries have read: nothing is asked again and again.
-async fn wait_for(client: &Client, sink: &str, records: u64) -> Outcome<()> {
+/// Wait until the queries that write `sinks` have each committed having read that many records, by the topic in which
+/// the server keeps what queries have read: nothing is asked again and again.
+pub(crate) async fn wait_for(client: &Client, sinks: &[String], records: u64) -> Outcome<()> {
     let rows = client.simple_query_raw("READ TOPIC \"_millstream-offsets\" FROM BEGINNING EMIT CHANGES").await?;
     let mut rows = std::pin::pin!(rows);
-    let sink = sink.to_uppercase();
+    // A query's id has its sink's name between underscores.
+    let mut left: Vec<String> = sinks.iter().map(|sink| format!("_{}_", sink.to_uppercase())).collect();
     while let Some(message) = rows.next().await {
         let SimpleQueryMessage::Row(row) = message? else { continue };
         let (Some(query), Some(value)) = (row.try_get("key")?, row.try_get("value")?) else { continue };
-        if !String::from_utf8_lossy(&bytes(query)?).contains(&sink) {
-            continue;
-        }
+        let query = bytes(query)?;
+        let query = String::from_utf8_lossy(&query);
+        let Some(at) = left.iter().position(|sink| query.contains(sink)) else { continue };
         let progress: Progress = serde_json::from_slice(&bytes(value)?)?;
         if progress.offsets.values().sum::<i64>().unsigned_abs() >= records {
+            left.swap_remove(at);
+        }
+        if left.is_empty() {
             return Ok(());
         }
     }
