@@ -128,6 +128,11 @@ fn first_steps() {
 }
 
 #[test]
+fn a_network_capture() {
+    check_alone("kafka/scenario_capture.sh", kcat());
+}
+
+#[test]
 fn consumers_share_the_work() {
     check_alone("kafka/scenario_groups.sh", kcat());
 }
