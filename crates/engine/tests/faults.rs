@@ -247,3 +247,76 @@ async fn a_state_that_grows_too_large_stops_its_query_by_name() {
     let engine = open(&sim, config()).await;
     until_rows(&engine, "SELECT COUNT(*) AS n, SUM(n) AS total FROM counts;", &["50000 50000"]).await;
 }
+
+/// A schema registry elsewhere, which is not always to be reached.
+#[derive(Default)]
+struct Elsewhere {
+    schemas: formats::MemoryRegistry,
+    is_down: std::sync::atomic::AtomicBool,
+}
+
+impl Elsewhere {
+    fn reached(&self) -> types::Result<&formats::MemoryRegistry> {
+        match self.is_down.load(std::sync::atomic::Ordering::SeqCst) {
+            true => Err(types::Error::unavailable("the registry is away")),
+            false => Ok(&self.schemas),
+        }
+    }
+}
+
+impl formats::SchemaRegistry for Elsewhere {
+    fn register(&self, subject: &str, schema: &formats::SchemaText) -> types::Result<i32> {
+        self.reached()?.register(subject, schema)
+    }
+
+    fn by_id(&self, id: i32) -> types::Result<Option<Arc<formats::RegisteredSchema>>> {
+        self.reached()?.by_id(id)
+    }
+
+    fn latest(&self, subject: &str) -> types::Result<Option<Arc<formats::RegisteredSchema>>> {
+        self.reached()?.latest(subject)
+    }
+
+    fn version(&self, subject: &str, version: i32) -> types::Result<Option<Arc<formats::RegisteredSchema>>> {
+        self.reached()?.version(subject, version)
+    }
+
+    fn subjects_of(&self, id: i32) -> types::Result<Vec<String>> {
+        self.reached()?.subjects_of(id)
+    }
+
+    fn delete_subject(&self, subject: &str) -> types::Result<()> {
+        self.reached()?.delete_subject(subject)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_registry_that_is_away_costs_no_record() {
+    use std::sync::atomic::Ordering;
+
+    for format in ["AVRO", "PROTOBUF"] {
+        let sim = Host::simulated(7, 1_000_000);
+        let registry = Arc::new(Elsewhere::default());
+        let config = EngineConfig { registry: Some(registry.clone()), ..config() };
+        let engine = open(&sim, config.clone()).await;
+        let setup = format!(
+            "CREATE STREAM s (k VARCHAR KEY, v BIGINT) WITH (kafka_topic = 's', value_format = '{format}', partitions = 1);
+             CREATE TABLE counts WITH (value_format = 'JSON') AS SELECT k, COUNT(v) AS n FROM s GROUP BY k EMIT CHANGES;
+             PAUSE {COUNTS};"
+        );
+        run(&engine, &setup).await.unwrap();
+        insert(&engine, "s", "a").await.unwrap();
+        insert(&engine, "s", "a").await.unwrap();
+        engine.shutdown().await;
+        drop(engine);
+        let engine = open(&sim, config).await;
+        registry.is_down.store(true, Ordering::SeqCst);
+        run(&engine, &format!("RESUME {COUNTS};")).await.unwrap();
+        let report = until(&engine, COUNTS, |r| r.state == "ERROR").await;
+        assert!(report.error.as_ref().unwrap().contains("the registry is away"), "{report:?}");
+        registry.is_down.store(false, Ordering::SeqCst);
+        until_rows(&engine, "SELECT * FROM counts;", &["a 2"]).await;
+        let report = until(&engine, COUNTS, |r| r.state == "RUNNING").await;
+        assert_eq!(report.undecodable, 0);
+    }
+}

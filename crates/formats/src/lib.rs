@@ -102,6 +102,12 @@ pub trait Decoder: Send {
     /// The rows pushed: one array per wanted column, of the Arrow type of the column. The next push begins anew.
     fn finish(&mut self) -> Vec<ArrayRef>;
 
+    /// What kept records of the last push from being read though nothing is wrong with them: the schema registry cannot
+    /// be asked. They are to be read again later, by another decoder.
+    fn outage(&mut self) -> Option<types::Error> {
+        None
+    }
+
     /// The rows of `records` at once.
     fn decode(&mut self, records: &[Option<&[u8]>], errors: &mut Vec<RowError>) -> Vec<ArrayRef> {
         self.push(records, errors);

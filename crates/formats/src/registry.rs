@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use types::{Error, Result};
+use types::{Error, ErrorKind, Result};
 
 use crate::Part;
 
@@ -106,6 +106,62 @@ pub trait SchemaRegistry: Send + Sync {
 
     /// Delete `subject`, if it is there; its schemas can still be read by id.
     fn delete_subject(&self, subject: &str) -> Result<()>;
+}
+
+/// A registry that remembers that it could not be asked.
+pub(crate) struct Watched {
+    inner: Arc<dyn SchemaRegistry>,
+    outage: Mutex<Option<Error>>,
+}
+
+impl Watched {
+    pub fn new(inner: Arc<dyn SchemaRegistry>) -> Watched {
+        Watched { inner, outage: Mutex::new(None) }
+    }
+
+    /// The last time that it could not be asked, since this was asked last.
+    pub fn outage(&self) -> Option<Error> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn noted<T>(&self, answer: Result<T>) -> Result<T> {
+        if let Err(error) = &answer
+            && error.kind() == ErrorKind::Unavailable
+        {
+            *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        }
+        answer
+    }
+}
+
+impl SchemaRegistry for Watched {
+    fn register(&self, subject: &str, schema: &SchemaText) -> Result<i32> {
+        self.noted(self.inner.register(subject, schema))
+    }
+
+    fn import(&self, subject: &str, id: i32, schema: &SchemaText) -> Result<()> {
+        self.noted(self.inner.import(subject, id, schema))
+    }
+
+    fn by_id(&self, id: i32) -> Result<Option<Arc<RegisteredSchema>>> {
+        self.noted(self.inner.by_id(id))
+    }
+
+    fn latest(&self, subject: &str) -> Result<Option<Arc<RegisteredSchema>>> {
+        self.noted(self.inner.latest(subject))
+    }
+
+    fn version(&self, subject: &str, version: i32) -> Result<Option<Arc<RegisteredSchema>>> {
+        self.noted(self.inner.version(subject, version))
+    }
+
+    fn subjects_of(&self, id: i32) -> Result<Vec<String>> {
+        self.noted(self.inner.subjects_of(id))
+    }
+
+    fn delete_subject(&self, subject: &str) -> Result<()> {
+        self.noted(self.inner.delete_subject(subject))
+    }
 }
 
 /// Where records come from or go to, for formats that need more than the columns.

@@ -17,6 +17,11 @@ pub(crate) trait ReadRecord: Send {
     /// # Errors
     /// What was expected and found, and where.
     fn read<'a>(&mut self, record: &'a [u8], tape: &mut Tape) -> Result<Source<'a>, String>;
+
+    /// See [`Decoder::outage`].
+    fn outage(&mut self) -> Option<types::Error> {
+        None
+    }
 }
 
 /// A decoder around a reader.
@@ -85,6 +90,10 @@ impl<R: ReadRecord> Decoder for Reading<R> {
             }
         }
         self.pushed = (first + records.len(), batch_bytes);
+    }
+
+    fn outage(&mut self) -> Option<types::Error> {
+        self.reader.outage()
     }
 
     fn finish(&mut self) -> Vec<ArrayRef> {

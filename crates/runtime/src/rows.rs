@@ -179,7 +179,7 @@ impl RowReader {
     /// Add the records of a batch that count in `taken`.
     ///
     /// # Errors
-    /// See [`RowReader::read`].
+    /// See [`RowReader::read`]; the schema registry cannot be asked.
     pub fn push(&mut self, partition: &TopicPartition, stored: &StoredBatch, taken: &Taken) -> Result<()> {
         decode_ranges(&stored.bytes, &mut self.ranges)
             .map_err(|e| Error::corrupt(format!("{partition} is damaged at offset {}: {e}", stored.base_offset)))?;
@@ -224,6 +224,9 @@ impl RowReader {
             let Some((decoder, _)) = side else { continue };
             let mut errors: Vec<RowError> = vec![];
             decoder.push(records, &mut errors);
+            if let Some(outage) = decoder.outage() {
+                return Err(outage.context(format!("{partition} cannot be read")));
+            }
             let failed = |e: RowError| (e.row, ReportKind::Undecodable, format!("{name}: {}", e.message));
             pushed.failed.extend(errors.into_iter().map(failed));
         }

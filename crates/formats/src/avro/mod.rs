@@ -20,7 +20,8 @@ use crate::{
     fault::{Fault, Step},
     json::wraps,
     registry::{
-        FormatContext, HEADER_BYTES, SchemaRegistry, SchemaText, SchemaType, references, split_header, write_header,
+        FormatContext, HEADER_BYTES, SchemaRegistry, SchemaText, SchemaType, Watched, references, split_header,
+        write_header,
     },
     rows::{ReadRecord, Reading, WriteRow, Writing},
     source::View,
@@ -77,6 +78,7 @@ impl Format for Avro {
         let picked = check::pick(columns, wanted)?;
         let registry = Arc::clone(context.registry(self.name())?);
         let wanted = picked.iter().map(|c| (c.name.clone(), c.ty.clone())).collect();
+        let registry = Watched::new(registry);
         let reader = Reader { registry, wanted, wrapped: wraps(part, columns, spec), plans: HashMap::new() };
         Ok(Box::new(Reading::new(reader, &picked)))
     }
@@ -159,7 +161,7 @@ pub(crate) fn load(schema: &SchemaText, registry: Option<&dyn SchemaRegistry>) -
 }
 
 struct Reader {
-    registry: Arc<dyn SchemaRegistry>,
+    registry: Watched,
     wanted: Vec<(String, SqlType)>,
     wrapped: bool,
     plans: HashMap<i32, (Schema, read::Plan)>,
@@ -173,7 +175,7 @@ impl Reader {
             if found.schema.ty != SchemaType::Avro {
                 return Err(format!("the schema {id} is not an Avro schema (byte 1)"));
             }
-            let schema = load(&found.schema, Some(&*self.registry))?;
+            let schema = load(&found.schema, Some(&self.registry))?;
             let plan = self.make_plan(&schema);
             self.plans.insert(id, (schema, plan));
         }
@@ -219,6 +221,10 @@ impl ReadRecord for Reader {
             tape.set(0, cell);
         }
         Ok(Source::Bytes(record))
+    }
+
+    fn outage(&mut self) -> Option<types::Error> {
+        self.registry.outage()
     }
 }
 

@@ -24,7 +24,8 @@ use crate::{
     check::{self, Abilities},
     fault::Fault,
     registry::{
-        FormatContext, HEADER_BYTES, SchemaRegistry, SchemaText, SchemaType, references, split_header, write_header,
+        FormatContext, HEADER_BYTES, SchemaRegistry, SchemaText, SchemaType, Watched, references, split_header,
+        write_header,
     },
     rows::{ReadRecord, Reading, WriteRow, Writing},
     source::View,
@@ -233,7 +234,7 @@ fn write_place(n: usize, out: &mut Vec<u8>) {
 type MessageKey = (i32, Vec<usize>);
 
 struct Reader {
-    registry: Option<Arc<dyn SchemaRegistry>>,
+    registry: Option<Watched>,
     wanted: Vec<(String, SqlType)>,
     plans: HashMap<MessageKey, read::MessagePlan>,
     /// The message of the record at hand.
@@ -244,6 +245,7 @@ struct Reader {
 impl Reader {
     fn new(registry: Option<Arc<dyn SchemaRegistry>>, wanted: &[&Column]) -> Reader {
         let wanted = wanted.iter().map(|c| (c.name.clone(), c.ty.clone())).collect();
+        let registry = registry.map(Watched::new);
         Reader { registry, wanted, plans: HashMap::new(), key: (0, Vec::new()), found: Vec::new() }
     }
 
@@ -276,7 +278,7 @@ impl Reader {
         if self.plans.contains_key(&self.key) {
             return Ok(());
         }
-        let Some(registry) = self.registry.as_deref() else { return Err("no schema".to_owned()) };
+        let Some(registry) = &self.registry else { return Err("no schema".to_owned()) };
         let id = self.key.0;
         let found = registry.by_id(id).map_err(|e| e.to_string())?;
         let found = found.ok_or_else(|| format!("the schema registry has no schema {id} (byte 1)"))?;
@@ -302,6 +304,10 @@ impl ReadRecord for Reader {
         let mut input = read::Input { record, found: &mut self.found };
         input.message(plan, tape, 0, (start, record.len())).map_err(|f| f.render())?;
         Ok(Source::Bytes(record))
+    }
+
+    fn outage(&mut self) -> Option<types::Error> {
+        self.registry.as_ref().and_then(Watched::outage)
     }
 }
 
