@@ -32,6 +32,7 @@ use types::{Error, Result, SqlType};
 use crate::{
     Engine, Session,
     api::{Description, Outcome, Parameter, Rows},
+    bounded::bound,
     deep::deep_stream,
     foreign::{df_error, in_query},
     rows::output_columns,
@@ -153,6 +154,7 @@ fn context(engine: &Arc<Engine>, text: &str, warnings: &Warnings) -> Result<Sess
         .with_target_partitions(engine.config.threads.max(1));
     config.options_mut().sql_parser.enable_ident_normalization = false;
     let context = SessionContext::new_with_config_rt(config, engine.ending.clone());
+    bound(&context);
     let told = warnings.clone();
     let on_errors: OnRowErrors = Arc::new(move |name, rows, reason| told.add(name, rows as u64, reason));
     for function in scalar_udfs(&on_errors) {

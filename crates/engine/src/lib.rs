@@ -6,6 +6,7 @@
 mod api;
 mod apply;
 mod assert;
+mod bounded;
 mod deep;
 mod describe;
 mod engine;

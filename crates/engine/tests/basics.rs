@@ -132,6 +132,27 @@ async fn alter_system_reaches_every_session_and_the_next_start() {
     shown(&run(&mut engine.session(), "SHOW a;").await, "again");
 }
 
+/// One call asks for more memory than there may be: an error, not the end of the process.
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_are_far_longer_than_their_arguments_are_bounded() {
+    let engine = engine().await;
+    let mut session = engine.session();
+    run(&mut session, SETUP).await;
+    for call in [
+        "REPEAT('x', 10000000000)",
+        "REPEAT(page, 1000000000)",
+        "ARRAY_REPEAT(ms, 1000000000)",
+        "ARRAY_RESIZE(MAKE_ARRAY(ms), 1000000000)",
+    ] {
+        let error = run(&mut session, &format!("SELECT {call} AS r FROM clicks ORDER BY 1;")).await;
+        assert!(error.contains("would make"), "{call}: {error}");
+    }
+    let error = run(&mut session, "SELECT RANGE(0, 100000000000) AS r FROM clicks ORDER BY 1;").await;
+    assert!(error.to_lowercase().contains("range"), "{error}");
+    let rows = run(&mut session, "SELECT REPEAT(page, 3) AS r FROM clicks ORDER BY 1 LIMIT 1;").await;
+    assert!(rows.contains("| /a/a/a |"), "{rows}");
+}
+
 /// An assertion waits for what it names, as long as it may.
 #[tokio::test(flavor = "multi_thread")]
 async fn assertions_wait() {
