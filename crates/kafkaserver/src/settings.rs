@@ -31,6 +31,10 @@ pub struct Settings {
     pub super_users: Vec<String>,
     /// How long the first rebalance of a group waits for more members.
     pub group_initial_delay: Duration,
+    /// How long a member of the consumer protocol may be silent before it is taken out of its group.
+    pub group_session: Duration,
+    /// How often members of the consumer protocol are told to heartbeat; a third of the session at most.
+    pub group_heartbeat: Duration,
 }
 
 impl Default for Settings {
@@ -48,6 +52,15 @@ impl Default for Settings {
             rules: Vec::new(),
             super_users: Vec::new(),
             group_initial_delay: Duration::from_millis(300),
+            group_session: Duration::from_secs(45),
+            group_heartbeat: Duration::from_secs(5),
         }
+    }
+}
+
+impl Settings {
+    /// What members are told: two heartbeats may be lost before a session ends.
+    pub(crate) fn group_heartbeat_interval(&self) -> Duration {
+        self.group_heartbeat.min(self.group_session / 3)
     }
 }

@@ -79,6 +79,10 @@ pub struct KafkaConfig {
     pub answer_bytes_max: Option<usize>,
     /// How long the first rebalance of a group waits for more members, ms.
     pub group_initial_delay_ms: Option<u64>,
+    /// How long a member of the consumer protocol may be silent, ms.
+    pub group_session_ms: Option<u64>,
+    /// How often members of the consumer protocol are told to heartbeat, ms.
+    pub group_heartbeat_ms: Option<u64>,
     /// Files of certificates and keys; without, connections are plain text.
     pub tls: Option<TlsConfig>,
     /// Names and passwords; without, nobody has to say who he is.
@@ -205,6 +209,8 @@ impl KafkaConfig {
             group_initial_delay: self
                 .group_initial_delay_ms
                 .map_or(defaults.group_initial_delay, Duration::from_millis),
+            group_session: self.group_session_ms.map_or(defaults.group_session, Duration::from_millis),
+            group_heartbeat: self.group_heartbeat_ms.map_or(defaults.group_heartbeat, Duration::from_millis),
             tls: self.tls.clone().map(|TlsConfig { certificate, key, client_ca }| TlsFiles {
                 certificate,
                 key,

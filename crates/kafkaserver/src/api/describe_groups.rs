@@ -12,7 +12,10 @@ use super::{Api, Reply, once};
 use crate::{
     auth::{Operation, Resource},
     call::{Call, text},
-    group::classic::{Classic, Member},
+    group::{
+        Kind,
+        classic::{Classic, Member},
+    },
     wire::shape::{
         Field,
         Kind::{Fixed, List, Text},
@@ -44,15 +47,23 @@ fn describe(call: &Call, id: GroupId) -> DescribedGroup {
     if let Err(failure) = call.authorize(Operation::Describe, Resource::Group(&id)) {
         return group.with_group_id(id).with_error_code(failure.code());
     }
-    let Some(classic) = call.broker.groups.with(&id, |state| state.classic.clone()) else {
-        let group = group.with_group_state(text("Dead"));
-        return match call.version() >= UNKNOWN_FROM_VERSION {
-            true => group
-                .with_error_code(ResponseError::GroupIdNotFound.code())
-                .with_error_message(Some(text(&format!("group {} does not exist", id.as_str()))))
-                .with_group_id(id),
-            false => group.with_group_id(id),
-        };
+    let found = call.broker.groups.with(&id, |state| match state.kind {
+        Kind::Classic => Ok(state.classic.clone()),
+        Kind::Consumer => Err("is of the consumer protocol, not the classic one"),
+    });
+    let classic = found.unwrap_or(Err("does not exist"));
+    let classic = match classic {
+        Ok(classic) => classic,
+        Err(words) => {
+            let group = group.with_group_state(text("Dead"));
+            return match call.version() >= UNKNOWN_FROM_VERSION {
+                true => group
+                    .with_error_code(ResponseError::GroupIdNotFound.code())
+                    .with_error_message(Some(text(&format!("group {} {words}", id.as_str()))))
+                    .with_group_id(id),
+                false => group.with_group_id(id),
+            };
+        }
     };
     let members = classic.members.iter().map(|(id, one)| member(&classic, id, one)).collect();
     group

@@ -6,6 +6,7 @@ use super::{Api, Reply};
 use crate::{
     auth::{Operation, Resource},
     call::{Call, text},
+    group::Kind,
     wire::shape::{
         Field,
         Kind::{List, Text},
@@ -32,16 +33,18 @@ impl Api for ListGroups {
             if !call.may(Operation::Describe, Resource::Group(&id)) {
                 continue;
             }
-            let about =
-                call.broker.groups.with(&id, |state| (state.classic.phase, state.classic.protocol_type.clone()));
-            let Some((phase, protocol_type)) = about else { continue };
-            if in_filter(&request.states_filter, phase.name()) && in_filter(&request.types_filter, "classic") {
+            let about = call.broker.groups.with(&id, |state| match state.kind {
+                Kind::Classic => (state.kind.name(), state.classic.phase.name(), state.classic.protocol_type.clone()),
+                Kind::Consumer => (state.kind.name(), state.consumer.phase().name(), "consumer".to_owned()),
+            });
+            let Some((kind, phase, protocol_type)) = about else { continue };
+            if in_filter(&request.states_filter, phase) && in_filter(&request.types_filter, kind) {
                 groups.push(
                     ListedGroup::default()
                         .with_group_id(GroupId(text(&id)))
                         .with_protocol_type(text(&protocol_type))
-                        .with_group_state(text(phase.name()))
-                        .with_group_type(text("classic")),
+                        .with_group_state(text(phase))
+                        .with_group_type(text(kind)),
                 );
             }
         }

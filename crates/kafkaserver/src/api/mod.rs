@@ -5,6 +5,8 @@ mod add_partitions_to_txn;
 mod alter_configs;
 mod api_versions;
 mod configs;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
@@ -163,6 +165,8 @@ pub(crate) const APIS: &[Entry] = &[
     Entry::of::<describe_producers::DescribeProducers>(),
     Entry::of::<describe_transactions::DescribeTransactions>(),
     Entry::of::<list_transactions::ListTransactions>(),
+    Entry::of::<consumer_group_heartbeat::ConsumerGroupHeartbeat>(),
+    Entry::of::<consumer_group_describe::ConsumerGroupDescribe>(),
     Entry::of::<describe_topic_partitions::DescribeTopicPartitions>(),
 ];
 

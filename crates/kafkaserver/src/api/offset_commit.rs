@@ -12,13 +12,16 @@ use super::{Api, Reply};
 use crate::{
     auth::{Operation, Resource},
     call::Call,
-    group::offsets::{Commit, Committed, Committer, Place, check_commit},
+    group::offsets::{Commit, Committed, Committer, Committing, Place, check_commit},
     wire::shape::{
         Field,
         Kind::{Array, Fixed, Text},
         all, between, from,
     },
 };
+
+/// The first version that knows the errors of the consumer protocol.
+const EPOCHS_FROM_VERSION: i16 = 9;
 
 /// See the module.
 pub(crate) struct OffsetCommit;
@@ -43,6 +46,7 @@ impl Api for OffsetCommit {
             member_id: &request.member_id,
             instance: request.group_instance_id.as_deref(),
             generation: request.generation_id_or_member_epoch,
+            request: if call.version() < EPOCHS_FROM_VERSION { Committing::Old } else { Committing::Plain },
         };
         let allowed = call.authorize(Operation::Read, Resource::Group(&group));
         let allowed = allowed.and_then(|()| Ok(call.broker.groups.check_committer(&call.broker, &group, who)?));

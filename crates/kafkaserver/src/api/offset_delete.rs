@@ -13,7 +13,7 @@ use crate::{
     auth::{Operation, Resource},
     call::Call,
     error::Failure,
-    group::{classic::Phase, offsets::Place},
+    group::offsets::Place,
     wire::shape::{
         Field,
         Kind::{Array, Fixed, Text},
@@ -65,12 +65,13 @@ impl Api for OffsetDelete {
 fn subscribed(call: &Call, group: &str) -> Result<Vec<String>, Failure> {
     call.authorize(Operation::Delete, Resource::Group(group))?;
     let state = call.broker.groups.with(group, |state| {
-        let is_consumer = state.classic.protocol_type == "consumer";
-        (state.classic.phase, is_consumer, state.classic.subscribed())
+        if !state.consumer.is_empty() {
+            return Ok(state.consumer.subscribed().into_iter().collect());
+        }
+        match state.is_empty() || state.classic.protocol_type == "consumer" {
+            true => Ok(state.classic.subscribed()),
+            false => Err(ResponseError::NonEmptyGroup.into()),
+        }
     });
-    match state {
-        None => Err(ResponseError::GroupIdNotFound.into()),
-        Some((phase, false, _)) if phase != Phase::Empty => Err(ResponseError::NonEmptyGroup.into()),
-        Some((.., subscribed)) => Ok(subscribed),
-    }
+    state.unwrap_or(Err(ResponseError::GroupIdNotFound.into()))
 }

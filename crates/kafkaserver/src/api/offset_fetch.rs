@@ -19,7 +19,7 @@ use crate::{
     auth::{Operation, Resource},
     call::{Call, text},
     error::Failure,
-    group::offsets::Committed,
+    group::{Kind, offsets::Committed},
     wire::shape::{
         Field,
         Kind::{Array, Fixed, List, Text},
@@ -68,7 +68,9 @@ impl Api for OffsetFetch {
             let group = |group: kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup| {
                 let wanted =
                     group.topics.map(|topics| topics.into_iter().map(|t| (t.name, t.partition_indexes)).collect());
-                let found = find(call, &group.group_id, wanted, stable);
+                let who = (group.member_id.as_deref(), group.member_epoch);
+                let found = check_member(call, &group.group_id, who);
+                let found = found.and_then(|()| find(call, &group.group_id, wanted, stable));
                 let answer = OffsetFetchResponseGroup::default().with_group_id(group.group_id);
                 match found {
                     Ok(found) => answer.with_topics(found.into_iter().map(topic).collect()),
@@ -84,6 +86,17 @@ impl Api for OffsetFetch {
             Err(failure) => OffsetFetchResponse::default().with_error_code(failure.code()),
         })
     }
+}
+
+/// Whether one who says that he is a member of the consumer protocol is one, and up to date.
+fn check_member(call: &Call, group: &GroupId, (id, epoch): (Option<&str>, i32)) -> Result<(), Failure> {
+    call.authorize(Operation::Describe, Resource::Group(group))?;
+    let checked = call.broker.groups.with(group, |state| match (id, epoch) {
+        (None, ..0) => Ok(()),
+        _ if state.kind == Kind::Classic => Ok(()),
+        (id, epoch) => state.consumer.check(id.unwrap_or_default(), epoch),
+    });
+    Ok(checked.unwrap_or(Ok(()))?)
 }
 
 fn find(

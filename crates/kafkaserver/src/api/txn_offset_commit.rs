@@ -13,7 +13,7 @@ use crate::{
     auth::{Operation, Resource},
     call::Call,
     error::Failure,
-    group::offsets::{Commit, Committed, Committer, Place, check_commit},
+    group::offsets::{Commit, Committed, Committer, Committing, Place, check_commit},
     txn::Producer,
     wire::shape::{
         Field,
@@ -102,6 +102,7 @@ async fn add(
             member_id: &request.member_id,
             instance: request.group_instance_id.as_deref(),
             generation: request.generation_id,
+            request: Committing::Transaction,
         };
         call.broker.groups.check_committer(&call.broker, group, who)?;
     }

@@ -1,10 +1,13 @@
 //! Consumer groups: who is a member, what each has, and how far the group has come.
 //!
-//! Membership is in memory and ends with the server; members notice and join again. Committed offsets are in the
+//! A group is of the protocol of its members, [`classic`] or [`consumer`]; an empty one becomes of the protocol of the
+//! next who joins. Membership is in memory and ends with the server; members notice and join again. Committed offsets are in the
 //! broker's own topic, durable before the commit is acknowledged.
 
 pub(crate) mod classic;
+pub(crate) mod consumer;
 pub(crate) mod offsets;
+mod patterns;
 mod subscription;
 
 use std::{
@@ -22,7 +25,9 @@ use tokio::sync::oneshot;
 
 use self::{
     classic::{Classic, Effect, Join, JoinRefused, Joined, Phase, Synced},
+    consumer::Consumer,
     offsets::{Committed, Place},
+    patterns::Patterns,
 };
 use crate::{
     broker::Broker,
@@ -44,6 +49,7 @@ const OFFSETS_LOOK_MS: i64 = 60 * 60 * 1000;
 pub(crate) struct Groups {
     by_id: Mutex<BTreeMap<String, Arc<Group>>>,
     tickets: AtomicU64,
+    patterns: Patterns,
 }
 
 /// A group.
@@ -54,9 +60,32 @@ pub(crate) struct Group {
     ticks: AtomicBool,
 }
 
+/// A group's protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Kind {
+    /// Members join, and the leader assigns.
+    #[default]
+    Classic,
+    /// The server assigns (KIP-848).
+    Consumer,
+}
+
+impl Kind {
+    /// As Kafka's tools show it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Classic => "classic",
+            Kind::Consumer => "consumer",
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct State {
+    /// Of what protocol its members are, or were: the other one has none.
+    pub kind: Kind,
     pub classic: Classic,
+    pub consumer: Consumer,
     /// How far the group has come.
     pub offsets: BTreeMap<Place, Committed>,
     /// When it was last seen with members, ms since 1970.
@@ -87,8 +116,17 @@ impl State {
         }
     }
 
+    /// Whether it has no members.
+    pub fn is_empty(&self) -> bool {
+        self.classic.phase == Phase::Empty && self.consumer.is_empty()
+    }
+
+    fn needs_ticks(&self) -> bool {
+        self.classic.needs_ticks() || !self.consumer.is_empty()
+    }
+
     fn is_idle(&self) -> bool {
-        !self.classic.needs_ticks() && self.offsets.is_empty()
+        !self.needs_ticks() && self.offsets.is_empty()
     }
 }
 
@@ -141,6 +179,8 @@ impl Groups {
             state.alive_ms = broker.now_ms();
             let delay_ms = broker.settings.group_initial_delay.as_millis();
             state.classic.initial_delay_ms = i64::try_from(delay_ms).unwrap_or(i64::MAX);
+            let session_ms = broker.settings.group_session.as_millis();
+            state.consumer.session_ms = i64::try_from(session_ms).unwrap_or(i64::MAX);
             return Ok(act(&mut state));
         }
     }
@@ -167,11 +207,16 @@ impl Groups {
         }
         let (send, wait) = oneshot::channel();
         let begun = self.with_new(broker, group, |state| {
+            if !state.consumer.is_empty() {
+                return Err(ResponseError::InconsistentGroupProtocol);
+            }
+            state.kind = Kind::Classic;
             state.joining.insert(join.ticket, send);
             let effects = state.classic.join(join, broker.now_ms());
             state.settle(effects);
+            Ok(())
         });
-        begun.map_err(refused)?;
+        begun.flatten().map_err(refused)?;
         wait.await.unwrap_or_else(|_| Err(refused(ResponseError::CoordinatorNotAvailable)))
     }
 
@@ -224,7 +269,7 @@ impl Groups {
     /// Delete a group that has no members, with its offsets.
     pub async fn delete(&self, broker: &Broker, id: &str) -> Result<(), Failure> {
         let deleted = self.with(id, |state| {
-            if state.classic.phase != Phase::Empty {
+            if !state.is_empty() {
                 return Err(ResponseError::NonEmptyGroup);
             }
             state.gone = true;
@@ -241,11 +286,12 @@ impl Groups {
             self.by_id.lock().values().filter(|group| group.ticks.load(Ordering::Relaxed)).cloned().collect();
         for group in ticking {
             let mut state = group.state.lock();
+            state.consumer.tick(now_ms);
             let effects = state.classic.tick(now_ms);
             state.settle(effects);
             state.alive_ms = now_ms;
             // Whoever joins does so under the state's lock, and sets it again.
-            group.ticks.store(state.classic.needs_ticks(), Ordering::Relaxed);
+            group.ticks.store(state.needs_ticks(), Ordering::Relaxed);
         }
     }
 

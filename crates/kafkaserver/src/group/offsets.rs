@@ -40,8 +40,21 @@ pub(crate) struct Committed {
 pub(crate) struct Committer<'a> {
     pub member_id: &'a str,
     pub instance: Option<&'a str>,
-    /// Negative: not as a member.
+    /// Of the classic protocol's group, or the member's epoch of the consumer protocol; negative: not as a member.
     pub generation: i32,
+    /// By what.
+    pub request: Committing,
+}
+
+/// The request that commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Committing {
+    /// An OffsetCommit that knows the consumer protocol's errors.
+    Plain,
+    /// An OffsetCommit from before the consumer protocol.
+    Old,
+    /// A TxnOffsetCommit.
+    Transaction,
 }
 
 /// The record's key.
@@ -74,8 +87,15 @@ pub(crate) fn check_commit(call: &Call, topic: &str, commit: &Commit<'_>) -> Res
 
 fn check_committer(state: &State, who: Committer<'_>) -> Result<(), ResponseError> {
     let classic = &state.classic;
-    if who.generation < 0 && classic.phase == Phase::Empty {
+    if who.generation < 0 && state.is_empty() {
         return Ok(());
+    }
+    if !state.consumer.is_empty() {
+        return match (state.consumer.check(who.member_id, who.generation), who.request) {
+            (Err(ResponseError::StaleMemberEpoch), Committing::Transaction) => Err(ResponseError::IllegalGeneration),
+            (Ok(()) | Err(ResponseError::StaleMemberEpoch), Committing::Old) => Err(ResponseError::UnsupportedVersion),
+            (checked, _) => checked,
+        };
     }
     classic.check(who.member_id, who.instance, who.generation)?;
     // The assignment of this generation is not known yet, so nothing can have been read under it.
@@ -93,13 +113,20 @@ impl Groups {
         }
         self.with(group, |state| {
             check_committer(state, who)?;
-            // To commit is to be alive.
+            if !state.consumer.is_empty() {
+                return Ok(());
+            }
+            // To commit is to be alive, in the classic protocol.
             state.classic.heartbeat(who.member_id, broker.now_ms()).or_else(|error| match error {
                 ResponseError::RebalanceInProgress => Ok(()),
                 other => Err(other),
             })
         })
-        .unwrap_or(Err(ResponseError::IllegalGeneration))
+        .unwrap_or(Err(match who.request {
+            // Memberships end with the server; of the consumer protocol, whoever hears this joins again.
+            Committing::Plain => ResponseError::UnknownMemberId,
+            Committing::Old | Committing::Transaction => ResponseError::IllegalGeneration,
+        }))
     }
 
     /// Record offsets, durably when it returns.
@@ -146,7 +173,7 @@ impl Groups {
                 let last_ms = state.offsets.values().map(|committed| committed.time_ms).max();
                 let alive_ms = state.alive_ms.max(last_ms.unwrap_or(0));
                 let is_old = now_ms.saturating_sub(alive_ms) > OFFSETS_KEPT_MS;
-                let goes = state.classic.phase == Phase::Empty && is_old;
+                let goes = state.is_empty() && is_old;
                 if goes { state.offsets.keys().cloned().collect::<Vec<Place>>() } else { Vec::new() }
             });
             self.forget(broker, &id, &old.unwrap_or_default()).await?;

@@ -65,6 +65,8 @@ async fn every_version_of_every_api_is_answered() {
         DescribeProducersRequest::default(),
         DescribeTransactionsRequest::default(),
         ListTransactionsRequest::default(),
+        ConsumerGroupHeartbeatRequest::default(),
+        ConsumerGroupDescribeRequest::default(),
         DescribeTopicPartitionsRequest::default(),
         SaslHandshakeRequest::default(),
         SaslAuthenticateRequest::default(),

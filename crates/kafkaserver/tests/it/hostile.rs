@@ -8,9 +8,10 @@ use std::{path::PathBuf, time::Duration};
 use bytes::{BufMut, Bytes, BytesMut};
 use fuzz::{Damage, Room, peak_bytes};
 use kafka_protocol::messages::{
-    ApiVersionsRequest, CreateTopicsRequest, DescribeConfigsRequest, FetchRequest, InitProducerIdRequest,
-    JoinGroupRequest, ListGroupsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest,
-    create_topics_request::CreatableTopic, join_group_request::JoinGroupRequestProtocol,
+    ApiVersionsRequest, ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, CreateTopicsRequest,
+    DescribeConfigsRequest, FetchRequest, InitProducerIdRequest, JoinGroupRequest, ListGroupsRequest, MetadataRequest,
+    OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest, create_topics_request::CreatableTopic,
+    join_group_request::JoinGroupRequestProtocol,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -32,6 +33,13 @@ fn samples() -> Vec<Bytes> {
         .with_session_timeout_ms(10_000)
         .with_protocol_type(text("consumer"))
         .with_protocols(vec![protocol]);
+    let heartbeat = ConsumerGroupHeartbeatRequest::default()
+        .with_group_id(text("c").into())
+        .with_member_id(text("m"))
+        .with_rebalance_timeout_ms(60_000)
+        .with_subscribed_topic_names(Some(vec![name("t")]))
+        .with_subscribed_topic_regex(Some(text("t.*")))
+        .with_topic_partitions(Some(Vec::new()));
     vec![
         frame(9, 1, &produce_request("t", 0, batch(&["a", "b"]))),
         frame(3, 1, &produce_request("t", 0, batch(&["a", "b"]))),
@@ -44,6 +52,8 @@ fn samples() -> Vec<Bytes> {
         frame(7, 1, &CreateTopicsRequest::default().with_topics(topics)),
         frame(5, 1, &join),
         frame(5, 1, &SyncGroupRequest::default().with_group_id(text("g").into())),
+        frame(1, 1, &heartbeat),
+        frame(0, 1, &ConsumerGroupDescribeRequest::default().with_group_ids(vec![text("c").into()])),
         frame(8, 1, &OffsetCommitRequest::default().with_group_id(text("g").into())),
         frame(7, 1, &OffsetFetchRequest::default().with_group_id(text("g").into()).with_topics(None)),
         frame(4, 1, &ListGroupsRequest::default()),

@@ -6,6 +6,7 @@ mod support;
 
 mod apis;
 mod auth;
+mod consumer_groups;
 mod groups;
 mod hostile;
 mod many;

@@ -138,6 +138,12 @@ fn consumers_share_the_work() {
 }
 
 #[test]
+fn the_server_assigns() {
+    let configuration = "[kafka]\ngroup_session_ms = 6000\ngroup_heartbeat_ms = 500";
+    check_with("kafka/scenario_consumer_protocol.py", python_with("confluent_kafka"), configuration);
+}
+
+#[test]
 fn the_last_message_of_a_key() {
     check("kafka/scenario_lookup.py", python_with("kafka"));
 }
