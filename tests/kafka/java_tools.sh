@@ -28,6 +28,14 @@ printf 'k1|v1\nk2|v2\n' | tool kafka-console-producer --topic events \
 same "by a group" "102" \
   "$(tool kafka-console-consumer --topic events --group readers --from-beginning --max-messages 102 2>/dev/null | wc -l)"
 
+# The protocol in which the server assigns. Newer tools say on the same channel that the option has another name.
+same "by a group of the consumer protocol" "102" "$(tool kafka-console-consumer --topic events --group modern \
+  --from-beginning --max-messages 102 --consumer-property group.protocol=consumer 2>/dev/null | grep -cv '^Option')"
+has "its assignor" "uniform" "$(tool kafka-consumer-groups --describe --group modern --state 2>/dev/null)"
+has "its type" "modern" "$(tool kafka-consumer-groups --list --type consumer)"
+same "the others are of the other type" "" "$(tool kafka-consumer-groups --list --type classic | grep modern || true)"
+tool kafka-consumer-groups --delete --group modern >/dev/null
+
 described=$(tool kafka-consumer-groups --describe --group readers 2>/dev/null)
 has "the group's topic" "events" "$described"
 same "the group has read all" "0" "$(awk '$2 == "events" { lag += $6 } END { print lag + 0 }' <<<"$described")"
