@@ -16,7 +16,8 @@ use kafka_protocol::{
     },
     protocol::StrBytes,
 };
-use recordlog::RecordLog;
+use kafkaserver::{Names, Operation, ResourceKind, Rule};
+use recordlog::{RecordLog, TopicConfig};
 use uuid::Uuid;
 
 use crate::support::*;
@@ -24,6 +25,8 @@ use crate::support::*;
 const ILLEGAL_GENERATION: i16 = 22;
 const INCONSISTENT_GROUP_PROTOCOL: i16 = 23;
 const UNKNOWN_MEMBER_ID: i16 = 25;
+const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
+const GROUP_AUTHORIZATION_FAILED: i16 = 30;
 const UNSUPPORTED_VERSION: i16 = 35;
 const INVALID_REQUEST: i16 = 42;
 const NON_EMPTY_GROUP: i16 = 68;
@@ -245,6 +248,37 @@ async fn topics_come_and_grow_and_match_patterns() {
     let group = described(&mut client).await;
     assert_eq!(group.members[0].subscribed_topic_regex.as_deref(), Some("t|t-.*"));
     assert!(group.members[0].subscribed_topic_names.is_empty());
+}
+
+#[tokio::test]
+async fn members_get_what_they_may_see() {
+    let rule = |kind, names, operation| Rule {
+        principal: "User:ANONYMOUS".into(),
+        kind,
+        names,
+        operations: Some(vec![operation]),
+    };
+    let server = Server::start_with(|settings| {
+        settings.rules = vec![
+            rule(ResourceKind::Group, Names::Is("g".into()), Operation::Read),
+            rule(ResourceKind::Topic, Names::Is("t".into()), Operation::Read),
+        ];
+    })
+    .await;
+    for topic in ["t", "t-secret"] {
+        RecordLog::create_topic(&*server.log, topic, TopicConfig::with_partitions(2)).await.unwrap();
+    }
+    let mut client = server.client().await;
+    let names = Some(vec![name("t"), name("t-secret")]);
+    let request = join("a").with_subscribed_topic_names(names);
+    assert_eq!(refused(&mut client, request).await, TOPIC_AUTHORIZATION_FAILED);
+    let request = join("a").with_group_id(GroupId(text("h")));
+    assert_eq!(refused(&mut client, request).await, GROUP_AUTHORIZATION_FAILED);
+    let by_pattern = join("a").with_subscribed_topic_names(None).with_subscribed_topic_regex(Some(text(".*")));
+    assert_eq!(hear(&mut client, by_pattern).await, (1, Some(vec![0, 1])));
+    assert_eq!(described(&mut client).await.error_code, 0);
+    let other = ConsumerGroupDescribeRequest::default().with_group_ids(vec![GroupId(text("h"))]);
+    assert_eq!(client.ask(1, &other).await.groups[0].error_code, GROUP_AUTHORIZATION_FAILED);
 }
 
 #[tokio::test]

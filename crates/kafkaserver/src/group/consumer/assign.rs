@@ -54,8 +54,8 @@ pub(crate) struct Shape {
 pub(super) struct Candidate<'a> {
     pub id: &'a str,
     pub instance: Option<&'a str>,
-    /// Which of [`Question::sets`] it wants.
-    pub set: usize,
+    /// Which of [`Question::sets`] it wants, if any.
+    pub set: Option<usize>,
     /// What it was to have so far.
     pub before: &'a Parts,
 }
@@ -96,7 +96,9 @@ impl Question<'_> {
         }
         let mut members_of: Vec<Vec<usize>> = vec![Vec::new(); self.sets.len()];
         for (place, member) in self.members.iter().enumerate() {
-            members_of[member.set].push(place);
+            if let Some(set) = member.set {
+                members_of[set].push(place);
+            }
         }
         let mut by_sets: BTreeMap<Vec<usize>, Vec<Shape>> = BTreeMap::new();
         for (sets, topic) in wanted_by.into_iter().zip(&self.topics) {
@@ -198,21 +200,25 @@ impl Sharing {
 
     /// Give what nobody has to those who have least.
     fn hand_out(&mut self, number: usize, pool: &Pool) {
+        let parts = pool.topics.iter().flat_map(|topic| (0..topic.partitions).map(|partition| (topic.id, partition)));
+        let free: Vec<Part> = parts.filter(|part| !self.taken.contains(part)).collect();
+        if free.is_empty() {
+            return;
+        }
         let mut line = self.line(pool.members.iter());
-        for topic in &pool.topics {
-            for part in (0..topic.partitions).map(|partition| (topic.id, partition)) {
-                if self.taken.contains(&part) {
-                    continue;
-                }
-                let Some((load, member)) = line.pop_first() else { return };
-                self.give(member, number, part);
-                line.insert((load + 1, member));
-            }
+        for part in free {
+            let Some((load, member)) = line.pop_first() else { return };
+            self.give(member, number, part);
+            line.insert((load + 1, member));
         }
     }
 
     /// Move partitions of a pool from those who have most to those who have least, until they differ by one; how many.
     fn even_out(&mut self, number: usize, pool: &Pool) -> usize {
+        let loads = || pool.members.iter().map(|member| self.loads[*member]);
+        if loads().max() <= loads().min().map(|least| least + 1) {
+            return 0;
+        }
         let has = |member: &&usize| self.held[**member].get(&number).is_some_and(|parts| !parts.is_empty());
         let mut givers = self.line(pool.members.iter().filter(has));
         let mut takers = self.line(pool.members.iter());
@@ -257,7 +263,7 @@ mod tests {
         sets.sort();
         sets.dedup();
         let candidate = |(member, before): (&(&'static str, &[usize], &[Part]), _)| {
-            let set = sets.iter().position(|set| set == member.1).unwrap();
+            let set = sets.iter().position(|set| set == member.1);
             Candidate { id: member.0, instance: member.0.strip_prefix('!'), set, before }
         };
         let members = members.iter().zip(&before).map(candidate).collect();

@@ -11,6 +11,9 @@ use super::assign::{Assignor, Part, Parts};
 /// The epoch of a static member that is away and will be back.
 pub(crate) const AWAY: i32 = -2;
 
+/// About what a name takes besides its own bytes.
+const NAME_BYTES: usize = 64;
+
 /// Names of topics.
 pub(crate) type Names = BTreeSet<String>;
 
@@ -47,10 +50,10 @@ pub(crate) struct About {
 }
 
 impl About {
-    /// How many bytes there are to keep.
+    /// About how many bytes there are to keep.
     pub fn bytes(&self) -> usize {
         let texts = [&self.instance, &self.rack, &self.pattern].into_iter().flatten().map(String::len);
-        let names = self.names.iter().map(String::len);
+        let names = self.names.iter().map(|name| name.len() + NAME_BYTES);
         texts.chain(names).sum::<usize>() + self.client_id.len() + self.client_host.len()
     }
 }

@@ -133,6 +133,8 @@ pub(crate) struct Consumer {
     held: HashSet<Part>,
     /// No member's deadline is before it.
     quiet_until_ms: i64,
+    /// About what members say of themselves.
+    bytes: usize,
 }
 
 impl Consumer {
@@ -146,18 +148,22 @@ impl Consumer {
             Who::Back(before) => Some(before),
         };
         let before = known.as_ref().and_then(|known| self.members.get(known)).map(|member| &member.about);
-        let said = before.map(About::bytes);
-        let (about, wants) = say(before, &beat, topics)?;
-        if said != Some(about.bytes()) {
-            self.check_bytes(id, &about)?;
+        let said = known.as_ref().zip(before).map_or(0, |(id, about)| id.len() + about.bytes());
+        let (mut about, wants) = say(before, &beat, topics)?;
+        let says = id.len() + about.bytes();
+        if says > said && self.bytes - said + says > GROUP_BYTES_MAX {
+            return Err(ResponseError::GroupMaxSizeReached.into());
         }
         // From here on nothing fails, so that who is refused has changed nothing.
-        let member = known.and_then(|known| self.members.remove(&known));
+        let member = known.and_then(|known| self.take(&known));
         let mut changed = member.as_ref().is_none_or(|member| member.about.assignor != about.assignor);
         let mut member = member.unwrap_or_default();
         if let Some(topics) = wants {
             let topics = self.subscription(topics);
             changed |= topics != member.topics;
+            if about.matched.is_empty() {
+                about.names = Arc::clone(&topics);
+            }
             member.topics = topics;
         }
         if let Some(instance) = &member.about.instance {
@@ -172,7 +178,7 @@ impl Consumer {
             self.release(&member);
             member.begin_anew(JOINING);
         }
-        self.members.insert(id.clone(), member);
+        self.put(id.clone(), member);
         let is_due = changed || now_ms.saturating_sub(self.looked_ms) >= TOPICS_LOOK_MS;
         if is_due && self.look(topics, now_ms) || changed {
             self.retarget();
@@ -183,7 +189,8 @@ impl Consumer {
     /// Let a member go towards its target, and say what it is to have.
     fn advance(&mut self, beat: &Beat, now_ms: i64) -> Result<Heard, Failure> {
         let member = self.members.get_mut(&beat.member_id).ok_or(ResponseError::UnknownMemberId)?;
-        let mut tell = beat.epoch == JOINING || beat.is_full();
+        // One who says another epoch has not heard the last answer.
+        let mut tell = beat.epoch != member.epoch || beat.epoch == JOINING || beat.is_full();
         if !member.is_settled(self.epoch) {
             let (had, held): (Parts, Parts) = (member.assigned.clone(), member.holds().copied().collect());
             member.step(beat.owned.as_ref(), self.epoch, now_ms, |part| !self.held.contains(part));
@@ -224,11 +231,15 @@ impl Consumer {
         }
     }
 
-    fn check_bytes(&self, id: &str, about: &About) -> Result<(), Failure> {
-        let others = self.members.iter().filter(|(other, _)| *other != id);
-        let bytes = others.map(|(id, member)| id.len() + member.about.bytes()).sum::<usize>();
-        let fits = bytes + id.len() + about.bytes() <= GROUP_BYTES_MAX;
-        if fits { Ok(()) } else { Err(ResponseError::GroupMaxSizeReached.into()) }
+    fn put(&mut self, id: String, member: Member) {
+        self.bytes += id.len() + member.about.bytes();
+        self.members.insert(id, member);
+    }
+
+    fn take(&mut self, id: &str) -> Option<Member> {
+        let member = self.members.remove(id)?;
+        self.bytes -= id.len() + member.about.bytes();
+        Some(member)
     }
 
     /// The topics, shared with those who want the same.
@@ -261,22 +272,22 @@ impl Consumer {
         self.subscriptions.retain(|topics| Arc::strong_count(topics) > 1);
         let places: HashMap<&str, usize> = self.shapes.keys().map(String::as_str).zip(0..).collect();
         let place = |name: &String| places.get(name.as_str()).copied();
-        let sets = self.subscriptions.iter().map(|topics| topics.iter().filter_map(place).collect()).collect();
+        let sets = self.subscriptions.iter().map(|topics| topics.iter().filter_map(place).collect());
         let set_of: HashMap<*const Names, usize> = self.subscriptions.iter().map(Arc::as_ptr).zip(0..).collect();
-        let candidate = |(id, member): (&'_ String, &'_ Member)| -> Option<(String, usize)> {
-            Some((id.clone(), *set_of.get(&Arc::as_ptr(&member.topics))?))
-        };
-        let chosen: Vec<(String, usize)> = self.members.iter().filter_map(candidate).collect();
-        let members = chosen.iter().filter_map(|(id, set)| {
-            let member = self.members.get(id)?;
-            Some(Candidate { id, instance: member.about.instance.as_deref(), set: *set, before: &member.target })
+        let members = self.members.iter().map(|(id, member)| Candidate {
+            id,
+            instance: member.about.instance.as_deref(),
+            set: set_of.get(&Arc::as_ptr(&member.topics)).copied(),
+            before: &member.target,
         });
-        let question = Question { topics: self.shapes.values().copied().collect(), sets, members: members.collect() };
+        let question = Question {
+            topics: self.shapes.values().copied().collect(),
+            sets: sets.collect(),
+            members: members.collect(),
+        };
         let answer = question.answer(self.assignor);
-        for ((id, _), target) in chosen.iter().zip(answer) {
-            if let Some(member) = self.members.get_mut(id) {
-                member.target = target;
-            }
+        for (member, target) in self.members.values_mut().zip(answer) {
+            member.target = target;
         }
     }
 
@@ -309,17 +320,17 @@ impl Consumer {
             self.retarget_if(is_known);
             return if is_known { Ok(()) } else { Err(ResponseError::UnknownMemberId.into()) };
         }
-        let mut member = self.members.remove(id).ok_or(ResponseError::UnknownMemberId)?;
+        let mut member = self.take(id).ok_or(ResponseError::UnknownMemberId)?;
         self.release(&member);
         member.begin_anew(AWAY);
         member.expires_ms = now_ms.saturating_add(self.session_ms);
-        self.members.insert(id.to_owned(), member);
+        self.put(id.to_owned(), member);
         Ok(())
     }
 
     /// Take a member out; whether it was one.
     fn remove(&mut self, id: &str) -> bool {
-        let Some(member) = self.members.remove(id) else { return false };
+        let Some(member) = self.take(id) else { return false };
         if let Some(instance) = &member.about.instance {
             self.instances.remove(instance);
         }

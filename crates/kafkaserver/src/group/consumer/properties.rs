@@ -231,6 +231,8 @@ impl Play {
             }
         }
         assert_eq!(self.group.held.len(), all.values().map(|client| client.owned.len()).sum::<usize>());
+        let bytes = self.group.members.iter().map(|(id, member)| id.len() + member.about.bytes());
+        assert_eq!(self.group.bytes, bytes.sum::<usize>());
         assert!(self.group.subscriptions.len() <= all.len() + 1);
     }
 

@@ -135,7 +135,7 @@ fn epochs_are_checked() {
     stage.check(Beat { names: Some(names(&["t", "u"])), ..beat("a", 1) }, 2, None);
     stage.refused(beat("a", 3), ResponseError::FencedMemberEpoch);
     // The epoch before will do with what it was told to have, and not without.
-    stage.check(owning("a", 1, &[0, 1]), 2, None);
+    stage.check(owning("a", 1, &[0, 1]), 2, Some(&[0, 1, 2, 3]));
     stage.refused(beat("a", 1), ResponseError::FencedMemberEpoch);
     stage.refused(owning("a", 1, &[7]), ResponseError::FencedMemberEpoch);
     // One who says everything is told everything.
