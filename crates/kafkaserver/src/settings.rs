@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use crate::auth::{Rule, TlsFiles, User};
 
+/// Shortest session of a member of the consumer protocol.
+const GROUP_SESSION_MIN: Duration = Duration::from_secs(1);
+/// Shortest time between its heartbeats, below a third of [`GROUP_SESSION_MIN`].
+const GROUP_HEARTBEAT_MIN: Duration = Duration::from_millis(100);
+
 /// What a listener can be told. The defaults suit a server on one machine.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -31,9 +36,10 @@ pub struct Settings {
     pub super_users: Vec<String>,
     /// How long the first rebalance of a group waits for more members.
     pub group_initial_delay: Duration,
-    /// How long a member of the consumer protocol may be silent before it is taken out of its group.
+    /// How long a member of the consumer protocol may be silent before it is taken out of its group; a second at least.
     pub group_session: Duration,
-    /// How often members of the consumer protocol are told to heartbeat; a third of the session at most.
+    /// How often members of the consumer protocol are told to heartbeat; a third of the session at most, a tenth of a
+    /// second at least.
     pub group_heartbeat: Duration,
 }
 
@@ -59,8 +65,34 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What members are told: two heartbeats may be lost before a session ends.
+    /// The session of members of the consumer protocol.
+    pub(crate) fn group_session(&self) -> Duration {
+        self.group_session.max(GROUP_SESSION_MIN)
+    }
+
+    /// What they are told: two heartbeats may be lost before a session ends.
     pub(crate) fn group_heartbeat_interval(&self) -> Duration {
-        self.group_heartbeat.min(self.group_session / 3)
+        self.group_heartbeat.clamp(GROUP_HEARTBEAT_MIN, self.group_session() / 3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_outlasts_two_heartbeats() {
+        let check = |session_ms: u64, heartbeat_ms: u64, expect_ms: u64| {
+            let settings = Settings {
+                group_session: Duration::from_millis(session_ms),
+                group_heartbeat: Duration::from_millis(heartbeat_ms),
+                ..Settings::default()
+            };
+            assert_eq!(settings.group_heartbeat_interval().as_millis(), u128::from(expect_ms));
+        };
+        check(45_000, 5_000, 5_000);
+        check(6_000, 5_000, 2_000);
+        check(6_000, 0, 100);
+        check(0, 5_000, 333);
     }
 }

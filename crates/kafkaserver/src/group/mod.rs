@@ -179,7 +179,7 @@ impl Groups {
             state.alive_ms = broker.now_ms();
             let delay_ms = broker.settings.group_initial_delay.as_millis();
             state.classic.initial_delay_ms = i64::try_from(delay_ms).unwrap_or(i64::MAX);
-            let session_ms = broker.settings.group_session.as_millis();
+            let session_ms = broker.settings.group_session().as_millis();
             state.consumer.session_ms = i64::try_from(session_ms).unwrap_or(i64::MAX);
             return Ok(act(&mut state));
         }
