@@ -176,8 +176,8 @@ impl Membership {
         own: &mut RowReader,
         reports: &mut Vec<Report>,
     ) -> Result<(ChangeBatch, HeaderBook)> {
-        let mut headers = HeaderBook::default();
         let mut found: Vec<ChangeBatch> = vec![];
+        let mut reading = Reading { partition, wanted: &self.wanted, own, reports, headers: HeaderBook::default() };
         let mut state = self.place.state.lock();
         let mut at = taken.from;
         while at < taken.to {
@@ -185,17 +185,18 @@ impl Membership {
                 let end = piece.to.min(taken.to);
                 let seqs = piece.seq_at(at)..piece.seq_at(end);
                 found.push(piece.rows_of(&seqs));
-                reports.extend(piece.reports.iter().filter(|r| seqs.contains(&r.seq)).cloned());
+                reading.reports.extend(piece.reports.iter().filter(|r| seqs.contains(&r.seq)).cloned());
                 at = end;
                 continue;
             }
             let next_piece = state.usable(&self.wanted).map(|p| p.from).filter(|from| *from > at).min();
             let part = taken.part(at, next_piece.map_or(taken.to, |from| from.min(taken.to)));
             at = part.to;
-            found.push(self.decode(&mut state, partition, &part, own, reports, &mut headers)?);
+            found.push(reading.decode(&self.place, &mut state, &part)?);
         }
         state.advance(self.number, taken.to);
         drop(state);
+        let Reading { own, reports, headers, .. } = reading;
         let pieces: Vec<Picked<'_>> = found.iter().map(|batch| Picked { batch, rows: None }).collect();
         let rows = match merge_sorted(&pieces)? {
             Some(rows) => rows,
@@ -203,50 +204,46 @@ impl Membership {
         };
         Ok((rows, headers))
     }
+}
 
-    fn decode(
-        &self,
-        state: &mut State,
-        partition: &TopicPartition,
-        part: &Taken,
-        own: &mut RowReader,
-        reports: &mut Vec<Report>,
-        headers: &mut HeaderBook,
-    ) -> Result<ChangeBatch> {
+/// What one query reads for itself and for the others.
+struct Reading<'a> {
+    partition: &'a TopicPartition,
+    wanted: &'a Wanted,
+    own: &'a mut RowReader,
+    reports: &'a mut Vec<Report>,
+    headers: HeaderBook,
+}
+
+impl Reading<'_> {
+    fn decode(&mut self, place: &Place, state: &mut State, part: &Taken) -> Result<ChangeBatch> {
         let (mut reader, wanted) = match state.reader.take() {
             Some(known) => known,
-            None => self.place.reader(&state.members)?,
+            None => place.reader(&state.members)?,
         };
         let mut failed = vec![];
-        let rows = match reader.read(partition, part, &mut failed) {
+        let rows = match reader.read(self.partition, part, &mut failed) {
             Ok(rows) => rows,
             // What stops this reader need not be anything that this query wants.
-            Err(_) => return self.decode_alone(partition, part, own, reports, headers),
+            Err(_) => return self.decode_alone(part),
         };
         let carried = reader.take_headers();
         state.reader = Some((reader, wanted.clone()));
-        if !failed.is_empty() && wanted != self.wanted {
-            return self.decode_alone(partition, part, own, reports, headers);
+        if !failed.is_empty() && wanted != *self.wanted {
+            return self.decode_alone(part);
         }
-        reports.extend(failed.iter().cloned());
+        self.reports.extend(failed.iter().cloned());
         if carried.is_empty() {
             state.keep(Piece::new(part, wanted, rows.clone(), failed));
         } else {
-            headers.extend(carried);
+            self.headers.extend(carried);
         }
         Ok(rows)
     }
 
-    fn decode_alone(
-        &self,
-        partition: &TopicPartition,
-        part: &Taken,
-        own: &mut RowReader,
-        reports: &mut Vec<Report>,
-        headers: &mut HeaderBook,
-    ) -> Result<ChangeBatch> {
-        let rows = own.read(partition, part, reports)?;
-        headers.extend(own.take_headers());
+    fn decode_alone(&mut self, part: &Taken) -> Result<ChangeBatch> {
+        let rows = self.own.read(self.partition, part, self.reports)?;
+        self.headers.extend(self.own.take_headers());
         Ok(rows)
     }
 }
