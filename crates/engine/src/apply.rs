@@ -173,7 +173,7 @@ impl Session {
                 self.engine.change_catalog(|c| {
                     c.connectors.insert(name.value.clone(), text.to_string());
                 });
-                done_with("CREATE CONNECTOR", "the connector is defined; connectors do not run in this version")
+                done_with("CREATE CONNECTOR", "the connector is stored; connectors do not run")
             }
             StatementKind::DropConnector { if_exists, name } => {
                 if !catalog.connectors.contains_key(&name.value) {
@@ -448,7 +448,6 @@ fn refused(kind: &StatementKind) -> Error {
                 "ASSERT VALUES, NULL VALUES, STREAM and TABLE are statements of tests: millstream test FILE",
             )
         }
-        StatementKind::DescribeConnector { .. } => Error::unsupported("connectors do not run in this version"),
         _ => Error::unsupported("this statement means something only over the Postgres wire"),
     }
 }

@@ -7,6 +7,7 @@ mod api;
 mod apply;
 mod assert;
 mod bounded;
+mod connectors;
 mod deep;
 mod describe;
 mod engine;

@@ -17,7 +17,7 @@ use crate::{
     Engine,
     api::{Description, Outcome, OutputColumn, Parameter},
     apply::{After, Applied, Work},
-    assert,
+    assert, connectors,
     deep::deep,
     describe, explain, general, insert, own_writes, print,
     pull::{self, Lookup},
@@ -240,6 +240,7 @@ impl Session {
             StatementKind::Show(what) => show::show(self, what),
             StatementKind::Describe { name, extended } => describe::source(self, name, *extended),
             StatementKind::DescribeFunction { name } => describe::function(name),
+            StatementKind::DescribeConnector { name } => connectors::describe(self, name),
             StatementKind::DescribeAll { object, extended } => describe::all(self, *object, *extended),
             StatementKind::Explain { analyze, statement } => deep(explain::statement(self, statement, *analyze)).await,
             StatementKind::ExplainQuery { analyze, id } => explain::running(self, id, *analyze),
@@ -331,6 +332,7 @@ fn shows(kind: &StatementKind) -> bool {
         StatementKind::Show(_)
             | StatementKind::Describe { .. }
             | StatementKind::DescribeFunction { .. }
+            | StatementKind::DescribeConnector { .. }
             | StatementKind::DescribeAll { .. }
             | StatementKind::Explain { .. }
             | StatementKind::ExplainQuery { .. }

@@ -6,7 +6,7 @@ use runtime::is_internal_topic;
 use syntax::ast::{Show, ShowWhat};
 use types::Result;
 
-use crate::{Session, api::Outcome, rows::text_rows};
+use crate::{Session, api::Outcome, connectors, rows::text_rows};
 
 /// SHOW ….
 pub(crate) fn show(session: &Session, show: &Show) -> Result<Outcome> {
@@ -32,11 +32,7 @@ pub(crate) fn show(session: &Session, show: &Show) -> Result<Outcome> {
             let rows = session.variables().into_iter().map(|(k, v)| vec![Some(k), Some(v)]).collect();
             text_rows("SHOW", &["variable", "value"], rows)
         }
-        ShowWhat::Connectors => {
-            let catalog = session.engine.catalog();
-            let rows = catalog.connectors.iter().map(|(n, s)| vec![Some(n.clone()), Some(s.clone())]).collect();
-            text_rows("SHOW", &["connector", "statement"], rows)
-        }
+        ShowWhat::Connectors => connectors::show(session),
         ShowWhat::ConnectorPlugins => text_rows("SHOW", &["class", "type", "version"], vec![]),
     }
 }

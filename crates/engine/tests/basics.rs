@@ -153,6 +153,22 @@ async fn results_that_are_far_longer_than_their_arguments_are_bounded() {
     assert!(rows.contains("| /a/a/a |"), "{rows}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn connectors_are_stored_and_shown() {
+    let engine = engine().await;
+    let mut session = engine.session();
+    let create = "CREATE SINK CONNECTOR files WITH ('connector.class' = 'FileStreamSink', 'tasks.max' = '2');";
+    assert_eq!(run(&mut session, create).await, "CREATE CONNECTOR\n");
+    let shown = run(&mut session, "SHOW CONNECTORS;").await;
+    assert!(shown.contains("| FILES     | SINK | FileStreamSink | NOT RUNNING |"), "{shown}");
+    let shown = run(&mut session, "DESCRIBE CONNECTOR files;").await;
+    assert!(shown.contains("| tasks.max       | 2 "), "{shown}");
+    let error = run(&mut session, "DESCRIBE CONNECTOR nothing;").await;
+    assert!(error.contains("connector NOTHING does not exist"), "{error}");
+    run(&mut session, "DROP CONNECTOR files;").await;
+    assert!(!run(&mut session, "SHOW CONNECTORS;").await.contains("FILES"));
+}
+
 /// An assertion waits for what it names, as long as it may.
 #[tokio::test(flavor = "multi_thread")]
 async fn assertions_wait() {
