@@ -19,22 +19,27 @@ use std::{
 };
 
 use arrow::{array::Array, datatypes::SchemaRef};
+use bytes::Bytes;
 use catalog::Source;
 use operators::{ChangeBatch, Picked, Report, SUB_BITS, merge_sorted};
 use parking_lot::Mutex;
 use planner::plan::Start;
-use recordlog::{Offset, TopicPartition};
-use types::Result;
+use recordlog::{Offset, RecordLog, StoredBatch, TopicPartition};
+use types::{Error, Result};
 
 use crate::{
     graph::SourceNode,
     headers::HeaderBook,
+    log_error,
     rows::RowReader,
-    source::{BatchPlace, Reader, Taken},
+    source::{BatchPlace, Reader, Taken, sized},
 };
 
 /// Bytes of decoded rows that are kept of a partition.
 const KEPT_BYTES_MAX: usize = 24 << 20;
+
+/// Bytes that are read at a time where decoded rows were let go before somebody came to them.
+const RAW_BYTES: usize = 1 << 20;
 
 /// What is read of sources together.
 #[derive(Default)]
@@ -91,7 +96,8 @@ struct Member {
 struct Piece {
     from: Offset,
     to: Offset,
-    batches: Vec<BatchPlace>,
+    /// With the bytes that they have in the log.
+    batches: Vec<(BatchPlace, usize)>,
     wanted: Wanted,
     rows: ChangeBatch,
     reports: Vec<Report>,
@@ -165,19 +171,49 @@ impl Membership {
         self.place.count.load(Ordering::Relaxed) > 1
     }
 
+    /// Batches from `at` on, of about `bytes` bytes, with the bytes that they have in the log. Those whose rows are known,
+    /// or become known now, are hollow: they tell their places and leave their bytes in the log.
+    ///
+    /// # Errors
+    /// The log's.
+    pub fn fetch(
+        &self,
+        log: &dyn RecordLog,
+        partition: &TopicPartition,
+        at: Offset,
+        bytes: usize,
+    ) -> Result<Vec<(StoredBatch, usize)>> {
+        let mut state = self.place.state.lock();
+        if let Some(piece) = state.usable(&self.wanted).find(|p| p.from <= at && at < p.to) {
+            return Ok(piece.hollow(at));
+        }
+        // Who comes to it first decodes it while the others wait, so that nobody else needs its bytes.
+        let batches = log.read(partition, at, bytes).map_err(log_error)?;
+        let Some(to) = batches.last().map(|batch| batch.next_offset) else { return Ok(vec![]) };
+        let part = Taken { batches, from: at, to, arrival_end: u64::MAX };
+        match self.place.decode(&mut state, partition, &part, &self.wanted)? {
+            Some(Decoded { headers, .. }) if headers.is_empty() => {
+                let kept = state.usable(&self.wanted).find(|p| p.from <= at && at < p.to);
+                Ok(kept.map_or_else(|| sized(part.batches), |piece| piece.hollow(at)))
+            }
+            _ => Ok(sized(part.batches)),
+        }
+    }
+
     /// The rows of what was taken, and the headers of its records; `own` reads what others' columns spoil.
     ///
     /// # Errors
-    /// See [`RowReader::read`].
+    /// See [`RowReader::read`]; the log's.
     pub fn read(
         &self,
+        log: &dyn RecordLog,
         partition: &TopicPartition,
         taken: &Taken,
         own: &mut RowReader,
         reports: &mut Vec<Report>,
     ) -> Result<(ChangeBatch, HeaderBook)> {
         let mut found: Vec<ChangeBatch> = vec![];
-        let mut reading = Reading { partition, wanted: &self.wanted, own, reports, headers: HeaderBook::default() };
+        let mut headers = HeaderBook::default();
         let mut state = self.place.state.lock();
         let mut at = taken.from;
         while at < taken.to {
@@ -185,18 +221,30 @@ impl Membership {
                 let end = piece.to.min(taken.to);
                 let seqs = piece.seq_at(at)..piece.seq_at(end);
                 found.push(piece.rows_of(&seqs));
-                reading.reports.extend(piece.reports.iter().filter(|r| seqs.contains(&r.seq)).cloned());
+                reports.extend(piece.reports.iter().filter(|r| seqs.contains(&r.seq)).cloned());
                 at = end;
                 continue;
             }
             let next_piece = state.usable(&self.wanted).map(|p| p.from).filter(|from| *from > at).min();
-            let part = taken.part(at, next_piece.map_or(taken.to, |from| from.min(taken.to)));
+            let mut part = taken.part(at, next_piece.map_or(taken.to, |from| from.min(taken.to)));
+            if part.is_hollow() {
+                part.batches = raw(log, partition, part.from, part.to)?;
+            }
             at = part.to;
-            found.push(reading.decode(&self.place, &mut state, &part)?);
+            match self.place.decode(&mut state, partition, &part, &self.wanted)? {
+                Some(decoded) => {
+                    found.push(decoded.rows);
+                    reports.extend(decoded.reports);
+                    headers.extend(decoded.headers);
+                }
+                None => {
+                    found.push(own.read(partition, &part, reports)?);
+                    headers.extend(own.take_headers());
+                }
+            }
         }
         state.advance(self.number, taken.to);
         drop(state);
-        let Reading { own, reports, headers, .. } = reading;
         let pieces: Vec<Picked<'_>> = found.iter().map(|batch| Picked { batch, rows: None }).collect();
         let rows = match merge_sorted(&pieces)? {
             Some(rows) => rows,
@@ -206,46 +254,26 @@ impl Membership {
     }
 }
 
-/// What one query reads for itself and for the others.
-struct Reading<'a> {
-    partition: &'a TopicPartition,
-    wanted: &'a Wanted,
-    own: &'a mut RowReader,
-    reports: &'a mut Vec<Report>,
+/// Rows as a member wants them.
+struct Decoded {
+    rows: ChangeBatch,
+    reports: Vec<Report>,
     headers: HeaderBook,
 }
 
-impl Reading<'_> {
-    fn decode(&mut self, place: &Place, state: &mut State, part: &Taken) -> Result<ChangeBatch> {
-        let (mut reader, wanted) = match state.reader.take() {
-            Some(known) => known,
-            None => place.reader(&state.members)?,
+/// The batches that hold the records from one offset to before another.
+fn raw(log: &dyn RecordLog, partition: &TopicPartition, from: Offset, to: Offset) -> Result<Vec<StoredBatch>> {
+    let mut batches: Vec<StoredBatch> = vec![];
+    let mut at = from;
+    while at < to {
+        let more = log.read(partition, at, RAW_BYTES).map_err(log_error)?;
+        let Some(last) = more.last() else {
+            return Err(Error::unavailable(format!("{partition}: the records from offset {at} on are gone")));
         };
-        let mut failed = vec![];
-        let rows = match reader.read(self.partition, part, &mut failed) {
-            Ok(rows) => rows,
-            // What stops this reader need not be anything that this query wants.
-            Err(_) => return self.decode_alone(part),
-        };
-        let carried = reader.take_headers();
-        state.reader = Some((reader, wanted.clone()));
-        if !failed.is_empty() && wanted != *self.wanted {
-            return self.decode_alone(part);
-        }
-        self.reports.extend(failed.iter().cloned());
-        if carried.is_empty() {
-            state.keep(Piece::new(part, wanted, rows.clone(), failed));
-        } else {
-            self.headers.extend(carried);
-        }
-        Ok(rows)
+        at = last.next_offset;
+        batches.extend(more);
     }
-
-    fn decode_alone(&mut self, part: &Taken) -> Result<ChangeBatch> {
-        let rows = self.own.read(self.partition, part, self.reports)?;
-        self.headers.extend(self.own.take_headers());
-        Ok(rows)
-    }
+    Ok(batches)
 }
 
 impl Drop for Membership {
@@ -262,6 +290,33 @@ impl Drop for Membership {
 }
 
 impl Place {
+    /// The rows of `part` with the columns that any member wants, kept for the others; `None`: something in it would
+    /// make a difference to somebody who wants `wanted` alone.
+    fn decode(
+        &self,
+        state: &mut State,
+        partition: &TopicPartition,
+        part: &Taken,
+        wanted: &Wanted,
+    ) -> Result<Option<Decoded>> {
+        let (mut reader, all) = match state.reader.take() {
+            Some(known) => known,
+            None => self.reader(&state.members)?,
+        };
+        let mut reports = vec![];
+        // What stops this reader need not be anything that this member wants.
+        let Ok(rows) = reader.read(partition, part, &mut reports) else { return Ok(None) };
+        let headers = reader.take_headers();
+        state.reader = Some((reader, all.clone()));
+        if !reports.is_empty() && all != *wanted {
+            return Ok(None);
+        }
+        if headers.is_empty() {
+            state.keep(Piece::new(part, all, rows.clone(), reports.clone()));
+        }
+        Ok(Some(Decoded { rows, reports, headers }))
+    }
+
     /// A reader of what any of them wants.
     fn reader(&self, members: &BTreeMap<u64, Member>) -> Result<(RowReader, Wanted)> {
         let mut wanted = Wanted::default();
@@ -314,21 +369,14 @@ impl Piece {
         let arrays = rows.columns.iter().map(|c| c.get_array_memory_size()).sum::<usize>();
         let words = rows.rowtime.get_array_memory_size() + rows.seq.get_array_memory_size();
         let texts = reports.iter().map(|r| r.message.len() + size_of::<Report>()).sum::<usize>();
-        let range = part.range();
-        Piece {
-            from: part.from,
-            to: part.to,
-            batches: range.batches,
-            wanted,
-            rows,
-            reports,
-            bytes: arrays + words + texts,
-        }
+        let sizes = part.batches.iter().map(|batch| batch.bytes.len());
+        let batches = part.range().batches.into_iter().zip(sizes).collect();
+        Piece { from: part.from, to: part.to, batches, wanted, rows, reports, bytes: arrays + words + texts }
     }
 
     /// The `seq` of the first record at `offset` or behind it.
     fn seq_at(&self, offset: Offset) -> u64 {
-        let holding = self.batches.iter().find(|b| {
+        let holding = self.batches.iter().map(|(batch, _)| batch).find(|b| {
             let records = b.arrival_end - b.arrival;
             (offset - b.base_offset) < records.cast_signed()
         });
@@ -336,6 +384,16 @@ impl Piece {
             Some(batch) => (batch.arrival + (offset - batch.base_offset).max(0).unsigned_abs()) << SUB_BITS,
             None => u64::MAX,
         }
+    }
+
+    /// Its batches from `at` on, without their bytes.
+    fn hollow(&self, at: Offset) -> Vec<(StoredBatch, usize)> {
+        let batch = |(place, bytes): &(BatchPlace, usize)| {
+            let records = (place.arrival_end - place.arrival).cast_signed();
+            let (base_offset, next_offset) = (place.base_offset, place.base_offset + records);
+            (StoredBatch { base_offset, next_offset, arrival: place.arrival, bytes: Bytes::new() }, *bytes)
+        };
+        self.batches.iter().map(batch).filter(|(batch, _)| batch.next_offset > at).collect()
     }
 
     fn rows_of(&self, seqs: &std::ops::Range<u64>) -> ChangeBatch {
@@ -351,12 +409,17 @@ mod tests {
     use formats::FormatSpec;
     use proptest::prelude::*;
     use recordlog::{
-        StoredBatch,
+        Commit, TopicConfig,
         batch::{BatchBuilder, Compression},
+        embedded::EmbeddedLog,
     };
     use types::{Column, Namespace, Schema, SqlType};
 
     use super::*;
+    use crate::{
+        sink::append,
+        source::{Cut, take_epoch},
+    };
 
     fn source() -> Arc<Source> {
         let column = |name: &str, ty, namespace| Column { name: name.to_owned(), ty, namespace };
@@ -382,32 +445,37 @@ mod tests {
         })
     }
 
-    /// Batches of some records each; offsets have gaps where `gap`, arrival numbers where others' records are between.
-    fn stored(batches: &[(Vec<u8>, u8, u8)]) -> Vec<StoredBatch> {
-        let (mut offset, mut arrival) = (5_i64, 100_u64);
-        let batch = |(values, gap, others): &(Vec<u8>, u8, u8)| {
-            let mut builder = BatchBuilder::new();
-            for (at, kind) in values.iter().enumerate() {
-                let value = match kind % 8 {
-                    0 => "not json".to_owned(),
-                    1 => format!("{{\"A\": \"x\", \"B\": \"b{at}\", \"C\": {at}}}"),
-                    2 => format!("{{\"A\": {at}, \"B\": \"b{at}\", \"C\": \"y\"}}"),
-                    _ => format!("{{\"A\": {at}, \"B\": \"b{at}\", \"C\": {kind}}}"),
-                };
-                let headers: &[(&str, Option<&[u8]>)] = if *kind == 255 { &[("h", None)] } else { &[] };
-                builder.push(Some(b"k"), Some(value.as_bytes()), 7, headers).expect("fits");
+    /// A log with batches of some records each, and others' records between them where `others`.
+    fn filled(batches: &[(Vec<u8>, bool)]) -> Arc<EmbeddedLog> {
+        let log = EmbeddedLog::open_in_memory(&host::Host::in_memory()).expect("opens");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            for topic in ["s", "other"] {
+                log.create_topic(topic, TopicConfig::with_partitions(1)).await.expect("is made");
             }
-            let built = builder.build(Compression::None).expect("builds").expect("has records");
-            offset += i64::from(*gap);
-            arrival += u64::from(*others);
-            let mut bytes = built.bytes().to_vec();
-            bytes[..8].copy_from_slice(&offset.to_be_bytes());
-            let (base_offset, first) = (offset, arrival);
-            offset += values.len() as i64;
-            arrival += values.len() as u64;
-            StoredBatch { base_offset, next_offset: offset, arrival: first, bytes: bytes.into() }
-        };
-        batches.iter().map(batch).collect()
+            for (values, others) in batches {
+                let mut builder = BatchBuilder::new();
+                for (at, kind) in values.iter().enumerate() {
+                    let value = match kind % 8 {
+                        0 => "not json".to_owned(),
+                        1 => format!("{{\"A\": \"x\", \"B\": \"b{at}\", \"C\": {at}}}"),
+                        2 => format!("{{\"A\": {at}, \"B\": \"b{at}\", \"C\": \"y\"}}"),
+                        _ => format!("{{\"A\": {at}, \"B\": \"b{at}\", \"C\": {kind}}}"),
+                    };
+                    let headers: &[(&str, Option<&[u8]>)] = if *kind == 255 { &[("h", None)] } else { &[] };
+                    builder.push(Some(b"k"), Some(value.as_bytes()), 7, headers).expect("fits");
+                }
+                let batch = builder.build(Compression::None).expect("builds").expect("has records");
+                let mut appends = vec![append("s", 0, batch)];
+                if *others {
+                    builder.push(None, Some(b"x"), 7, &[]).expect("fits");
+                    let batch = builder.build(Compression::None).expect("builds").expect("has records");
+                    appends.push(append("other", 0, batch));
+                }
+                log.commit(Commit { appends }).await.expect("is answered").expect("is kept");
+            }
+        });
+        log
     }
 
     fn node(source: &Arc<Source>, wanted: &[usize]) -> SourceNode {
@@ -426,52 +494,60 @@ mod tests {
         (0..rows.len()).map(shown).collect()
     }
 
+    /// A query that reads with others, and a reader of what it would read alone.
+    struct One {
+        wanted: Vec<usize>,
+        reader: Reader,
+        own: RowReader,
+        alone: RowReader,
+    }
+
+    fn shown(reports: &[Report]) -> Vec<String> {
+        let mut all: Vec<String> = reports.iter().map(|r| format!("{r:?}")).collect();
+        all.sort();
+        all
+    }
+
     proptest! {
         /// Whoever reads with others gets what it gets alone, for any cuts, any columns, any order of turns.
         #[test]
         fn reading_together_gives_what_reading_alone_gives(
-            batches in prop::collection::vec((prop::collection::vec(any::<u8>(), 1..6), 0..3_u8, 0..3_u8), 1..8),
+            batches in prop::collection::vec((prop::collection::vec(any::<u8>(), 1..6), any::<bool>()), 1..8),
             members in prop::collection::vec((prop::sample::subsequence(vec![0_usize, 1, 2, 3], 1..4), 0..6_i64), 2..5),
-            turns in prop::collection::vec((any::<prop::sample::Index>(), 1..9_i64), 1..60),
+            turns in prop::collection::vec((any::<prop::sample::Index>(), 1..9_usize), 1..60),
         ) {
             let source = source();
             let fields = source.schema.columns.iter().map(|c| arrow::datatypes::Field::new(&c.name, c.ty.to_arrow(), true));
             let schema: SchemaRef = Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()));
-            let partition = TopicPartition::new("s", 0);
-            let batches = stored(&batches);
-            let end = batches.last().map_or(0, |b| b.next_offset);
+            let (log, partition) = (filled(&batches), TopicPartition::new("s", 0));
             let shared = SharedSources::default();
-            let reader = |wanted: &[usize]| RowReader::new(&node(&source, wanted), schema.clone(), None, false).expect("a reader");
-            struct One { wanted: Vec<usize>, membership: Membership, own: RowReader, alone: RowReader, next: Offset }
             let mut all: Vec<One> = members.iter().map(|(wanted, begin)| {
-                let reader_at = Reader::new(partition.clone(), *begin, None);
-                let membership = shared.join(&reader_at, &node(&source, wanted), &schema, None, false);
-                One { wanted: wanted.clone(), membership, own: reader(wanted), alone: reader(wanted), next: *begin }
+                let node = node(&source, wanted);
+                let rows = || RowReader::new(&node, schema.clone(), None, false).expect("a reader");
+                let mut reader = Reader::new(partition.clone(), *begin, None);
+                reader.shared = Some(shared.join(&reader, &node, &schema, None, false));
+                One { wanted: wanted.clone(), reader, own: rows(), alone: rows() }
             }).collect();
             for (who, records) in turns {
                 let count = all.len();
-                let one = &mut all[who.index(count)];
-                let to = (one.next + records).min(end);
-                if to <= one.next {
+                let One { wanted, reader, own, alone } = &mut all[who.index(count)];
+                let taken = take_epoch(&mut [&mut *reader], &*log, Cut::Records(records), true, None).expect("takes");
+                let taken = taken.first().expect("one reader");
+                if taken.to <= taken.from {
                     continue;
                 }
-                let everything = Taken { batches: batches.clone(), from: one.next, to: end, arrival_end: u64::MAX };
-                let taken = everything.part(one.next, to);
                 let (mut got_reports, mut want_reports) = (vec![], vec![]);
-                let (got, headers) = one.membership.read(&partition, &taken, &mut one.own, &mut got_reports).expect("reads");
-                let want = one.alone.read(&partition, &taken, &mut want_reports).expect("reads");
-                let want_headers = one.alone.take_headers();
-                prop_assert_eq!(rows_shown(&got, &one.wanted, &schema), rows_shown(&want, &one.wanted, &schema));
-                let shown = |reports: &[Report]| {
-                    let mut all: Vec<String> = reports.iter().map(|r| format!("{r:?}")).collect();
-                    all.sort();
-                    all
-                };
+                let membership = reader.shared.as_ref().expect("has joined");
+                let (got, headers) = membership.read(&*log, &partition, taken, own, &mut got_reports).expect("reads");
+                let batches = raw(&*log, &partition, taken.from, taken.to).expect("reads");
+                let same = Taken { batches, from: taken.from, to: taken.to, arrival_end: u64::MAX };
+                let want = alone.read(&partition, &same, &mut want_reports).expect("reads");
+                let want_headers = alone.take_headers();
+                prop_assert_eq!(rows_shown(&got, wanted, &schema), rows_shown(&want, wanted, &schema));
                 prop_assert_eq!(shown(&got_reports), shown(&want_reports));
                 for seq in want.seq.values() {
                     prop_assert_eq!(headers.of(*seq), want_headers.of(*seq));
                 }
-                one.next = to;
             }
             drop(all);
             prop_assert_eq!(shared.bytes(), 0);

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use recordlog::{Offset, RecordLog, StoredBatch, TopicPartition};
 use types::Result;
 
-use crate::{log_error, rows::RowReader};
+use crate::{log_error, rows::RowReader, shared::Membership};
 
 /// How much an epoch takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +36,11 @@ pub(crate) struct Reader {
     pub next: Offset,
     /// START = 'snapshot': where the partition ended when the query began, until it is read that far.
     pub snapshot_end: Option<Offset>,
-    /// Fetched and not taken wholly.
-    buffered: VecDeque<StoredBatch>,
+    /// Fetched and not taken wholly, with their bytes in the log.
+    buffered: VecDeque<(StoredBatch, usize)>,
     buffered_bytes: usize,
+    /// With whom it is read.
+    pub shared: Option<Membership>,
     /// Bytes of the longest batch fetched so far.
     longest: usize,
 }
@@ -82,6 +84,11 @@ impl Taken {
         ReadRange { from: self.from, to: self.to, batches: self.batches.iter().map(BatchPlace::of).collect() }
     }
 
+    /// Whether bytes of it were left in the log.
+    pub fn is_hollow(&self) -> bool {
+        self.batches.iter().any(is_hollow)
+    }
+
     /// What of it lies from one offset to before another.
     pub fn part(&self, from: Offset, to: Offset) -> Taken {
         let within = |b: &&StoredBatch| b.base_offset < to && b.next_offset > from;
@@ -104,14 +111,15 @@ impl Taken {
 impl Reader {
     pub fn new(partition: TopicPartition, next: Offset, topic_id: Option<String>) -> Reader {
         let (snapshot_end, buffered) = (None, VecDeque::new());
-        Reader { partition, topic_id, next, snapshot_end, buffered, buffered_bytes: 0, longest: 0 }
+        let shared = None;
+        Reader { partition, topic_id, next, snapshot_end, buffered, buffered_bytes: 0, longest: 0, shared }
     }
 
     /// Fetch up to about `bytes`; whether there is more behind.
     fn fill(&mut self, log: &dyn RecordLog, bytes: usize) -> Result<bool> {
         let mut ends = log.offsets(&self.partition).map_err(log_error)?;
         loop {
-            let fetched = self.buffered.back().map_or(self.next, |b| b.next_offset);
+            let fetched = self.buffered.back().map_or(self.next, |(b, _)| b.next_offset);
             if fetched >= ends.end {
                 return Ok(false);
             }
@@ -126,15 +134,18 @@ impl Reader {
                 continue;
             }
             // A whole batch, or else the beginning of one is fetched in vain.
-            let wanted = (bytes - self.buffered_bytes).max(self.longest + self.longest / 8);
-            let batches = log.read(&self.partition, fetched, wanted.min(FETCH_BYTES_MAX)).map_err(log_error)?;
+            let wanted = (bytes - self.buffered_bytes).max(self.longest + self.longest / 8).min(FETCH_BYTES_MAX);
+            let batches = match self.shared.as_ref().filter(|shared| shared.has_company()) {
+                Some(shared) => shared.fetch(log, &self.partition, fetched, wanted)?,
+                None => sized(log.read(&self.partition, fetched, wanted).map_err(log_error)?),
+            };
             if batches.is_empty() {
                 ends.end = fetched;
             }
-            for batch in batches {
-                self.longest = self.longest.max(batch.bytes.len());
-                self.buffered_bytes += batch.bytes.len();
-                self.buffered.push_back(batch);
+            for (batch, bytes) in batches {
+                self.longest = self.longest.max(bytes);
+                self.buffered_bytes += bytes;
+                self.buffered.push_back((batch, bytes));
             }
         }
     }
@@ -150,7 +161,7 @@ impl Reader {
         let next = self.next;
         self.buffered
             .iter()
-            .flat_map(move |b| {
+            .flat_map(move |(b, _)| {
                 let count = b.next_offset - b.base_offset;
                 let skip = (next - b.base_offset).clamp(0, count);
                 (skip..count).map(move |i| b.arrival + i.unsigned_abs())
@@ -160,7 +171,7 @@ impl Reader {
 
     /// One past the arrival number of the last record fetched.
     fn arrival_end(&self) -> u64 {
-        self.buffered.back().map_or(0, |b| b.arrival + (b.next_offset - b.base_offset).unsigned_abs())
+        self.buffered.back().map_or(0, |(b, _)| b.arrival + (b.next_offset - b.base_offset).unsigned_abs())
     }
 
     /// What is there, of about `bytes` bytes, decoded piece by piece while it is in the processor's cache; records at
@@ -172,6 +183,22 @@ impl Reader {
         bytes: usize,
         end: Offset,
     ) -> Result<ReadRange> {
+        self.drop_hollow();
+        let shared = self.shared.take();
+        let all = self.read_raw(rows, log, bytes, end);
+        self.shared = shared;
+        all
+    }
+
+    /// Let go of batches whose bytes were left in the log: they are fetched again.
+    fn drop_hollow(&mut self) {
+        if let Some(first) = self.buffered.iter().position(|(batch, _)| is_hollow(batch)) {
+            self.buffered.truncate(first);
+            self.buffered_bytes = self.buffered.iter().map(|(_, bytes)| bytes).sum();
+        }
+    }
+
+    fn read_raw(&mut self, rows: &mut RowReader, log: &dyn RecordLog, bytes: usize, end: Offset) -> Result<ReadRange> {
         let mut all = ReadRange { from: self.next, to: self.next, batches: vec![] };
         let mut read = 0;
         loop {
@@ -209,7 +236,7 @@ impl Reader {
         let until = self.snapshot_end.unwrap_or(Offset::MAX);
         let from = self.next;
         let mut batches = vec![];
-        while let Some(batch) = self.buffered.front() {
+        while let Some((batch, _)) = self.buffered.front() {
             let count = (batch.next_offset - batch.base_offset).unsigned_abs();
             let before_end = (until - batch.base_offset).max(0).unsigned_abs();
             let within = arrival_end.saturating_sub(batch.arrival).min(count).min(before_end);
@@ -221,14 +248,24 @@ impl Reader {
                 batches.push(batch.clone());
                 break;
             }
-            if let Some(batch) = self.buffered.pop_front() {
-                self.buffered_bytes -= batch.bytes.len();
+            if let Some((batch, bytes)) = self.buffered.pop_front() {
+                self.buffered_bytes -= bytes;
                 batches.push(batch);
             }
         }
         self.snapshot_end = self.snapshot_end.filter(|end| self.next < *end);
         Taken { batches, from, to: self.next, arrival_end }
     }
+}
+
+/// Batches with the bytes that they have in the log.
+pub(crate) fn sized(batches: Vec<StoredBatch>) -> Vec<(StoredBatch, usize)> {
+    batches.into_iter().map(|batch| (batch.bytes.len(), batch)).map(|(bytes, batch)| (batch, bytes)).collect()
+}
+
+/// Whether a batch stands for one whose bytes were left in the log, since its rows are known.
+pub(crate) fn is_hollow(batch: &StoredBatch) -> bool {
+    batch.bytes.is_empty()
 }
 
 /// Take an epoch's records from all readers; `ordered`: strictly in order of arrival. Gives one entry a reader.

@@ -24,8 +24,6 @@ pub(super) struct SourceReader {
     pub node: NodeId,
     pub reader: Reader,
     pub rows: RowReader,
-    /// With whom it is read.
-    shared: Membership,
 }
 
 /// What an epoch has read of one partition of a source.
@@ -67,8 +65,8 @@ impl Query {
                     };
                     reader.snapshot_end = end.filter(|end| next < *end);
                 }
-                let shared = self.options.shared.join(&reader, source, &node.schema, registry, strict);
-                self.readers.push(SourceReader { node: at, reader, rows, shared });
+                reader.shared = Some(self.options.shared.join(&reader, source, &node.schema, registry, strict));
+                self.readers.push(SourceReader { node: at, reader, rows });
             }
         }
         Ok(())
@@ -85,10 +83,10 @@ impl Query {
         let (clock, stats) = (&self.host.clock, &self.stats);
         let read = |source: &mut SourceReader, taken: Option<Taken>| -> Result<Fetched> {
             let started = clock.monotonic();
-            let SourceReader { node, reader, rows, shared } = source;
+            let SourceReader { node, reader, rows } = source;
             let partition = reader.partition.clone();
             let mut reports = vec![];
-            let alone = !shared.has_company();
+            let alone = !reader.shared.as_ref().is_some_and(Membership::has_company);
             let (read, batch, headers) = match (taken, cut) {
                 (None, Cut::Bytes(bytes)) if alone => {
                     let read = reader.read_all(rows, log, bytes.max(1), Offset::MAX)?;
@@ -100,10 +98,11 @@ impl Query {
                         (None, Cut::Bytes(bytes)) => reader.take_all(log, bytes.max(1))?,
                         (None, Cut::Records(_)) => return Err(Error::internal("an epoch without a cut")),
                     };
-                    let (batch, headers) = if alone || taken.to <= taken.from {
-                        (rows.read(&partition, &taken, &mut reports)?, rows.take_headers())
-                    } else {
-                        shared.read(&partition, &taken, rows, &mut reports)?
+                    let (batch, headers) = match &reader.shared {
+                        Some(shared) if taken.to > taken.from && (!alone || taken.is_hollow()) => {
+                            shared.read(log, &partition, &taken, rows, &mut reports)?
+                        }
+                        _ => (rows.read(&partition, &taken, &mut reports)?, rows.take_headers()),
                     };
                     (taken.range(), batch, headers)
                 }

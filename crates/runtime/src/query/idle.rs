@@ -72,7 +72,7 @@ impl Query {
 
 /// What an epoch without records reads of a partition.
 fn nothing(source: &mut SourceReader) -> Result<Fetched> {
-    let SourceReader { node, reader, rows, .. } = source;
+    let SourceReader { node, reader, rows } = source;
     let (partition, mut reports) = (reader.partition.clone(), vec![]);
     let taken = reader.take_none();
     let rows = rows.read(&partition, &taken, &mut reports)?;
