@@ -106,7 +106,9 @@ fn state(c: &mut Criterion) {
     let mut group = c.benchmark_group("state");
     group.throughput(Throughput::Elements(RECORDS as u64));
     let mut view = View::new();
-    (0..KEYS).for_each(|key| view.write(1, &key.to_be_bytes(), Some(&[0; 24])));
+    for key in 0..KEYS {
+        view.write(1, &key.to_be_bytes(), Some(&[0; 24]));
+    }
     view.commit(1);
     let (mut epoch, mut next) = (1, 0_u64);
     group.bench_function("update one of 1 M keys, 24 bytes", |b| {
@@ -166,7 +168,7 @@ fn log(c: &mut Criterion) {
     group.throughput(Throughput::Elements(RECORDS as u64));
     let mut append = || {
         let appends = vec![Append { partition: partition.clone(), batches: batch.clone().into() }];
-        let done = runtime.block_on(log.commit(Commit { appends })).expect("an answer").expect("a commit");
+        let done = runtime.block_on(log.commit(Commit::of(appends))).expect("an answer").expect("a commit");
         black_box(done.len())
     };
     group.bench_function("append, synced to disk", |b| b.iter(&mut append));

@@ -12,7 +12,7 @@ use crate::{
     load::{self, Data, PARTITIONS},
     server::Server,
     verify::{self, Output},
-    workloads::{BIDS_STREAM, wait_for},
+    workloads::{BIDS_STREAM, PROGRESS, wait_for},
 };
 
 /// What some queries came to.
@@ -78,7 +78,7 @@ async fn run(settings: &Settings, all: u64, queries: &[u64]) -> Outcome<Cost> {
     let server = Server::start(&settings.server, &data.dir).await?;
     let watcher = server.connect().await?;
     let sinks: Vec<String> = queries.iter().map(|query| name(*query)).collect();
-    wait_for(&watcher, &sinks, settings.bids).await?;
+    wait_for(&watcher, PROGRESS, &sinks, settings.bids).await?;
     let usage = server.usage()?;
     let cost = Cost { seconds: begun.elapsed().as_secs_f64(), cpu_s: usage.cpu_s, peak_bytes: usage.peak_bytes };
     drop(watcher);

@@ -74,7 +74,7 @@ async fn send(log: Arc<dyn RecordLog>, total: u64, started: Instant) -> Outcome<
         builder.push(Some(n.to_string().as_bytes()), Some(value.as_bytes()), 1_700_000_000_000, &[])?;
         let batches = builder.finish(Compression::None)?.into();
         // Nobody waits for the answer: a record that is lost does not come out, which is noticed.
-        drop(log.commit(Commit { appends: vec![Append { partition: TopicPartition::new("sent", 0), batches }] }));
+        drop(log.commit(Commit::of(vec![Append { partition: TopicPartition::new("sent", 0), batches }])));
     }
     Ok(())
 }

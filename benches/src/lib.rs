@@ -7,13 +7,19 @@
 
 pub mod generator;
 pub mod growth;
+pub mod idle;
+pub mod large;
 pub mod latency;
 pub mod load;
+pub mod lookups;
+pub mod nexmark;
+pub mod peer;
 pub mod report;
 pub mod server;
 pub mod startup;
 pub mod verify;
 pub mod workloads;
+pub mod zipf;
 
 use std::path::PathBuf;
 
@@ -34,7 +40,7 @@ pub struct Settings {
     pub bids: u64,
     /// Runs of each workload.
     pub runs: usize,
-    /// Names of workloads; empty: all.
+    /// Names of workloads and Nexmark queries; empty: all.
     pub workloads: Vec<String>,
     /// Records of the latency measurement; 0: none.
     pub latency_records: u64,
@@ -42,9 +48,26 @@ pub struct Settings {
     pub startup_queries: usize,
     /// Queries over one topic that are compared with one; 0: none.
     pub growth_queries: u64,
+    /// Streams of the measurement of what is idle; 0: none.
+    pub idle_streams: usize,
+    /// Queries over the first of them.
+    pub idle_queries: usize,
+    /// Keys of the measurement of state that does not fit; 0: none.
+    pub state_keys: u64,
+    /// What of it may be in memory, bytes.
+    pub state_limit_bytes: u64,
+    /// Lookups while W2 runs; 0: none.
+    pub lookups: u64,
+    /// Events of the Nexmark queries; 0: none.
+    pub nexmark_events: u64,
 }
 
 impl Settings {
+    /// Whether a workload is to be run.
+    fn wants(&self, name: &str) -> bool {
+        self.workloads.is_empty() || self.workloads.iter().any(|w| w == name)
+    }
+
     /// Everything once, on little: to see that it works.
     pub fn quick(server: PathBuf, dir: PathBuf) -> Settings {
         Settings {
@@ -56,8 +79,18 @@ impl Settings {
             latency_records: 200,
             startup_queries: 5,
             growth_queries: 4,
+            idle_streams: 20,
+            idle_queries: 4,
+            lookups: 20,
+            state_keys: 20_000,
+            state_limit_bytes: 1 << 20,
+            nexmark_events: 20_000,
         }
     }
+}
+
+fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Failure {
+    format!("no workload {name}; there are {}", known.collect::<Vec<_>>().join(", ")).into()
 }
 
 /// Run what `settings` ask for, printing a table as it grows.
@@ -68,12 +101,11 @@ pub fn run(settings: &Settings) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         report::machine(&settings.dir)?;
-        let known = workloads::WORKLOADS.iter().map(|w| w.name);
-        if let Some(name) = settings.workloads.iter().find(|name| !known.clone().any(|k| k == name.as_str())) {
-            return Err(format!("no workload {name}; there are {}", known.collect::<Vec<_>>().join(", ")).into());
+        let known = || workloads::WORKLOADS.iter().map(|w| w.name).chain(nexmark::names());
+        if let Some(name) = settings.workloads.iter().find(|name| !known().any(|k| k == name.as_str())) {
+            return Err(unknown(name, known()));
         }
-        let wanted = |name: &str| settings.workloads.is_empty() || settings.workloads.iter().any(|w| w == name);
-        let chosen: Vec<_> = workloads::WORKLOADS.iter().filter(|w| wanted(w.name)).collect();
+        let chosen: Vec<_> = workloads::WORKLOADS.iter().filter(|w| settings.wants(w.name)).collect();
         if settings.runs > 0 && !chosen.is_empty() {
             let data = load::data(&settings.dir, settings.bids).await?;
             report::head();
@@ -81,10 +113,10 @@ pub fn run(settings: &Settings) -> Outcome<()> {
                 let mut all = Vec::with_capacity(settings.runs);
                 for _ in 0..settings.runs {
                     let measured = workloads::measure(workload, settings, &data).await?;
-                    report::line(workload, &measured);
+                    report::line(workload.name, workload.title, &measured);
                     all.push(measured);
                 }
-                report::median(workload, &all);
+                report::median(workload.name, &all);
             }
         }
         if settings.startup_queries > 0 {
@@ -92,6 +124,18 @@ pub fn run(settings: &Settings) -> Outcome<()> {
         }
         if settings.growth_queries > 0 {
             growth::measure(settings).await?;
+        }
+        if settings.idle_streams > 0 {
+            idle::measure(settings).await?;
+        }
+        if settings.state_keys > 0 {
+            large::measure(settings).await?;
+        }
+        if settings.lookups > 0 {
+            lookups::measure(settings).await?;
+        }
+        if settings.nexmark_events > 0 {
+            nexmark::measure(settings).await?;
         }
         if settings.latency_records > 0 {
             latency::measure(settings).await?;

@@ -32,6 +32,8 @@ pub const AUCTIONS: &str = "auctions";
 
 /// Blocks that are committed at once.
 const COMMIT_BLOCKS: u64 = 64;
+/// A file that says that a directory has everything.
+const LOADED: &str = "loaded";
 /// Commits without an answer yet.
 const COMMITS_IN_FLIGHT: usize = 8;
 
@@ -52,7 +54,7 @@ impl Data {
 }
 
 /// A topic's batches of one commit.
-struct Batches {
+pub(crate) struct Batches {
     topic: &'static str,
     builders: Vec<BatchBuilder>,
     key: String,
@@ -60,22 +62,30 @@ struct Batches {
 }
 
 impl Batches {
-    fn new(topic: &'static str) -> Batches {
+    /// None yet.
+    pub fn new(topic: &'static str) -> Batches {
         let builders = (0..PARTITIONS).map(|_| BatchBuilder::new()).collect();
         Batches { topic, builders, key: String::new(), value: String::new() }
     }
 
-    fn push(&mut self, time_ms: i64, write: impl FnOnce(&mut String, &mut String)) -> Outcome<()> {
+    /// The partition of a key.
+    pub fn partition_of(key: &str) -> u32 {
+        partition_for_key(key.as_bytes(), PARTITIONS)
+    }
+
+    /// Add a record, whose key and value are written to two empty strings.
+    pub fn push(&mut self, time_ms: i64, write: impl FnOnce(&mut String, &mut String)) -> Outcome<()> {
         self.key.clear();
         self.value.clear();
         write(&mut self.key, &mut self.value);
         let key = self.key.as_bytes();
-        let builder = self.builders.get_mut(partition_for_key(key, PARTITIONS) as usize);
+        let builder = self.builders.get_mut(Batches::partition_of(&self.key) as usize);
         let builder = builder.ok_or("a partition beyond the last")?;
         Ok(builder.push(Some(key), Some(self.value.as_bytes()), time_ms, &[])?)
     }
 
-    fn appends(&mut self) -> Outcome<Vec<Append>> {
+    /// What was added since this was asked last.
+    pub fn appends(&mut self) -> Outcome<Vec<Append>> {
         let mut appends = vec![];
         for (p, builder) in (0..).zip(&mut self.builders) {
             if !builder.is_empty() {
@@ -87,23 +97,79 @@ impl Batches {
     }
 }
 
+/// Appends to the topics of a data directory, some commits at a time on their way.
+pub(crate) struct Loader {
+    log: Arc<EmbeddedLog>,
+    waiting: VecDeque<CommitTicket>,
+}
+
+impl Loader {
+    /// For a directory that no server has open, with these topics, which are made where they are missing.
+    pub async fn open(data: &Data, topics: &[&str]) -> Outcome<Loader> {
+        let log = data.open_log()?;
+        for topic in topics {
+            if log.topic(topic).is_none() {
+                log.create_topic(topic, TopicConfig::with_partitions(PARTITIONS).with("retention.ms", "-1")).await?;
+            }
+        }
+        Ok(Loader { log, waiting: VecDeque::new() })
+    }
+
+    /// Commit what the batches hold, in their order.
+    pub async fn commit(&mut self, batches: &mut [&mut Batches]) -> Outcome<()> {
+        let mut appends = vec![];
+        for batches in batches {
+            appends.extend(batches.appends()?);
+        }
+        self.waiting.push_back(self.log.commit(Commit::of(appends)));
+        if self.waiting.len() > COMMITS_IN_FLIGHT
+            && let Some(ticket) = self.waiting.pop_front()
+        {
+            ticket.await??;
+        }
+        Ok(())
+    }
+
+    /// Wait until everything is durable, and let go of the directory.
+    pub async fn finish(self) -> Outcome<()> {
+        for ticket in self.waiting {
+            ticket.await??;
+        }
+        Ok(self.log.close()?)
+    }
+}
+
+impl Data {
+    /// Whether everything was loaded before; else what is there is removed.
+    pub(crate) fn is_loaded(&self) -> Outcome<bool> {
+        if self.dir.join(LOADED).exists() {
+            return Ok(true);
+        }
+        if self.dir.exists() {
+            std::fs::remove_dir_all(&self.dir)?;
+        }
+        std::fs::create_dir_all(&self.dir)?;
+        Ok(false)
+    }
+
+    /// Everything is loaded.
+    pub(crate) fn set_loaded(&self) -> Outcome<()> {
+        Ok(std::fs::write(self.dir.join(LOADED), b"")?)
+    }
+}
+
 /// The data directory with that many bids below `dir`, loaded unless it is there.
 ///
 /// # Errors
 /// The disk's.
 pub async fn data(dir: &Path, bids: u64) -> Outcome<Data> {
     let data = Data { dir: dir.join(format!("data-{bids}")), site: Site { bids } };
-    let done = data.dir.join("loaded");
-    if done.exists() {
+    if data.is_loaded()? {
         return Ok(data);
     }
-    if data.dir.exists() {
-        std::fs::remove_dir_all(&data.dir)?;
-    }
-    std::fs::create_dir_all(&data.dir)?;
     let started = Instant::now();
     fill(&data).await?;
-    std::fs::write(done, b"")?;
+    data.set_loaded()?;
     let (records, seconds) = (data.site.bids + data.site.auctions(), started.elapsed().as_secs_f64());
     println!("loaded {records} records in {seconds:.1} s ({:.2} M/s)\n", records as f64 / seconds / 1e6);
     Ok(data)
@@ -114,14 +180,8 @@ pub async fn data(dir: &Path, bids: u64) -> Outcome<Data> {
 /// # Errors
 /// The disk's.
 pub async fn fill(data: &Data) -> Outcome<()> {
-    let log = data.open_log()?;
-    for topic in [AUCTIONS, BIDS] {
-        if log.topic(topic).is_none() {
-            log.create_topic(topic, TopicConfig::with_partitions(PARTITIONS).with("retention.ms", "-1")).await?;
-        }
-    }
+    let mut loader = Loader::open(data, &[AUCTIONS, BIDS]).await?;
     let (mut auctions, mut bids) = (Batches::new(AUCTIONS), Batches::new(BIDS));
-    let mut waiting: VecDeque<CommitTicket> = VecDeque::new();
     let (site, mut block) = (data.site, 0);
     while block < site.blocks() {
         let end = (block + COMMIT_BLOCKS).min(site.blocks());
@@ -139,19 +199,8 @@ pub async fn fill(data: &Data) -> Outcome<()> {
                 bid.write_value(value);
             })?;
         }
-        let mut appends = auctions.appends()?;
-        appends.extend(bids.appends()?);
-        waiting.push_back(log.commit(Commit { appends }));
-        if waiting.len() > COMMITS_IN_FLIGHT
-            && let Some(ticket) = waiting.pop_front()
-        {
-            ticket.await??;
-        }
+        loader.commit(&mut [&mut auctions, &mut bids]).await?;
         block = end;
     }
-    for ticket in waiting {
-        ticket.await??;
-    }
-    log.close()?;
-    Ok(())
+    loader.finish().await
 }

@@ -11,7 +11,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Measure the server: records a second, CPU seconds a million records, peak memory; start-up; latency.
 #[derive(Parser)]
 struct Args {
-    /// Workloads (W1 … W5) [default: all].
+    /// Workloads (W1 … W5, and q0 … q22 where there are Nexmark events) [default: all].
     workloads: Vec<String>,
     /// The server's binary [default: `millstream` beside this one].
     #[arg(long, value_name = "FILE")]
@@ -34,6 +34,27 @@ struct Args {
     /// Queries over one topic that are compared with one; 0: none.
     #[arg(long, default_value_t = 0)]
     growth_queries: u64,
+    /// Streams that nobody writes to, for the measurement of what they cost; 0: none.
+    #[arg(long, default_value_t = 0)]
+    idle_streams: usize,
+    /// Queries over the first of them; no more than streams.
+    #[arg(long, default_value_t = 0)]
+    idle_queries: usize,
+    /// Keys of the measurement of state that does not fit into memory; 0: none.
+    #[arg(long, default_value_t = 0)]
+    state_keys: u64,
+    /// What of that state may be in memory, MB.
+    #[arg(long, default_value_t = 51)]
+    state_limit_mb: u64,
+    /// Lookups by key while W2 runs at 200,000 records a second; 0: none.
+    #[arg(long, default_value_t = 0)]
+    lookups: u64,
+    /// Events of the Nexmark queries; 0: none.
+    #[arg(long, default_value_t = 0)]
+    nexmark_events: u64,
+    /// Run one workload on a Kafka cluster, as `benches/peers/millstream.sh` says, and tell what came of it.
+    #[arg(long)]
+    peer: bool,
     /// Everything once, on little.
     #[arg(long)]
     quick: bool,
@@ -62,11 +83,19 @@ fn settings(args: Args) -> Outcome<Settings> {
         latency_records: args.latency_records,
         startup_queries: args.startup_queries,
         growth_queries: args.growth_queries,
+        idle_streams: args.idle_streams,
+        idle_queries: args.idle_queries.min(args.idle_streams),
+        state_keys: args.state_keys,
+        state_limit_bytes: args.state_limit_mb * 1_000_000,
+        lookups: args.lookups,
+        nexmark_events: args.nexmark_events,
     })
 }
 
 fn main() -> ExitCode {
-    match settings(Args::parse()).and_then(|settings| benches::run(&settings)) {
+    let args = Args::parse();
+    let run = if args.peer { benches::peer::run } else { benches::run };
+    match settings(args).and_then(|settings| run(&settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

@@ -8,10 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    Outcome,
-    workloads::{Measured, Workload},
-};
+use crate::{Outcome, workloads::Measured};
 
 /// Writes that tell how long the disk takes to make one durable.
 const DISK_SYNCS: usize = 100;
@@ -74,20 +71,20 @@ fn print(name: &str, title: &str, measured: &Measured) {
 }
 
 /// One run.
-pub fn line(workload: &Workload, measured: &Measured) {
-    print(workload.name, workload.title, measured);
+pub fn line(name: &str, title: &str, measured: &Measured) {
+    print(name, title, measured);
 }
 
 /// The median by time of several runs, and their spread.
-pub fn median(workload: &Workload, runs: &[Measured]) {
+pub fn median(name: &str, runs: &[Measured]) {
     if runs.len() < 3 {
         return;
     }
     let mut sorted = runs.to_vec();
     sorted.sort_unstable_by_key(|m| m.wall);
     if let (Some(median), Some(first), Some(last)) = (sorted.get(sorted.len() / 2), sorted.first(), sorted.last()) {
-        print(workload.name, "median", median);
+        print(name, "median", median);
         let rate = |m: &Measured| m.records as f64 / m.wall.as_secs_f64() / 1e6;
-        println!("{:<3} {:<27} {:>35.2} to {:.2}", workload.name, "from, to", rate(last), rate(first));
+        println!("{:<3} {:<27} {:>35.2} to {:.2}", name, "from, to", rate(last), rate(first));
     }
 }

@@ -16,6 +16,8 @@ use crate::{Failure, Outcome};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two attempts to connect.
 const CONNECT_PAUSE: Duration = Duration::from_millis(1);
+/// Between two looks whether a process has its service.
+const ASK_PAUSE: Duration = Duration::from_millis(20);
 
 /// A running server.
 pub struct Server {
@@ -43,25 +45,54 @@ impl Server {
     /// # Errors
     /// It ends, or accepts no connection for a minute.
     pub async fn start(binary: &Path, data: &Path) -> Outcome<Server> {
+        Server::start_with(binary, data, &[]).await
+    }
+
+    /// As [`Server::start`], with more arguments.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_with(binary: &Path, data: &Path, more: &[String]) -> Outcome<Server> {
+        let mut place = Command::new(binary);
+        place.arg("start").arg("--data").arg(data).args(["--kafka", "off"]).args(more);
+        Server::launch(place, &data.with_extension("log")).await
+    }
+
+    /// Start `binary` as the only process of a service on a Kafka cluster; else as [`Server::start`]. What it says goes
+    /// to the file `said`.
+    ///
+    /// # Errors
+    /// As [`Server::start`]; or it does not come to run the service in a minute.
+    pub async fn start_on_cluster(binary: &Path, bootstrap: &str, service: &str, said: &Path) -> Outcome<Server> {
+        let mut place = Command::new(binary);
+        place.arg("start").args(["--kafka-bootstrap", bootstrap, "--service-id", service]);
+        let mut server = Server::launch(place, said).await?;
+        let since = Instant::now();
+        // Until it has the service, it says that nobody does.
+        while let Err(error) = server.connect().await {
+            server.check_alive(said)?;
+            if since.elapsed() > PATIENCE {
+                return Err(error);
+            }
+            tokio::time::sleep(ASK_PAUSE).await;
+        }
+        Ok(server)
+    }
+
+    async fn launch(mut command: Command, said_to: &Path) -> Outcome<Server> {
         let (port, http) = (free_port()?, free_port()?);
-        let said = File::create(data.with_extension("log"))?;
+        let said = File::create(said_to)?;
         let started = Instant::now();
-        let process = Command::new(binary)
-            .arg("start")
-            .arg("--data")
-            .arg(data)
+        let process = command
             .args(["--pg", &format!("127.0.0.1:{port}"), "--http", &format!("127.0.0.1:{http}")])
-            .args(["--kafka", "off", "--property", "auto.offset.reset=earliest"])
+            .args(["--property", "auto.offset.reset=earliest"])
             .stdin(Stdio::null())
             .stdout(said.try_clone()?)
             .stderr(said)
             .spawn()?;
         let mut server = Server { process, port, started_in: Duration::ZERO };
         while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            if let Some(status) = server.process.try_wait()? {
-                let said = std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
-                return Err(format!("the server ended with {status}:\n{said}").into());
-            }
+            server.check_alive(said_to)?;
             if started.elapsed() > PATIENCE {
                 return Err("the server accepts no connection".into());
             }
@@ -69,6 +100,16 @@ impl Server {
         }
         server.started_in = started.elapsed();
         Ok(server)
+    }
+
+    fn check_alive(&mut self, said_to: &Path) -> Outcome<()> {
+        match self.process.try_wait()? {
+            Some(status) => {
+                let said = std::fs::read_to_string(said_to).unwrap_or_default();
+                Err(format!("the server ended with {status}:\n{said}").into())
+            }
+            None => Ok(()),
+        }
     }
 
     /// A session.
@@ -93,6 +134,16 @@ impl Server {
     /// Its process, for tools that watch it.
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// End it at once, as a crash does.
+    ///
+    /// # Errors
+    /// It is no more.
+    pub fn kill(mut self) -> Outcome<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
     }
 
     /// Ask it to end, and wait until it has.

@@ -42,18 +42,21 @@ impl Output {
     }
 
     /// Call `each` with key and value of every record, partition by partition.
-    fn records(&self, mut each: impl FnMut(&[u8], &[u8]) -> Outcome<()>) -> Outcome<u64> {
+    pub(crate) fn each(&self, mut each: impl FnMut(Option<&[u8]>, Option<&[u8]>) -> Outcome<()>) -> Outcome<u64> {
         let (mut ranges, mut count) = (RecordRanges::default(), 0);
         for batch in self.partitions.iter().flatten() {
             decode_ranges(&batch.bytes, &mut ranges)?;
             for i in 0..ranges.len() {
-                let key = ranges.key(i).ok_or("a record without a key")?;
-                let value = ranges.value(i).ok_or("a record without a value")?;
-                each(key, value)?;
+                each(ranges.key(i), ranges.value(i))?;
                 count += 1;
             }
         }
         Ok(count)
+    }
+
+    /// As [`Output::each`], where every record has both.
+    fn records(&self, mut each: impl FnMut(&[u8], &[u8]) -> Outcome<()>) -> Outcome<u64> {
+        self.each(|key, value| each(key.ok_or("a record without a key")?, value.ok_or("a record without a value")?))
     }
 }
 

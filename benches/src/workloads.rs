@@ -7,7 +7,7 @@ use std::{
 
 use futures::StreamExt;
 use serde::Deserialize;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use crate::{
     Outcome, Settings,
@@ -31,7 +31,7 @@ pub struct Workload {
     /// More about its topic: the events lie years back, and are to stay all the same.
     with: &'static str,
     /// Whether auctions are read besides bids, and what they are.
-    auctions: Option<&'static str>,
+    pub(crate) auctions: Option<&'static str>,
     /// What its output must be.
     pub check: fn(&verify::Output, Site) -> Outcome<()>,
 }
@@ -105,6 +105,19 @@ pub const WORKLOADS: &[Workload] = &[
     },
 ];
 
+impl Workload {
+    /// What its result is.
+    fn kind(&self) -> &'static str {
+        if self.is_table { "TABLE" } else { "STREAM" }
+    }
+
+    /// The statement that makes it as `name` in `topic`.
+    pub(crate) fn create(&self, name: &str, topic: &str, with: &str) -> String {
+        let (kind, query) = (self.kind(), self.query);
+        format!("CREATE {kind} {name} WITH (kafka_topic = '{topic}', value_format = 'JSON'{with}) AS {query};")
+    }
+}
+
 /// What a run came to.
 #[derive(Debug, Clone, Copy)]
 pub struct Measured {
@@ -117,6 +130,9 @@ pub struct Measured {
     /// The server's peak of resident memory, bytes.
     pub peak_bytes: u64,
 }
+
+/// The topic in which a server on the embedded log keeps how far queries have read.
+pub(crate) const PROGRESS: &str = "_millstream-offsets";
 
 /// How far a query has read, as the server writes it down.
 #[derive(Deserialize)]
@@ -136,11 +152,8 @@ pub async fn measure(workload: &Workload, settings: &Settings, data: &Data) -> O
     if let Some(auctions) = workload.auctions {
         client.batch_execute(auctions).await?;
     }
-    let kind = if workload.is_table { "TABLE" } else { "STREAM" };
-    let create = format!(
-        "CREATE {kind} {sink} WITH (kafka_topic = '{sink}', value_format = 'JSON'{}) AS {};",
-        workload.with, workload.query
-    );
+    let kind = workload.kind();
+    let create = workload.create(&sink, &sink, workload.with);
     let ends = [Some(BIDS), workload.auctions.map(|_| AUCTIONS)];
     let site = data.site;
     let count = |topic: &str| if topic == BIDS { site.bids } else { site.auctions() };
@@ -149,7 +162,7 @@ pub async fn measure(workload: &Workload, settings: &Settings, data: &Data) -> O
     let started = Instant::now();
     client.batch_execute(&create).await?;
     let watcher = server.connect().await?;
-    wait_for(&watcher, std::slice::from_ref(&sink), wanted).await?;
+    wait_for(&watcher, PROGRESS, std::slice::from_ref(&sink), wanted).await?;
     let wall = started.elapsed();
     let Usage { cpu_s, peak_bytes, .. } = server.usage()?;
     drop((client, watcher));
@@ -164,21 +177,18 @@ pub async fn measure(workload: &Workload, settings: &Settings, data: &Data) -> O
     Ok(Measured { records: wanted, wall, cpu_s: cpu_s - before.cpu_s, peak_bytes })
 }
 
-/// Wait until the queries that write `sinks` have each committed having read that many records, by the topic in which
-/// the server keeps what queries have read: nothing is asked again and again.
-pub(crate) async fn wait_for(client: &Client, sinks: &[String], records: u64) -> Outcome<()> {
-    let rows = client.simple_query_raw("READ TOPIC \"_millstream-offsets\" FROM BEGINNING EMIT CHANGES").await?;
+/// Wait until the queries that write `sinks` have each committed having read that many records, by the topic `progress`
+/// in which the server keeps what queries have read: nothing is asked again and again.
+pub(crate) async fn wait_for(client: &Client, progress: &str, sinks: &[String], records: u64) -> Outcome<()> {
+    let rows = client.simple_query_raw(&format!("READ TOPIC \"{progress}\" FROM BEGINNING EMIT CHANGES")).await?;
     let mut rows = std::pin::pin!(rows);
     // A query's id has its sink's name between underscores.
     let mut left: Vec<String> = sinks.iter().map(|sink| format!("_{}_", sink.to_uppercase())).collect();
     while let Some(message) = rows.next().await {
         let SimpleQueryMessage::Row(row) = message? else { continue };
-        let (Some(query), Some(value)) = (row.try_get("key")?, row.try_get("value")?) else { continue };
-        let query = bytes(query)?;
-        let query = String::from_utf8_lossy(&query);
+        let Some((query, read)) = progress_in(&row)? else { continue };
         let Some(at) = left.iter().position(|sink| query.contains(sink)) else { continue };
-        let progress: Progress = serde_json::from_slice(&bytes(value)?)?;
-        if progress.offsets.values().sum::<i64>().unsigned_abs() >= records {
+        if read >= records {
             left.swap_remove(at);
         }
         if left.is_empty() {
@@ -186,6 +196,22 @@ pub(crate) async fn wait_for(client: &Client, sinks: &[String], records: u64) ->
         }
     }
     Err("the server ended before the query had read everything".into())
+}
+
+/// A record of the topic of progress: which query, or task of one, and how many records it has read of sources.
+pub(crate) fn progress_in(row: &SimpleQueryRow) -> Outcome<Option<(String, u64)>> {
+    let (Some(query), Some(value)) = (row.try_get("key")?, row.try_get("value")?) else { return Ok(None) };
+    let query = String::from_utf8_lossy(&bytes(query)?).into_owned();
+    let progress: Progress = serde_json::from_slice(&bytes(value)?)?;
+    // What one stage of a query reads of another (an `e` and a number) was read before.
+    let sources = progress.offsets.iter().filter(|(reader, _)| !reader.starts_with('e'));
+    Ok(Some((query, sources.map(|(_, next)| next).sum::<i64>().unsigned_abs())))
+}
+
+/// How many records the query that writes `sink` has read, if `row` is of its progress.
+pub(crate) fn progress_of(row: &SimpleQueryRow, sink: &str) -> Outcome<Option<u64>> {
+    let is_its = |(query, read): (String, u64)| query.contains(&format!("_{}_", sink.to_uppercase())).then_some(read);
+    Ok(progress_in(row)?.and_then(is_its))
 }
 
 /// BYTEA as the Postgres wire has it in text.

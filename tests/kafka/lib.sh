@@ -9,9 +9,11 @@ WORK=$(mktemp -d)
 trap 'stop_server; kill $(jobs -p) 2>/dev/null || true; rm -rf "$WORK"' EXIT
 
 # Start a server on $WORK/data, on ports that are free; sets KAFKA and POSTGRES. More arguments go to it.
-serve() {
-  "$MILLSTREAM" --log-format json start --data "$WORK/data" --pg 127.0.0.1:0 --http 127.0.0.1:0 --kafka 127.0.0.1:0 \
-    "$@" 2>"$WORK/log" &
+serve() { start_server --data "$WORK/data" --kafka 127.0.0.1:0 "$@"; }
+
+# Start a server with these arguments and ports that are free.
+start_server() {
+  "$MILLSTREAM" --log-format json start --pg 127.0.0.1:0 --http 127.0.0.1:0 "$@" 2>"$WORK/log" &
   SERVER=$!
   for _ in $(seq 300); do
     local ready
@@ -38,6 +40,9 @@ stop_server() {
 
 sql() { "$MILLSTREAM" sql --server "$POSTGRES" -c "$1"; }
 topics() { "$MILLSTREAM" topics --server "$POSTGRES" "$@"; }
+
+# A main class of Apache Kafka's; $KAFKA_CLASSPATH has its jars.
+kafka_class() { timeout 120 java -Xmx512m -cp "$KAFKA_CLASSPATH" "$@"; }
 
 # What a step should give, against what it gave.
 same() { # NAME WANTED GOT

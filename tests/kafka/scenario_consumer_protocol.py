@@ -152,8 +152,50 @@ def static():
         member.close()
 
 
+def one_by_one():
+    """A group moves to the consumer protocol and back, one member at a time, and misses nothing."""
+    admin = AdminClient({"bootstrap.servers": SERVER})
+    done(admin.create_topics([NewTopic("moving", 4)]))
+    for strategy in ["range", "cooperative-sticky"]:
+        group = f"moving-{strategy}"
+        got = collections.Counter()
+        numbers = iter(range(1000))
+
+        def joined(**options):
+            member = consumer(group, **options)
+            member.subscribe(["moving"])
+            return member
+
+        def share(members):
+            """All partitions are shared, and what is written meanwhile is read."""
+            counts = sorted([4 // len(members)] * len(members))
+            until(
+                f"{group}: {len(members)} share",
+                lambda: sorted(len(member.assignment()) for member in members) == counts,
+                members,
+                got,
+            )
+            number = next(numbers)
+            feed("moving", range(4), [number])
+            wanted = expected(range(4), range(number + 1))
+            until(f"{group}: round {number} is read", lambda: wanted <= set(got), members, got)
+
+        classic = {"group_protocol": "classic", "partition_assignment_strategy": strategy}
+        members = [joined(**classic), joined(**classic)]
+        share(members)
+        for options in [{}, {}, classic, classic]:
+            members.append(joined(**options))
+            members.pop(0).close()
+            share(members)
+        listed = admin.list_consumer_groups(types={ConsumerGroupType.CLASSIC}).result(PATIENCE)
+        assert group in [found.group_id for found in listed.valid], listed.valid
+        for member in members:
+            member.close()
+        done(admin.delete_consumer_groups([group]))
+
+
 def both_protocols():
-    """A group is of one protocol at a time."""
+    """An empty group takes members of either protocol, and keeps its offsets."""
     admin = AdminClient({"bootstrap.servers": SERVER})
     done(admin.create_topics([NewTopic("both", 2)]))
     got = collections.Counter()
@@ -178,7 +220,7 @@ def both_protocols():
 
 if sys.argv[2:] == ["dies"]:
     one_who_dies()
-for step in [take_over, grow, static, both_protocols]:
+for step in [take_over, grow, static, one_by_one, both_protocols]:
     begun = time.monotonic()
     step()
     print(step.__name__, f"ok after {time.monotonic() - begun:.1f} s", flush=True)

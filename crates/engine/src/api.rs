@@ -28,8 +28,27 @@ pub struct EngineConfig {
     pub log: recordlog::embedded::Settings,
     /// Bytes of memory that the states of all queries may take together; `None`: any.
     pub state_bytes_max: Option<u64>,
+    /// Bytes of state from which on what may leave memory does; `None`: three quarters of `state_bytes_max`.
+    pub state_hot_bytes: Option<u64>,
     /// The schema registry that is used instead of the one that is built in.
     pub registry: Option<Arc<dyn formats::SchemaRegistry>>,
+    /// On a log that several services use: which one this is.
+    pub service: Option<ServiceConfig>,
+}
+
+/// A service on a cluster.
+#[derive(Clone)]
+pub struct ServiceConfig {
+    /// Its id: names of its topics and writers begin with it.
+    pub id: String,
+    /// Where this process's Postgres clients connect, for other processes of the service: `host:port`.
+    pub advertise: Option<String>,
+    /// Into how many shares its work is cut: the same number for all its processes.
+    pub slots: u32,
+    /// How many other processes keep the state of a task warm, to go on with it at once.
+    pub standby_replicas: usize,
+    /// Its other processes.
+    pub peers: Arc<dyn crate::Peers>,
 }
 
 /// What a statement will take and give, before it runs.
@@ -104,7 +123,9 @@ impl Default for EngineConfig {
             default_partitions: 4,
             log: recordlog::embedded::Settings::default(),
             state_bytes_max: None,
+            state_hot_bytes: None,
             registry: None,
+            service: None,
         }
     }
 }
@@ -134,8 +155,12 @@ pub struct QueryReport {
     pub late: u64,
     /// Rows that the sink's format cannot write.
     pub unwritable: u64,
-    /// Entries of state.
+    /// Entries of state in memory.
     pub state_rows: u64,
-    /// Bytes of state, about.
+    /// Bytes of state in memory, about.
     pub state_bytes: u64,
+    /// Bytes of state on disk, about.
+    pub disk_bytes: u64,
+    /// How often entries of state were looked for since some are on disk: and found in memory, and not.
+    pub state_lookups: (u64, u64),
 }

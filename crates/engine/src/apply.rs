@@ -11,7 +11,7 @@ use planner::{
     plan::{Planned, QueryPlan},
     query::{plan_create_as_select, plan_insert_select},
 };
-use recordlog::TopicConfig;
+use recordlog::{Append, TopicConfig};
 use runtime::log_error;
 use syntax::ast::{self, ObjectKind, QueryTarget, StatementKind};
 use types::{Error, Result};
@@ -19,10 +19,11 @@ use types::{Error, Result};
 use crate::{
     Session,
     api::Outcome,
+    member,
     rows::{done, done_with},
-    running::RunningQuery,
+    running::{Opener, RunningQuery},
     schemas,
-    session::Plans,
+    session::{PlannedQuery, Plans},
     surroundings::Recorder,
 };
 
@@ -30,13 +31,16 @@ use crate::{
 pub(crate) enum Applied<'a> {
     /// It happens now.
     Now,
+    /// It is made ready for: topics are created, and what comes of it is seen in the session's draft of the catalog.
+    /// Queries are started and ended by every process of the service when the statement stands in the statement log.
+    Ahead,
     /// It has happened; queries are to be started later.
     Again(&'a mut Plans),
 }
 
 impl Applied<'_> {
     fn now(&self) -> bool {
-        matches!(self, Applied::Now)
+        matches!(self, Applied::Now | Applied::Ahead)
     }
 }
 
@@ -62,8 +66,10 @@ pub(crate) struct Work {
     pub after: Vec<After>,
     /// Queries that were stopped for others to take their place; they go on when the statement fails.
     pub replaced: Vec<Arc<RunningQuery>>,
-    /// Queries that were opened.
+    /// Queries that were opened, or made ready for.
     pub opened: Vec<String>,
+    /// What is to be written together with the statement.
+    pub appends: Vec<Append>,
 }
 
 impl Session {
@@ -75,10 +81,12 @@ impl Session {
         recorder: &Recorder,
         work: &mut Work,
     ) -> Result<Outcome> {
-        let before = self.engine.catalog();
+        // Who holds a catalog has it copied with the next change, which at a start would be once for each statement of
+        // the log. There a failure ends the engine, and nobody sees its catalog.
+        let before = how.now().then(|| self.catalog());
         let outcome = self.carry_out(statement, &mut how, recorder, work).await;
-        if outcome.is_err() {
-            self.engine.change_catalog(|c| *c = (*before).clone());
+        if let Some(before) = before.filter(|_| outcome.is_err()) {
+            self.change_catalog(|c| *c = (*before).clone());
         }
         outcome
     }
@@ -90,36 +98,41 @@ impl Session {
         recorder: &Recorder,
         work: &mut Work,
     ) -> Result<Outcome> {
-        let catalog = self.engine.catalog();
+        let catalog = self.catalog();
         let text = statement.text.as_str();
         let outcome = match &statement.kind {
             StatementKind::CreateSource(create) => {
                 let planned = ddl::plan_create_source(create, &catalog, &recorder.over(self.world(true)), text)?;
+                drop(catalog);
                 let tag = format!("CREATE {}", object_name(create.object));
                 self.create_source(planned, tag, how, work).await?
             }
             StatementKind::CreateAsSelect(create) => {
                 let planned = plan_create_as_select(create, text, &catalog, &recorder.over(self.world(true)))?;
+                drop(catalog);
                 let tag = format!("CREATE {}", object_name(create.object));
                 self.create_query(planned, tag, how, work).await?
             }
             StatementKind::InsertSelect { target, properties, query } => {
                 let planned =
                     plan_insert_select(target, properties, query, text, &catalog, &recorder.over(self.world(true)))?;
+                drop(catalog);
                 self.create_query(planned, "INSERT QUERY".into(), how, work).await?
             }
             StatementKind::AlterSource { object, name, add } => {
                 let planned = ddl::plan_alter(*object, name, add, &catalog, text)?;
+                drop(catalog);
                 self.create_source(planned, format!("ALTER {}", object_name(*object)), how, work).await?
             }
             StatementKind::Drop { object, if_exists, name, delete_topic } => {
-                let drop = ddl::plan_drop(*object, *if_exists, name, *delete_topic, &catalog)?;
-                self.drop(drop, format!("DROP {}", object_name(*object)), how, work)
+                let what = ddl::plan_drop(*object, *if_exists, name, *delete_topic, &catalog)?;
+                drop(catalog);
+                self.drop(what, format!("DROP {}", object_name(*object)), how, work)
             }
             StatementKind::CreateType { if_not_exists, name, ty } => {
                 match ddl::plan_create_type(name, ty, *if_not_exists, &catalog.types)? {
                     Some((name, ty)) => {
-                        self.engine.change_catalog(|c| {
+                        self.change_catalog(|c| {
                             c.types.insert(name, ty);
                         });
                         done("CREATE TYPE")
@@ -130,7 +143,7 @@ impl Session {
             StatementKind::DropType { if_exists, name } => {
                 match ddl::plan_drop_type(name, *if_exists, &catalog.types)? {
                     Some(name) => {
-                        self.engine.change_catalog(|c| {
+                        self.change_catalog(|c| {
                             c.types.shift_remove(&name);
                         });
                         done("DROP TYPE")
@@ -149,13 +162,13 @@ impl Session {
                         .map_err(|e| e.at(name.span))?;
                 }
                 let view = View { name: name.value.clone(), query: query.text.clone(), statement: text.into() };
-                self.engine.change_catalog(|c| {
+                self.change_catalog(|c| {
                     c.views.insert(view.name.clone(), Arc::new(view));
                 });
                 done("CREATE VIEW")
             }
             StatementKind::AlterSystem { name, value } => {
-                self.engine.change_catalog(|c| {
+                self.change_catalog(|c| {
                     Arc::make_mut(&mut c.properties).insert(name.clone(), value.clone());
                 });
                 done_with("ALTER SYSTEM", "queries that run already keep what they began with")
@@ -170,7 +183,7 @@ impl Session {
                     }
                     return Err(Error::exists(format!("connector {} exists already", name.value)).at(name.span));
                 }
-                self.engine.change_catalog(|c| {
+                self.change_catalog(|c| {
                     c.connectors.insert(name.value.clone(), text.to_string());
                 });
                 done_with("CREATE CONNECTOR", "the connector is stored; connectors do not run")
@@ -184,7 +197,7 @@ impl Session {
                         Error::undefined_source(format!("connector {} does not exist", name.value)).at(name.span)
                     );
                 }
-                self.engine.change_catalog(|c| {
+                self.change_catalog(|c| {
                     c.connectors.shift_remove(&name.value);
                 });
                 done("DROP CONNECTOR")
@@ -215,7 +228,7 @@ impl Session {
             schemas::register(&self.engine.registry(), &source, true)?;
         }
         let name = source.name.clone();
-        self.engine.change_catalog(|c| {
+        self.change_catalog(|c| {
             c.sources.insert(source.name.clone(), Arc::new(source));
         });
         if let Some(plan) = materialize {
@@ -253,7 +266,7 @@ impl Session {
             }
         }
         let (id, sink) = (query.id.clone(), query.writes.clone());
-        self.engine.change_catalog(|c| {
+        self.change_catalog(|c| {
             if let Some(old) = &replaces {
                 c.queries.shift_remove(old);
             } else {
@@ -279,11 +292,25 @@ impl Session {
         work: &mut Work,
     ) -> Result<()> {
         match how {
+            Applied::Ahead => {
+                let id = member::runtime_id(id, sink.as_ref(), self.number);
+                if leaves == Leaves::Nothing {
+                    // Nothing runs under this id: what is there is left of a statement that failed.
+                    self.engine.forget(&id).await?;
+                    work.opened.push(id.clone());
+                }
+                let opener = self.engine.opener(&id, plan.into(), sink, &self.properties);
+                let Opener { plan, options, log, .. } = &opener;
+                runtime::create_topics(plan, options, log).await?;
+                let now_ms = self.engine.host.clock.now_ms();
+                work.appends.extend(runtime::beginnings(plan, options, log, now_ms)?);
+                Ok(())
+            }
             Applied::Now => {
                 if leaves == Leaves::Nothing {
                     self.engine.forget(id).await?;
                 }
-                let opener = self.engine.opener(id, plan, sink, &self.properties);
+                let opener = self.engine.opener(id, plan.into(), sink, &self.properties);
                 let query = RunningQuery::open(opener, false).await?;
                 self.engine.queries.lock().insert(id.to_string(), query.clone());
                 work.opened.push(id.to_string());
@@ -291,7 +318,8 @@ impl Session {
                 Ok(())
             }
             Applied::Again(plans) => {
-                plans.insert(id.to_string(), (plan, sink, self.properties.clone()));
+                let (properties, number) = (self.properties.clone(), self.number);
+                plans.insert(id.to_string(), PlannedQuery { plan: plan.into(), sink, properties, number });
                 Ok(())
             }
         }
@@ -303,10 +331,10 @@ impl Session {
         if log.topic(&sink.source.topic).is_some() {
             return Ok(());
         }
-        let catalog = self.engine.catalog();
+        let catalog = self.catalog();
         let first = plan.reads.first().and_then(|name| catalog.source(name)).and_then(|s| log.topic(&s.topic));
         let partitions = first.as_ref().map_or(self.engine.config.default_partitions, |t| t.config.partitions);
-        let replicas = first.as_ref().map_or(1, |t| t.config.replicas);
+        let replicas = first.as_ref().map_or(0, |t| t.config.replicas);
         let mut settings = sink.topic_settings.clone();
         if sink.source.kind == catalog::SourceKind::Table && sink.source.windowed.is_none() {
             settings.entry("cleanup.policy".into()).or_insert_with(|| "compact".into());
@@ -326,6 +354,7 @@ impl Session {
             Applied::Again(plans) => {
                 plans.shift_remove(id);
             }
+            Applied::Ahead => {}
             Applied::Now => {
                 let query = self.engine.queries.lock().shift_remove(id);
                 if let Some(query) = query {
@@ -342,7 +371,7 @@ impl Session {
             Applied::Again(plans) => {
                 plans.shift_remove(id);
             }
-            Applied::Now => work.after.push(After::End(id.to_string())),
+            Applied::Now | Applied::Ahead => work.after.push(After::End(id.to_string())),
         }
     }
 
@@ -350,7 +379,7 @@ impl Session {
         match drop {
             Drop::Nothing(why) => return done_with(tag, why),
             Drop::View(name) => {
-                self.engine.change_catalog(|c| {
+                self.change_catalog(|c| {
                     c.views.shift_remove(&name);
                 });
             }
@@ -362,7 +391,7 @@ impl Session {
                 if self.engine.query(&name).is_some() || !how.now() {
                     self.end(&name, how, work);
                 }
-                self.engine.change_catalog(|c| {
+                self.change_catalog(|c| {
                     c.sources.shift_remove(&name);
                     if let Some(id) = &terminates {
                         c.queries.shift_remove(id);
@@ -375,7 +404,7 @@ impl Session {
     }
 
     fn targets(&self, target: &QueryTarget) -> Result<Vec<String>> {
-        let catalog = self.engine.catalog();
+        let catalog = self.catalog();
         match target {
             QueryTarget::All => Ok(catalog.queries.keys().cloned().collect()),
             QueryTarget::Id(id) => {
@@ -395,7 +424,7 @@ impl Session {
     fn terminate(&mut self, target: &QueryTarget, how: &mut Applied<'_>, work: &mut Work) -> Result<Outcome> {
         for id in self.targets(target)? {
             self.end(&id, how, work);
-            self.engine.change_catalog(|c| {
+            self.change_catalog(|c| {
                 c.queries.shift_remove(&id);
             });
         }
@@ -404,7 +433,7 @@ impl Session {
 
     fn pause(&mut self, target: &QueryTarget, paused: bool, work: &mut Work) -> Result<Outcome> {
         for id in self.targets(target)? {
-            self.engine.change_catalog(|c| {
+            self.change_catalog(|c| {
                 if let Some(query) = c.queries.get_mut(&id) {
                     Arc::make_mut(query).paused = paused;
                 }

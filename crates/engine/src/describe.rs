@@ -70,6 +70,7 @@ fn extended_rows(session: &Session, source: &Source) -> Vec<Vec<Option<String>>>
             rows.push((format!("{id} records out"), stats.records_out.load(Ordering::Relaxed).to_string()));
             rows.push((format!("{id} state rows"), stats.state_rows().to_string()));
             rows.push((format!("{id} state bytes"), stats.state_bytes().to_string()));
+            rows.push((format!("{id} state bytes on disk"), stats.disk_bytes().to_string()));
         }
     }
     rows.into_iter().map(|(k, v)| vec![Some(k), Some(v)]).collect()

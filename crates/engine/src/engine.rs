@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use catalog::{Catalog, Source, SourceKind};
@@ -21,16 +24,18 @@ use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
 use recordlog::{RecordLog, embedded::EmbeddedLog};
 use runtime::{
-    PROCESSING_LOG_TOPIC, ProgressIndex, SharedSources, StateBudget, TableView, log_error, processing_log_columns,
+    ProgressIndex, SharedSources, StateBudget, TableView, TierOptions, TopicNames, log_error, processing_log_columns,
 };
 use schemaregistry::Registry;
+use tokio::sync::Semaphore;
 use types::{Error, Result, Schema};
 
 use crate::{
     api::{Cut, EngineConfig, QueryReport},
-    apply::{After, Work},
+    member::Member,
     running::{Opener, QueryState, RunningQuery},
-    session::{Plans, Session},
+    service::Service,
+    session::Session,
     statements,
 };
 
@@ -40,18 +45,41 @@ pub(crate) const PROCESSING_LOG: &str = "PROCESSING_LOG";
 /// Bytes that an epoch takes from each partition at most.
 const EPOCH_BYTES_MAX: usize = 4 << 20;
 
+/// … and at least, however little memory there is.
+const EPOCH_BYTES_MIN: usize = 256 << 10;
+
+/// What an epoch changes cannot leave memory before it is committed: so an epoch takes that part of what states may have
+/// there at most.
+const EPOCH_PART: u64 = 96;
+
+/// Large epochs that are computed at once, by thread: one may wait for another's rows, or for the disk.
+const EPOCHS_PER_THREAD: usize = 2;
+
 /// A running engine.
 pub struct Engine {
     pub(crate) config: EngineConfig,
     pub(crate) log: Arc<dyn RecordLog>,
     embedded: Option<Arc<EmbeddedLog>>,
+    /// What its own topics are called.
+    pub(crate) names: Arc<TopicNames>,
     pub(crate) host: Host,
     pub(crate) pool: Arc<rayon::ThreadPool>,
     registry: Arc<dyn SchemaRegistry>,
     subjects: Arc<Registry>,
-    progress: Arc<ProgressIndex>,
+    /// The service that it is of, and whether this process leads it.
+    pub(crate) service: Arc<Service>,
+    /// This process among those of its service; `None`: it is the only one.
+    pub(crate) member: Option<Arc<Member>>,
+    /// Itself.
+    own: Weak<Engine>,
+    /// Its queries were stopped for good.
+    closed: AtomicBool,
+    opening: Arc<Semaphore>,
+    pub(crate) progress: Arc<ProgressIndex>,
     budget: Arc<StateBudget>,
     shared: Arc<SharedSources>,
+    /// Whose turn it is to compute a large epoch.
+    turns: Arc<tokio::sync::Semaphore>,
     catalog: RwLock<Arc<Catalog>>,
     /// Running queries by id, in order of creation. Tables that are only kept run under their source's name.
     pub(crate) queries: Mutex<IndexMap<String, Arc<RunningQuery>>>,
@@ -61,6 +89,20 @@ pub struct Engine {
     pub(crate) functions: RwLock<(Vec<Arc<ScalarUDF>>, Vec<Arc<AggregateUDF>>)>,
     /// Memory and spill files of queries that end.
     pub(crate) ending: Arc<RuntimeEnv>,
+}
+
+/// What states may take.
+fn budget(config: &EngineConfig) -> Arc<StateBudget> {
+    let bytes_max = config.state_bytes_max.unwrap_or(u64::MAX);
+    match config.state_hot_bytes {
+        Some(hot_bytes) => StateBudget::with_hot_bytes(bytes_max, hot_bytes),
+        None => StateBudget::new(bytes_max),
+    }
+}
+
+fn epoch_bytes_max(budget: &StateBudget) -> usize {
+    let part = usize::try_from(budget.hot_bytes() / EPOCH_PART).unwrap_or(usize::MAX);
+    part.clamp(EPOCH_BYTES_MIN, EPOCH_BYTES_MAX)
 }
 
 impl Engine {
@@ -99,13 +141,27 @@ impl Engine {
             true => shared_pool()?,
             false => pool(config.threads.max(1))?,
         };
-        statements::create_topics(&*log).await?;
-        let subjects = Arc::new(Registry::open(log.clone())?);
+        let (names, advertise) = match &config.service {
+            Some(service) => (TopicNames::of_service(&service.id)?, service.advertise.clone()),
+            None => (TopicNames::default(), None),
+        };
+        let member = config.service.as_ref().map(|service| Arc::new(Member::new(service)));
+        statements::create_topics(&*log, &names, member.as_ref().map_or(0, |member| member.slots())).await?;
+        let service = Arc::new(Service::new(log.clone(), names.clone(), advertise, &host));
+        let (subjects, leader) = (Registry::open(log.clone(), &names.schemas())?, service.clone());
+        let subjects = Arc::new(if member.is_some() { subjects.shared(move || leader.leads()) } else { subjects });
         let registry: Arc<dyn SchemaRegistry> = config.registry.clone().unwrap_or_else(|| subjects.clone());
-        let engine = Arc::new(Engine {
-            progress: Arc::default(),
-            budget: StateBudget::new(config.state_bytes_max.unwrap_or(u64::MAX)),
+        let ending = ending()?;
+        let engine = Arc::new_cyclic(|own| Engine {
+            service,
+            opening: member.as_ref().map_or_else(|| Arc::new(Semaphore::new(config.threads.max(1))), |m| m.opening()),
+            member,
+            own: own.clone(),
+            closed: AtomicBool::new(false),
+            progress: Arc::new(ProgressIndex::new(&names)),
+            budget: budget(&config),
             shared: Arc::default(),
+            turns: Arc::new(tokio::sync::Semaphore::new(config.threads.max(1) * EPOCHS_PER_THREAD)),
             config,
             log,
             registry,
@@ -113,19 +169,36 @@ impl Engine {
             embedded,
             host,
             pool,
-            catalog: RwLock::new(Arc::new(first_catalog())),
+            catalog: RwLock::new(Arc::new(first_catalog(&names))),
+            names: Arc::new(names),
             queries: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
             schemas: RwLock::default(),
             functions: RwLock::default(),
-            ending: ending()?,
+            ending,
         });
-        engine.recover().await?;
+        match engine.member {
+            None => engine.recover().await?,
+            Some(_) => {
+                engine.sweep_tier();
+                engine.catch_up().await?;
+                engine.keep_following()?;
+            }
+        }
         Ok(engine)
     }
 
+    /// As one that is shared.
+    pub(crate) fn own(&self) -> Result<Arc<Engine>> {
+        self.own.upgrade().ok_or_else(|| Error::unavailable("the engine is closed"))
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     async fn recover(self: &Arc<Engine>) -> Result<()> {
-        let entries = statements::read(&*self.log)?;
+        let entries = statements::read(&*self.log, &self.names.statements())?;
         let (mut plans, mut deleted) = (IndexMap::new(), vec![]);
         for mut entry in entries {
             let text = entry.text.clone();
@@ -133,10 +206,15 @@ impl Engine {
             let replayed = self.session().replay(entry, &mut plans).await;
             replayed.map_err(|e| e.context(format!("while reading the statement log, at {text:?}")))?;
         }
-        self.tidy_up(&plans, &deleted).await;
-        let openers = plans.into_iter().map(|(id, (plan, sink, properties))| {
+        // All at once, and first: what one of them has left open hides what others have committed.
+        let writers: Vec<_> = plans.keys().map(|id| self.names.task_writer(id, None)).collect();
+        futures::future::try_join_all(writers.iter().map(|writer| self.log.take_over(writer)))
+            .await
+            .map_err(log_error)?;
+        self.tidy_up(&plans.keys().cloned().collect(), &deleted).await;
+        let openers = plans.into_iter().map(|(id, planned)| {
             let paused = self.catalog().queries.get(&id).is_some_and(|q| q.paused);
-            let opener = self.opener(&id, plan, sink, &properties);
+            let opener = self.opener(&id, planned.plan, planned.sink, &planned.properties);
             // Reading a state back is work for a core.
             let open = move || tokio::runtime::Handle::current().block_on(RunningQuery::open_or_fail(opener, paused));
             tokio::task::spawn_blocking(open)
@@ -150,58 +228,32 @@ impl Engine {
         Ok(())
     }
 
-    /// Remove what queries left that ended while the process did.
-    async fn tidy_up(&self, plans: &Plans, deleted: &[(String, String)]) {
-        for (name, id) in deleted {
-            if self.log.topic(name).is_some_and(|t| t.id.to_string() == *id) {
-                tracing::info!(topic = name, "a topic that was to be deleted is deleted");
-                if let Err(error) = self.log.delete_topic(name).await {
-                    tracing::warn!(topic = name, %error, "it could not be deleted");
-                }
-            }
-        }
-        let mut left: Vec<String> = match self.progress.queries(&*self.log) {
-            Ok(queries) => queries,
-            Err(error) => {
-                tracing::warn!(%error, "the progress of queries cannot be read");
-                return;
-            }
-        };
-        let topics = self.log.topics();
-        left.extend(topics.iter().filter_map(|t| runtime::query_of_changelog(&t.name)).map(str::to_string));
-        left.sort_unstable();
-        left.dedup();
-        for id in left.into_iter().filter(|id| !plans.contains_key(id)) {
-            tracing::info!(query = id, "what a dropped query left is removed");
-            if let Err(error) = self.forget(&id).await {
-                tracing::warn!(query = id, %error, "its state could not be removed");
-            }
-        }
-    }
-
     /// What it takes to open a query.
     pub(crate) fn opener(
         &self,
         id: &str,
-        plan: planner::plan::QueryPlan,
+        plan: Arc<planner::plan::QueryPlan>,
         sink: Option<String>,
         properties: &BTreeMap<String, String>,
     ) -> Opener {
         Opener {
             sink,
-            plan: Arc::new(plan),
+            plan,
             options: self.query_options(id, properties, true),
             log: self.log.clone(),
             host: self.host.clone(),
             pool: self.pool.clone(),
-            epoch_bytes_max: EPOCH_BYTES_MAX,
+            epoch_bytes_max: epoch_bytes_max(&self.budget),
+            turns: self.turns.clone(),
+            member: self.member.as_ref().map_or_else(Weak::new, |_| self.own.clone()),
+            opening: self.opening.clone(),
         }
     }
 
     /// The configuration's properties, and over them those of ALTER SYSTEM.
-    pub(crate) fn system_properties(&self) -> BTreeMap<String, String> {
+    pub(crate) fn system_properties(&self, catalog: &Catalog) -> BTreeMap<String, String> {
         let mut properties = self.config.properties.clone();
-        properties.extend(self.catalog().properties.iter().map(|(name, value)| (name.clone(), value.clone())));
+        properties.extend(catalog.properties.iter().map(|(name, value)| (name.clone(), value.clone())));
         properties
     }
 
@@ -220,80 +272,22 @@ impl Engine {
             registry: Some(self.registry()),
             progress: self.progress.clone(),
             budget: self.budget.clone(),
+            tier: self.tier(),
             shared: self.shared.clone(),
+            names: self.names.clone(),
+            share: None,
         }
     }
 
-    fn run(&self, query: &Arc<RunningQuery>) {
+    /// Where state goes that does not fit into memory: beside the log.
+    pub(crate) fn tier(&self) -> Option<TierOptions> {
+        let dir = self.config.data_dir.as_ref()?.join("state");
+        Some(TierOptions { dir, background: !self.config.manual })
+    }
+
+    pub(crate) fn run(&self, query: &Arc<RunningQuery>) {
         if !self.config.manual {
             query.spawn();
-        }
-    }
-
-    /// Do what was put off until the statement was written down.
-    pub(crate) async fn follow_up(&self, work: Work) -> Result<()> {
-        for after in work.after {
-            match after {
-                After::Run(query) => self.run(&query),
-                After::End(id) => {
-                    let query = self.queries.lock().shift_remove(&id);
-                    if let Some(query) = query {
-                        query.stop().await;
-                    }
-                    self.forget_later(&id).await;
-                }
-                After::Forget(id) => self.forget_later(&id).await,
-                After::DeleteTopic(topic) => {
-                    crate::schemas::forget(&self.registry, &topic)?;
-                    match self.log.delete_topic(&topic).await {
-                        Ok(()) | Err(recordlog::LogError::UnknownTopic(_)) => {}
-                        Err(e) => return Err(log_error(e)),
-                    }
-                }
-                After::Pause { id, paused } => {
-                    if let Some(query) = self.query(&id) {
-                        query.pause(paused);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Undo what a statement did that failed.
-    pub(crate) async fn take_back(&self, work: Work) {
-        for id in work.opened {
-            let query = self.queries.lock().shift_remove(&id);
-            if let Some(query) = query {
-                query.stop().await;
-            }
-            if !work.replaced.iter().any(|q| q.id == id) {
-                self.forget_later(&id).await;
-            }
-        }
-        for old in work.replaced {
-            let query = RunningQuery::open_or_fail(old.opener.clone(), false).await;
-            self.queries.lock().insert(query.id.clone(), query.clone());
-            self.run(&query);
-        }
-    }
-
-    /// Remove the state and the progress of a query that does not run.
-    pub(crate) async fn forget(&self, id: &str) -> Result<()> {
-        match self.log.delete_topic(&runtime::changelog_topic(id)).await {
-            Ok(()) | Err(recordlog::LogError::UnknownTopic(_)) => {}
-            Err(e) => return Err(log_error(e)),
-        }
-        if self.progress.queries(&*self.log)?.iter().any(|known| known == id) {
-            runtime::forget_progress(&*self.log, id, self.host.clock.now_ms()).await?;
-        }
-        Ok(())
-    }
-
-    /// As [`Engine::forget`], where the next start can make up for a failure.
-    async fn forget_later(&self, id: &str) {
-        if let Err(error) = self.forget(id).await {
-            tracing::warn!(query = id, %error, "its state could not be removed; the next start tries again");
         }
     }
 
@@ -411,6 +405,8 @@ impl Engine {
                 unwritable: load(&stats.unwritable),
                 state_rows: stats.state_rows(),
                 state_bytes: stats.state_bytes(),
+                disk_bytes: stats.disk_bytes(),
+                state_lookups: stats.state_lookups(),
             }
         };
         queries.into_iter().map(report).collect()
@@ -432,12 +428,18 @@ impl Engine {
         Ok(())
     }
 
+    /// Wait until this process does not lead its service: another one does, or it has stepped down.
+    pub async fn replaced(&self) {
+        self.service.replaced().await;
+    }
+
     /// Finish the running epochs, write what is to be written, stop.
     pub async fn shutdown(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.step_down();
         let queries: Vec<_> = self.queries.lock().drain(..).map(|(_, q)| q).collect();
-        for query in queries {
-            query.stop().await;
-        }
+        futures::future::join_all(queries.iter().map(|query| query.stop())).await;
+        self.stop_standbys().await;
         if let Some(log) = self.embedded.clone() {
             let closed = tokio::task::spawn_blocking(move || log.close()).await;
             if let Ok(Err(error)) = closed {
@@ -472,13 +474,13 @@ fn shared_pool() -> Result<Arc<rayon::ThreadPool>> {
 }
 
 /// A catalog with nothing but the engine's own streams.
-fn first_catalog() -> Catalog {
+fn first_catalog(names: &TopicNames) -> Catalog {
     let spec = |name: &str| FormatSpec { name: name.into(), ..FormatSpec::default() };
     let log = Source {
         name: PROCESSING_LOG.into(),
         kind: SourceKind::Stream,
         schema: Schema::new(processing_log_columns()),
-        topic: PROCESSING_LOG_TOPIC.into(),
+        topic: names.processing_log(),
         key_format: spec("KAFKA"),
         value_format: spec("JSON"),
         timestamp: None,

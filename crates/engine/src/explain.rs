@@ -16,7 +16,7 @@ use planner::{
     pull::{is_exact, plan_pull},
     query::{plan_create_as_select, plan_insert_select, plan_push, stages},
 };
-use runtime::{NodeStats, QueryStats, changelog_topic};
+use runtime::{NodeStats, QueryStats};
 use syntax::ast::{self, Ident, StatementKind};
 use types::{Error, Result, did_you_mean};
 
@@ -140,7 +140,7 @@ fn keys_text(keys: &KeyRange) -> String {
 }
 
 /// EXPLAIN [ANALYZE] query id.
-pub(crate) fn running(session: &Session, id: &Ident, analyze: bool) -> Result<Outcome> {
+pub(crate) async fn running(session: &Session, id: &Ident, analyze: bool) -> Result<Outcome> {
     let Some(query) = session.engine.query(&id.value) else {
         let error = Error::undefined_source(format!("query {} does not exist", id.value)).at(id.span);
         let catalog = session.engine.catalog();
@@ -153,9 +153,12 @@ pub(crate) fn running(session: &Session, id: &Ident, analyze: bool) -> Result<Ou
     if let QueryState::Error(reason) = query.state() {
         let _ = writeln!(out, "Failed: {reason}");
     }
-    let changelog = changelog_topic(&query.id);
+    let changelog = session.engine.names.changelog(&query.id, None);
     if session.engine.log.topic(&changelog).is_some() {
         let _ = writeln!(out, "State: topic {changelog}");
+    }
+    for place in session.engine.places(&query).await {
+        let _ = writeln!(out, "Task {place}");
     }
     let stats = query.stats();
     let counted = counted_by_stage(&stats);
@@ -275,6 +278,11 @@ fn analyzed(out: &mut String, stats: &QueryStats) {
         let (state_rows, state_bytes) = (load(&node.state_rows), load(&node.state_bytes));
         let _ = writeln!(out, "  {at}{from}: {}", node.label);
         let _ = writeln!(out, "     rows {rows}, busy {busy_ms:.1} ms, state {state_rows} rows, {state_bytes} bytes");
+        let (disk_bytes, hits, misses) = (load(&node.disk_bytes), load(&node.state_hits), load(&node.state_misses));
+        if disk_bytes > 0 {
+            let _ =
+                writeln!(out, "     on disk {disk_bytes} bytes; looked for in memory {hits}, on disk {misses} times");
+        }
     }
     let (records_in, records_out, epochs) = (load(&stats.records_in), load(&stats.records_out), load(&stats.epochs));
     let _ = writeln!(out, "Records in {records_in}, out {records_out}");

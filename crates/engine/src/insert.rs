@@ -73,7 +73,7 @@ async fn append(
     let topic = topic.ok_or_else(unknown)?;
     let appends = rows_to_appends(source, columns, times, tombstones, &topic.config, Some(&engine.registry()))?;
     let places: Vec<TopicPartition> = appends.iter().map(|a| a.partition.clone()).collect();
-    let appended = commit(log, Commit { appends }).await?;
+    let appended = commit(log, Commit::of(appends)).await?;
     Ok(places.into_iter().zip(appended).map(|(p, a)| (p, a.base_offset + i64::from(a.record_count))).collect())
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: knows no wire protocol. What a wire needs (types of results, positions of errors, streams of batches
 //! that never end) is in the values that come back.
 
+mod aftermath;
 mod api;
 mod apply;
 mod assert;
@@ -16,6 +17,7 @@ mod foreign;
 mod general;
 mod insert;
 mod kept;
+mod member;
 mod own_writes;
 mod print;
 mod pull;
@@ -24,6 +26,7 @@ mod rows;
 mod running;
 mod scan;
 mod schemas;
+mod service;
 mod session;
 mod show;
 mod statements;
@@ -35,4 +38,6 @@ pub use api::*;
 pub use deep::{deep, deep_stream};
 pub use engine::Engine;
 pub use insert::CopyInto;
+pub use member::{AskError, Peers};
+pub use service::{Owner, owner_of, service_topics};
 pub use session::{Prepared, Session};

@@ -31,6 +31,7 @@ use crate::{
     Engine, Session,
     api::{Outcome, OutputColumn, Parameter, Rows},
     kept::{self, Shape, Wanted, encode_keys},
+    member,
     running::RunningQuery,
     session::output_column,
     warnings::Warnings,
@@ -88,10 +89,15 @@ impl Lookup {
                 SourceKind::Stream => self.stream(engine, plan).await,
             };
         };
-        let view = kept.query.upgrade().and_then(|q| q.view());
-        let view = view.ok_or_else(|| {
-            Error::unavailable(format!("{} is not kept any more: its query ended", self.plan.source.name))
-        })?;
+        let query = kept.query.upgrade();
+        let view = query.as_ref().and_then(|q| q.view());
+        let (Some(query), Some(view)) = (query, view) else {
+            let message = format!("{} is not kept any more: its query ended", self.plan.source.name);
+            return Err(Error::unavailable(message));
+        };
+        if query.is_spread() {
+            return self.everywhere(engine, kept, (&query, &*view), parameters).await;
+        }
         if let Some(shape) = &kept.direct
             && let Some(key) = key_values(&self.plan, parameters)
         {
@@ -109,6 +115,40 @@ impl Lookup {
         let warnings = Warnings::default();
         let shown = self.shown(&plan, rows.into_iter().flatten(), &warnings)?;
         Ok(self.rows(futures::stream::iter(shown.into_iter().map(Ok)).boxed(), warnings))
+    }
+
+    /// Rows of a table that several processes have.
+    async fn everywhere(
+        self: &Arc<Lookup>,
+        engine: &Arc<Engine>,
+        kept: &Kept,
+        (query, view): (&Arc<RunningQuery>, &TableView),
+        parameters: &[Parameter],
+    ) -> Result<Outcome> {
+        if let Some(shape) = &kept.direct
+            && let Some(key) = key_values(&self.plan, parameters)
+        {
+            let keys = if key.iter().any(|k| k.is_null(0)) { vec![] } else { encode_keys(&key)? };
+            let rows = member::read(engine, query, &Wanted::Keys(keys), shape, self.rows_max()).await?;
+            let rows = rows.into_iter().flatten().map(Ok);
+            return Ok(self.rows(futures::stream::iter(rows).boxed(), Warnings::default()));
+        }
+        let plan = bound(&self.plan, parameters)?;
+        let wanted = match kept::wanted(view, &plan)? {
+            // Which rows LIMIT shows is always the same.
+            Wanted::All if plan.limit.is_some() => Wanted::First,
+            wanted => wanted,
+        };
+        let rows_max = if plan.filter.is_none() { self.rows_max() } else { usize::MAX };
+        let rows = member::read(engine, query, &wanted, &kept.shape, rows_max).await?;
+        let warnings = Warnings::default();
+        let shown = self.shown(&plan, rows.into_iter().flatten(), &warnings)?;
+        Ok(self.rows(futures::stream::iter(shown.into_iter().map(Ok)).boxed(), warnings))
+    }
+
+    /// Whether it can be run still: the query that keeps the rows has not been replaced.
+    pub fn is_valid(&self) -> bool {
+        self.kept.as_ref().is_none_or(|kept| kept.query.strong_count() > 0)
     }
 
     /// All rows of a table: copied on a thread that may take its time.

@@ -19,7 +19,7 @@ use crate::{
     apply::{After, Applied, Work},
     assert, connectors,
     deep::deep,
-    describe, explain, general, insert, own_writes, print,
+    describe, explain, general, insert, member, own_writes, print,
     pull::{self, Lookup},
     push,
     rows::{done, text_rows},
@@ -40,6 +40,10 @@ pub struct Session {
     variables: RwLock<HashMap<String, String>>,
     /// One past the last offset that it wrote, by partition: its lookups wait for these.
     pub(crate) written: HashMap<TopicPartition, Offset>,
+    /// The catalog that its statements change, where that is not the engine's yet.
+    pub(crate) draft: Option<Arc<Catalog>>,
+    /// The statement that is applied, counted from 1, where the engine is one of several processes.
+    pub(crate) number: u64,
 }
 
 /// A statement planned as far as can be without its parameters.
@@ -56,14 +60,40 @@ struct PreparedPull {
     lookup: Arc<Lookup>,
 }
 
-/// Plans of queries that a replay of statements leaves: (plan, sink, properties), by id.
-pub(crate) type Plans = IndexMap<String, (QueryPlan, Option<String>, BTreeMap<String, String>)>;
+/// A query that a replay of statements leaves.
+#[derive(Clone)]
+pub(crate) struct PlannedQuery {
+    pub plan: Arc<QueryPlan>,
+    /// The source that it writes; none for a table that is only kept.
+    pub sink: Option<String>,
+    /// Of the session that made it.
+    pub properties: BTreeMap<String, String>,
+    /// See [`Session::number`].
+    pub number: u64,
+}
+
+/// Queries that a replay of statements leaves, by id.
+pub(crate) type Plans = IndexMap<String, PlannedQuery>;
 
 impl Session {
     pub(crate) fn new(engine: Arc<Engine>) -> Session {
-        let system = engine.catalog().properties.clone();
-        let (properties, own) = (engine.system_properties(), BTreeMap::new());
-        Session { engine, properties, own, system, variables: RwLock::default(), written: HashMap::new() }
+        let catalog = engine.catalog();
+        let (system, own) = (catalog.properties.clone(), BTreeMap::new());
+        let properties = engine.system_properties(&catalog);
+        let (variables, written) = (RwLock::default(), HashMap::new());
+        Session { engine, properties, own, system, variables, written, draft: None, number: 0 }
+    }
+
+    /// The catalog that its statements are about.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.draft.clone().unwrap_or_else(|| self.engine.catalog())
+    }
+
+    pub(crate) fn change_catalog(&mut self, change: impl FnOnce(&mut Catalog)) {
+        match &mut self.draft {
+            Some(draft) => change(Arc::make_mut(draft)),
+            None => self.engine.change_catalog(change),
+        }
     }
 
     /// The engine.
@@ -78,7 +108,7 @@ impl Session {
     }
 
     fn settle_properties(&mut self) {
-        self.properties = self.engine.system_properties();
+        self.properties = self.engine.system_properties(&self.catalog());
         self.properties.extend(self.own.clone());
     }
 
@@ -92,7 +122,7 @@ impl Session {
     }
 
     pub(crate) fn own_properties(&self) -> BTreeMap<String, String> {
-        let servers = self.engine.system_properties();
+        let servers = self.engine.system_properties(&self.catalog());
         self.properties
             .iter()
             .filter(|(k, v)| servers.get(*k) != Some(v))
@@ -177,6 +207,7 @@ impl Session {
         let catalog = self.engine.catalog();
         if let Some(known) = prepared.planned.read().as_ref()
             && Arc::ptr_eq(&known.catalog, &catalog)
+            && known.lookup.is_valid()
         {
             return Ok(Some(known.lookup.clone()));
         }
@@ -237,13 +268,13 @@ impl Session {
     /// Statements that only look.
     async fn show(&self, statement: &ast::Statement) -> Result<Outcome> {
         match &statement.kind {
-            StatementKind::Show(what) => show::show(self, what),
+            StatementKind::Show(what) => show::show(self, what).await,
             StatementKind::Describe { name, extended } => describe::source(self, name, *extended),
             StatementKind::DescribeFunction { name } => describe::function(name),
             StatementKind::DescribeConnector { name } => connectors::describe(self, name),
             StatementKind::DescribeAll { object, extended } => describe::all(self, *object, *extended),
             StatementKind::Explain { analyze, statement } => deep(explain::statement(self, statement, *analyze)).await,
-            StatementKind::ExplainQuery { analyze, id } => explain::running(self, id, *analyze),
+            StatementKind::ExplainQuery { analyze, id } => explain::running(self, id, *analyze).await,
             StatementKind::AssertTopic { exists, topic, properties, timeout_ms } => {
                 assert::topic(self, *exists, topic, properties, *timeout_ms).await
             }
@@ -267,22 +298,18 @@ impl Session {
     /// Statements that change the catalog: planned, carried out, written down.
     async fn change(&mut self, statement: &ast::Statement) -> Result<Outcome> {
         let engine = self.engine.clone();
+        if engine.member.is_some() {
+            return member::change(self, statement).await;
+        }
         let _one_at_a_time = engine.changing.lock().await;
         let (before, recorder, mut work) = (engine.catalog(), Recorder::default(), Work::default());
         let mut outcome = self.apply(statement, Applied::Now, &recorder, &mut work).await;
         let changed = !Arc::ptr_eq(&before, &engine.catalog());
         if let (Ok(Outcome::Done { .. }), true) = (&outcome, changed) {
-            let deletes = work.after.iter().filter_map(|after| match after {
-                After::DeleteTopic(name) => Some((name.clone(), engine.log.topic(name)?.id.to_string())),
-                _ => None,
-            });
-            let logged = LoggedStatement {
-                text: statement.text.clone(),
-                properties: self.own_properties(),
-                answers: recorder.answers(),
-                deletes: deletes.collect(),
-            };
-            if let Err(e) = statements::append(&*engine.log, &logged, engine.host.clock.now_ms()).await {
+            let logged = self.logged(statement, &recorder, &work);
+            let entry = statements::entry(&engine.names.statements(), &logged, engine.host.clock.now_ms());
+            let written = async { engine.service.commit(vec![entry?]).await };
+            if let Err(e) = written.await {
                 engine.change_catalog(|c| *c = (*before).clone());
                 outcome = Err(e);
             }
@@ -296,6 +323,21 @@ impl Session {
                 engine.take_back(work).await;
                 Err(e)
             }
+        }
+    }
+
+    /// The entry of the statement log of a statement that was applied.
+    pub(crate) fn logged(&self, statement: &ast::Statement, recorder: &Recorder, work: &Work) -> LoggedStatement {
+        let log = &self.engine.log;
+        let deletes = work.after.iter().filter_map(|after| match after {
+            After::DeleteTopic(name) => Some((name.clone(), log.topic(name)?.id.to_string())),
+            _ => None,
+        });
+        LoggedStatement {
+            text: statement.text.clone(),
+            properties: self.own_properties(),
+            answers: recorder.answers(),
+            deletes: deletes.collect(),
         }
     }
 

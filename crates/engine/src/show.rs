@@ -9,13 +9,13 @@ use types::Result;
 use crate::{Session, api::Outcome, connectors, rows::text_rows};
 
 /// SHOW ….
-pub(crate) fn show(session: &Session, show: &Show) -> Result<Outcome> {
+pub(crate) async fn show(session: &Session, show: &Show) -> Result<Outcome> {
     match show.what {
         ShowWhat::Streams => sources(session, SourceKind::Stream),
         ShowWhat::Tables => sources(session, SourceKind::Table),
         ShowWhat::Views => views(session),
         ShowWhat::Topics { all } => topics(session, all, show.extended),
-        ShowWhat::Queries => queries(session),
+        ShowWhat::Queries => queries(session).await,
         ShowWhat::Functions => functions(),
         ShowWhat::Types => {
             let catalog = session.engine.catalog();
@@ -23,7 +23,7 @@ pub(crate) fn show(session: &Session, show: &Show) -> Result<Outcome> {
             text_rows("SHOW", &["type", "schema"], rows)
         }
         ShowWhat::Properties => {
-            let servers = session.engine.system_properties();
+            let servers = session.engine.system_properties(&session.engine.catalog());
             let level = |k: &String, v: &String| if servers.get(k) == Some(v) { "SERVER" } else { "SESSION" };
             let row = |(k, v): (&String, &String)| vec![Some(k.clone()), Some(level(k, v).into()), Some(v.clone())];
             text_rows("SHOW", &["property", "level", "value"], session.properties.iter().map(row).collect())
@@ -90,10 +90,10 @@ fn topics(session: &Session, all: bool, extended: bool) -> Result<Outcome> {
     text_rows("SHOW", names, rows)
 }
 
-fn queries(session: &Session) -> Result<Outcome> {
-    let catalog = session.engine.catalog();
+async fn queries(session: &Session) -> Result<Outcome> {
+    let (states, catalog) = (session.engine.states().await, session.engine.catalog());
     let rows = catalog.queries.values().map(|q| {
-        let state = session.engine.query(&q.id).map(|r| r.state());
+        let state = states.get(&q.id).cloned();
         let error = match &state {
             Some(crate::running::QueryState::Error(e)) => Some(e.clone()),
             _ => None,

@@ -4,18 +4,15 @@
 use std::collections::BTreeMap;
 
 use recordlog::{
-    Append, Commit, RecordLog, TopicConfig, TopicPartition,
+    Append, Commit, LogError, Offset, RecordLog, TopicConfig, TopicPartition,
     batch::{BatchBuilder, Compression},
     replay,
 };
-use runtime::log_error;
+use runtime::{TopicNames, log_error};
 use serde::{Deserialize, Serialize};
 use types::{Error, Result};
 
 use crate::surroundings::Answers;
-
-/// Its topic.
-pub(crate) const STATEMENTS_TOPIC: &str = "_millstream-statements";
 
 /// Bytes after which a segment of the topic of progress is closed.
 const OFFSETS_SEGMENT_BYTES: u32 = 4 << 20;
@@ -35,48 +32,50 @@ pub(crate) struct LoggedStatement {
     pub deletes: Vec<(String, String)>,
 }
 
-/// Create the engine's own topics where they are missing.
-pub(crate) async fn create_topics(log: &dyn RecordLog) -> Result<()> {
+/// Create the engine's own topics where they are missing; `slots`: how many shares the work of a service is cut into.
+pub(crate) async fn create_topics(log: &dyn RecordLog, names: &TopicNames, slots: u32) -> Result<()> {
     let compact = [
-        ("cleanup.policy", "compact".to_string()),
         // A record an epoch and query: it is compacted often, since it is read at every start.
         ("segment.bytes", OFFSETS_SEGMENT_BYTES.to_string()),
         // A query over many partitions has a long record.
         ("max.message.bytes", i32::MAX.to_string()),
     ];
-    let compact: BTreeMap<_, _> = compact.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+    let compact = compact.into_iter().map(|(name, value)| (name.to_string(), value));
+    let compact: BTreeMap<_, _> = compact.chain([compaction()]).collect();
     let keep = BTreeMap::from([("retention.ms".to_string(), "-1".to_string())]);
     let week = BTreeMap::from([("retention.ms".to_string(), "604800000".to_string())]);
     let wanted = [
-        (STATEMENTS_TOPIC, keep),
-        (schemaregistry::SCHEMAS_TOPIC, compact.clone()),
-        (runtime::OFFSETS_TOPIC, compact),
-        (runtime::PROCESSING_LOG_TOPIC, week),
+        (names.statements(), 1, keep),
+        (names.schemas(), 1, compact.clone()),
+        (names.offsets(), 1, compact),
+        (names.processing_log(), 1, week),
     ];
-    for (name, settings) in wanted {
-        if log.topic(name).is_none() {
-            let config = TopicConfig { partitions: 1, replicas: 1, settings };
-            log.create_topic(name, config).await.map_err(log_error)?;
+    let owner = (names.owner(), 1, BTreeMap::from([compaction()]));
+    let shared = names.service_writer().map(|_| [owner, (names.tasks(), slots, BTreeMap::new())]);
+    for (name, partitions, settings) in wanted.into_iter().chain(shared.into_iter().flatten()) {
+        if log.topic(&name).is_none() {
+            let config = TopicConfig { partitions, replicas: 0, settings };
+            match log.create_topic(&name, config).await {
+                Ok(_) | Err(LogError::TopicExists(_)) => {}
+                Err(e) => return Err(log_error(e)),
+            }
         }
     }
     Ok(())
 }
 
-/// Append an entry; durable when it returns.
-pub(crate) async fn append(log: &dyn RecordLog, statement: &LoggedStatement, now_ms: i64) -> Result<()> {
+fn compaction() -> (String, String) {
+    ("cleanup.policy".to_string(), "compact".to_string())
+}
+
+/// An entry, to be committed by the service.
+pub(crate) fn entry(topic: &str, statement: &LoggedStatement, now_ms: i64) -> Result<Append> {
     let json = serde_json::to_vec(statement).map_err(|e| Error::internal(e.to_string()))?;
     let mut builder = BatchBuilder::with_capacity(json.len() + 64);
     let fail = |e| Error::internal(format!("statement log: {e}"));
     builder.push(None, Some(&json), now_ms, &[]).map_err(fail)?;
     let batches = builder.finish(Compression::None).map_err(fail)?;
-    commit(
-        log,
-        Commit {
-            appends: vec![Append { partition: TopicPartition::new(STATEMENTS_TOPIC, 0), batches: batches.into() }],
-        },
-    )
-    .await?;
-    Ok(())
+    Ok(Append { partition: TopicPartition::new(topic, 0), batches: batches.into() })
 }
 
 /// Commit, and wait until it is durable.
@@ -86,18 +85,35 @@ pub(crate) async fn commit(log: &dyn RecordLog, commit: Commit) -> Result<Vec<re
 }
 
 /// All entries, in order.
-pub(crate) fn read(log: &dyn RecordLog) -> Result<Vec<LoggedStatement>> {
-    read_json(log, STATEMENTS_TOPIC)
+pub(crate) fn read(log: &dyn RecordLog, topic: &str) -> Result<Vec<LoggedStatement>> {
+    read_json(log, topic)
+}
+
+/// The entries from an offset on, and the offset behind them.
+pub(crate) fn read_from(log: &dyn RecordLog, topic: &str, from: Offset) -> Result<(Vec<LoggedStatement>, Offset)> {
+    let mut out = vec![];
+    let next = each_json(log, topic, from, |entry| out.push(entry))?;
+    Ok((out, next))
 }
 
 /// The JSON values of all records of a topic of one partition, in order.
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(log: &dyn RecordLog, topic: &str) -> Result<Vec<T>> {
-    let partition = TopicPartition::new(topic, 0);
     let mut out = vec![];
-    replay(log, &partition, 0, log_error, |record| {
-        let damaged = |e| Error::corrupt(format!("{partition} is damaged at offset {}: {e}", record.offset));
-        out.push(serde_json::from_slice(record.value.unwrap_or_default()).map_err(damaged)?);
-        Ok(())
-    })?;
+    each_json(log, topic, 0, |value| out.push(value))?;
     Ok(out)
+}
+
+/// Those from an offset on; the offset behind them.
+fn each_json<T: serde::de::DeserializeOwned>(
+    log: &dyn RecordLog,
+    topic: &str,
+    from: Offset,
+    mut each: impl FnMut(T),
+) -> Result<Offset> {
+    let partition = TopicPartition::new(topic, 0);
+    replay(log, &partition, from, log_error, |record| {
+        let damaged = |e| Error::corrupt(format!("{partition} is damaged at offset {}: {e}", record.offset));
+        each(serde_json::from_slice(record.value.unwrap_or_default()).map_err(damaged)?);
+        Ok(())
+    })
 }

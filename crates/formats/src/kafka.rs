@@ -66,12 +66,27 @@ struct Reader {
 
 impl ReadRecord for Reader {
     fn read<'a>(&mut self, record: &'a [u8], tape: &mut Tape) -> Result<Source<'a>, String> {
+        let mut source = Source::Bytes(record);
         for (name, ty) in &self.types {
-            let cell = value(ty, record).map_err(|e| format!("column `{name}`: {e}"))?;
-            tape.cells.push(cell);
+            let cell = match ty {
+                SqlType::String => text(record).map(|text| {
+                    source = Source::Text(text);
+                    Cell::Raw(Range::new(0, text.len()))
+                }),
+                _ => value(ty, record),
+            };
+            tape.cells.push(cell.map_err(|e| format!("column `{name}`: {e}"))?);
         }
-        Ok(Source::Bytes(record))
+        Ok(source)
     }
+}
+
+#[inline]
+fn text(record: &[u8]) -> Result<&str, String> {
+    let wrong = |e: simdutf8::compat::Utf8Error| {
+        format!("expected STRING, found a byte that is not UTF-8 (byte {})", e.valid_up_to())
+    };
+    simdutf8::compat::from_utf8(record).map_err(wrong)
 }
 
 fn value(ty: &SqlType, record: &[u8]) -> Result<Cell, String> {
@@ -79,12 +94,6 @@ fn value(ty: &SqlType, record: &[u8]) -> Result<Cell, String> {
         SqlType::Int => Cell::Int(i64::from(i32::from_be_bytes(exactly(ty, record)?))),
         SqlType::BigInt => Cell::Int(i64::from_be_bytes(exactly(ty, record)?)),
         SqlType::Double => Cell::Double(f64::from_be_bytes(exactly(ty, record)?)),
-        SqlType::String => match simdutf8::compat::from_utf8(record) {
-            Ok(_) => Cell::Raw(Range::new(0, record.len())),
-            Err(e) => {
-                return Err(format!("expected STRING, found a byte that is not UTF-8 (byte {})", e.valid_up_to()));
-            }
-        },
         _ => Cell::Raw(Range::new(0, record.len())),
     })
 }

@@ -114,6 +114,47 @@ pub(crate) fn double(text: &str) -> Option<f64> {
     n.is_finite().then_some(if negative { -n } else { n })
 }
 
+/// Digits of the longest integer, and room for one more pair.
+const INTEGER_BYTES: usize = 24;
+
+/// The two digits of each number below 100.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        n += 1;
+    }
+    pairs
+};
+
+/// Append an integer.
+#[inline]
+pub(crate) fn write_integer(n: i64, out: &mut Vec<u8>) {
+    if n < 0 {
+        out.push(b'-');
+    }
+    let mut rest = n.unsigned_abs();
+    let length = rest.checked_ilog10().unwrap_or(0) as usize + 1;
+    // Digits stand at the beginning of a place of fixed size: a copy of so many bytes needs no call.
+    let mut digits = [0u8; INTEGER_BYTES];
+    let mut at = length;
+    while at >= 2 {
+        at -= 2;
+        let pair = PAIRS.get((rest % 100) as usize).copied().unwrap_or_default();
+        rest /= 100;
+        if let Some(place) = digits.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<2>()) {
+            *place = pair;
+        }
+    }
+    if at == 1 {
+        digits[0] = b'0' + (rest % 10) as u8;
+    }
+    let end = out.len() + length;
+    out.extend_from_slice(&digits);
+    out.truncate(end);
+}
+
 /// Append `n` as Java's Float.toString prints it: with the digits that tell it from other floats.
 pub(crate) fn write_float(n: f32, out: &mut Vec<u8>) {
     let wide = f64::from(n);
@@ -398,6 +439,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn integers_are_printed(n: i64, shift in 0u32..64) {
+            for n in [n >> shift, i64::MIN, i64::MAX, 0, 9, 10, 99, 100] {
+                let mut out = b"x".to_vec();
+                write_integer(n, &mut out);
+                prop_assert_eq!(String::from_utf8_lossy(&out), format!("x{n}"));
+            }
+        }
+
         #[test]
         fn what_is_printed_is_read(bits: u64, unscaled: i128, scale in 0u8..=38) {
             let n = f64::from_bits(bits);

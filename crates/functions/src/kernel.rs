@@ -215,4 +215,33 @@ impl Cache {
         entries.insert(key.to_owned(), Arc::<T>::clone(&made));
         Ok(made)
     }
+
+    /// Look up entries made by `make` for row after row.
+    pub fn by_row<'a, T, F>(&'a self, make: F) -> ByRow<'a, T, F> {
+        ByRow { cache: self, make, last: None }
+    }
+}
+
+/// A [`Cache`] as rows use it: what the row before asked for is at hand, without the lock that all threads share.
+pub struct ByRow<'a, T, F> {
+    cache: &'a Cache,
+    make: F,
+    last: Option<(&'a str, Arc<T>)>,
+}
+
+impl<'a, T, F> ByRow<'a, T, F>
+where
+    T: Send + Sync + 'static,
+{
+    /// See [`Cache::get`].
+    pub fn get<E>(&mut self, key: &'a str) -> Result<&T, E>
+    where
+        F: Fn(&str) -> Result<T, E>,
+    {
+        let (_, found) = match self.last.take() {
+            Some(last) if last.0 == key => self.last.insert(last),
+            _ => self.last.insert((key, self.cache.get(key, &self.make)?)),
+        };
+        Ok(found)
+    }
 }

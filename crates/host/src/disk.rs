@@ -86,6 +86,14 @@ pub trait Disk: Send + Sync + Debug + 'static {
 pub trait DiskFile: Send + Sync + Debug + 'static {
     /// Read at `position` until `buffer` is full or the file ends; how many bytes were read.
     fn read_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Append the `length` bytes at `position` to `buffer`; that there are fewer is an error, and then it is undecided
+    /// what was appended.
+    fn read_into(&self, position: u64, length: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+        let start = buffer.len();
+        buffer.resize(start + length, 0);
+        self.read_exact_at(position, buffer.get_mut(start..).unwrap_or_default())
+    }
+
     /// Write all of `bytes` at `position`, making the file longer when needed. On an error a part may be written.
     fn write_at(&self, position: u64, bytes: &[u8]) -> io::Result<()>;
     /// Write all of `bytes` at the end; where they begin.

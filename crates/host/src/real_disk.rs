@@ -9,6 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use rustix::{buffer::spare_capacity, io::Errno};
 
 use crate::disk::{Disk, DiskEntry, DiskFile, DiskLock, OpenMode};
 
@@ -109,6 +110,22 @@ impl DiskFile for RealFile {
             }
         }
         Ok(filled)
+    }
+
+    /// Into memory that was not cleared before.
+    fn read_into(&self, position: u64, length: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+        let (start, end) = (buffer.len(), buffer.len() + length);
+        buffer.reserve_exact(length);
+        while buffer.len() < end {
+            let at = position + (buffer.len() - start) as u64;
+            match rustix::io::pread(&self.file, spare_capacity(buffer), at) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        buffer.truncate(end);
+        Ok(())
     }
 
     fn write_at(&self, position: u64, bytes: &[u8]) -> io::Result<()> {

@@ -62,8 +62,11 @@ const METRICS: &[(&str, &str, &str, Reading)] = &[
     ("failed_expressions_total", "counter", "Expressions that failed in a row.", |q| q.failed_expressions),
     ("late_total", "counter", "Rows that came after their window was closed.", |q| q.late),
     ("unwritable_total", "counter", "Rows that the sink's format cannot write.", |q| q.unwritable),
-    ("state_rows", "gauge", "Entries of state.", |q| q.state_rows),
+    ("state_rows", "gauge", "Entries of state in memory.", |q| q.state_rows),
     ("state_bytes", "gauge", "Memory of state, about.", |q| q.state_bytes),
+    ("state_disk_bytes", "gauge", "State on disk, about.", |q| q.disk_bytes),
+    ("state_hits_total", "counter", "State looked for and in memory, since some is on disk.", |q| q.state_lookups.0),
+    ("state_misses_total", "counter", "State looked for and not in memory.", |q| q.state_lookups.1),
     ("running", "gauge", "1 while the query runs.", |q| u64::from(q.error.is_none())),
 ];
 

@@ -78,7 +78,7 @@ impl Broker {
             groups: Groups::from_kept(&kept),
             transactions: Transactions::from_kept(&kept),
             sessions: FetchSessions::default(),
-            auth: Auth::new(&settings, &*log.host().random),
+            auth: Auth::new(&settings, &kept, &*log.host().random),
             tls,
             requests: Budget::new(settings.request_bytes_max),
             decoded: Budget::new(settings.request_bytes_max),

@@ -8,6 +8,7 @@ use crate::{
     auth::{Connection, Operation, Resource},
     broker::{Broker, is_internal_topic},
     error::Failure,
+    store,
     wire::header::RequestHead,
 };
 
@@ -73,7 +74,21 @@ impl Call {
             let message = format!("topic {topic} is the engine's own; clients can read it but not change it");
             return Err(Failure::new(ResponseError::TopicAuthorizationFailed, message));
         }
+        // As on Kafka: who may make topics in the cluster may make any.
+        if operation == Operation::Create && self.may(operation, Resource::Cluster) {
+            return Ok(());
+        }
         self.authorize(operation, Resource::Topic(topic))
+    }
+
+    /// An error unless the client may read that topic; nobody may read what the listener remembers, users' keys among
+    /// it.
+    pub fn authorize_read(&self, topic: &str) -> Result<(), Failure> {
+        if topic == store::TOPIC {
+            let message = format!("topic {topic} is the engine's own; users' keys are in it");
+            return Err(Failure::new(ResponseError::TopicAuthorizationFailed, message));
+        }
+        self.authorize(Operation::Read, Resource::Topic(topic))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     error::Refused,
     wire::{
         budget::Share,
-        frame::{FRAME_BYTES_MAX, FRAME_BYTES_MAX_STRANGER, Frames},
+        frame::{FRAME_BYTES_MAX, FRAME_BYTES_MAX_STRANGER, Frames, Shares},
         header::RequestHead,
     },
 };
@@ -39,7 +39,7 @@ const WRITE_BUFFER_BYTES: usize = 64 << 10;
 struct Pending {
     answer: Answer,
     /// Of the request.
-    share: Share,
+    shares: Shares,
 }
 
 /// Serve the connection until either side closes it.
@@ -81,7 +81,7 @@ async fn read_requests(
                 }
             }
         };
-        let Some((frame, share)) = frame else { return Ok(()) };
+        let Some((frame, shares)) = frame else { return Ok(()) };
         let mut answering = pin!(dispatch(broker, connection, frame));
         let answered = tokio::select! {
             biased;
@@ -105,7 +105,7 @@ async fn read_requests(
         if matches!(answer, Answer::Nothing) {
             continue;
         }
-        if queue.send(Pending { answer, share }).await.is_err() {
+        if queue.send(Pending { answer, shares }).await.is_err() {
             return Ok(());
         }
     }
@@ -127,7 +127,7 @@ async fn dispatch(broker: &Arc<Broker>, connection: &Arc<Connection>, mut frame:
 
 async fn write_answers(writing: impl AsyncWrite + Unpin, mut answers: mpsc::Receiver<Pending>) -> io::Result<()> {
     let mut writing = BufWriter::with_capacity(WRITE_BUFFER_BYTES, writing);
-    while let Some(Pending { answer, share }) = answers.recv().await {
+    while let Some(Pending { answer, shares }) = answers.recv().await {
         let frame = match answer {
             Answer::Now(frame, answer_share) => Some((frame, answer_share)),
             Answer::Later(later) => {
@@ -152,7 +152,7 @@ async fn write_answers(writing: impl AsyncWrite + Unpin, mut answers: mpsc::Rece
         if answers.is_empty() {
             timed(writing.flush()).await?;
         }
-        drop((share, answer_share));
+        drop((shares, answer_share));
     }
     timed(writing.shutdown()).await
 }

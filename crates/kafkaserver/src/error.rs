@@ -69,7 +69,8 @@ impl From<LogError> for Failure {
                 ProducerError::OutOfOrder { .. } => ResponseError::OutOfOrderSequenceNumber,
                 ProducerError::InTransaction => ResponseError::InvalidTxnState,
             },
-            LogError::Closed => ResponseError::NotLeaderOrFollower,
+            LogError::Fenced(_) => ResponseError::InvalidProducerEpoch,
+            LogError::Unavailable(_) | LogError::Closed => ResponseError::NotLeaderOrFollower,
         };
         Failure { error, message }
     }

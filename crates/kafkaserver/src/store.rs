@@ -1,5 +1,6 @@
-//! What the broker has to remember, as records of one compacted topic: committed offsets, transactions, producer ids.
-//! Key and value are JSON, so that the topic can be read with any client.
+//! What the broker has to remember, as records of one compacted topic: committed offsets, transactions, producer ids,
+//! users and access rules. Key and value are JSON, so that `READ TOPIC` shows them. Kafka clients do not get to see them:
+//! users' keys are among them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,7 +14,10 @@ use recordlog::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::error::Failure;
+use crate::{
+    auth::{Hash, acl::Acl},
+    error::Failure,
+};
 
 /// Its topic.
 pub(crate) const TOPIC: &str = "_millstream-kafka";
@@ -30,6 +34,10 @@ pub(crate) enum Key {
     Transaction(String),
     /// Where producer ids go on.
     ProducerIds,
+    /// A user's keys.
+    Credential { user: String, hash: Hash },
+    /// An access rule; the value says nothing more.
+    Acl(Acl),
 }
 
 /// Everything that is remembered, the latest of each.
@@ -107,7 +115,7 @@ impl Store {
             return Ok(());
         }
         let appends = vec![self.append(records)?];
-        settle(self.log.commit(Commit { appends })).await.map(drop)
+        settle(self.log.commit(Commit::of(appends))).await.map(drop)
     }
 
     /// A producer id that nobody had before.

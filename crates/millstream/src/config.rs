@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 use crate::{
     CommandResult,
-    kafka::{KafkaConfig, Listen},
+    cluster::{Cluster, ClusterOptions, ClusterTable},
+    kafka::{Advertised, KafkaConfig, Listen},
 };
 
 /// The password of the schema registry's user, which neither a command line nor a file needs to have then.
@@ -41,6 +42,8 @@ The configuration file is TOML with the names of the options:
   listen = \"127.0.0.1:9092\"
   [schema_registry]
   url = \"https://registry:8081\"
+  [kafka_cluster]
+  bootstrap = \"broker1:9092,broker2:9092\"
 An option on the command line counts before its environment variable, that before the file.
 
 SIGINT and SIGTERM end the server: running work is finished and written first.")]
@@ -77,6 +80,19 @@ pub struct StartArgs {
     /// file, the password perhaps in MILLSTREAM_SCHEMA_REGISTRY_PASSWORD.
     #[arg(long, value_name = "URL", env = "MILLSTREAM_SCHEMA_REGISTRY")]
     schema_registry: Option<String>,
+    /// Run on a Kafka cluster instead of a log of one's own: brokers to ask first, with commas between.
+    #[arg(long, value_name = "HOST:PORT", env = "MILLSTREAM_KAFKA_BOOTSTRAP")]
+    kafka_bootstrap: Option<String>,
+    /// On a cluster: which service this is. Processes of one service stand in for each other [default: default].
+    #[arg(long, value_name = "ID", env = "MILLSTREAM_SERVICE_ID")]
+    service_id: Option<String>,
+    /// On a cluster: this process's name among those of its service; one that is there again within the session
+    /// timeout goes on where it was.
+    #[arg(long, value_name = "NAME", env = "MILLSTREAM_INSTANCE_ID")]
+    instance_id: Option<String>,
+    /// On a cluster: where other processes of the service reach this one's PostgreSQL port [default: what --pg says].
+    #[arg(long, value_name = "HOST:PORT", env = "MILLSTREAM_ADVERTISE")]
+    advertise: Option<Advertised>,
     /// A file with these options.
     #[arg(long, value_name = "FILE", env = "MILLSTREAM_CONFIG")]
     config: Option<PathBuf>,
@@ -87,6 +103,8 @@ pub struct StartArgs {
 pub struct Config {
     /// Where data lives.
     pub data: PathBuf,
+    /// The same where it was said: a process on a cluster may keep copies of its state there.
+    pub state: Option<PathBuf>,
     /// Where PostgreSQL clients connect.
     pub pg: SocketAddr,
     /// Where Kafka clients connect.
@@ -107,6 +125,18 @@ pub struct Config {
     pub state_bytes_max: Option<u64>,
     /// The schema registry elsewhere; `None`: the one that is built in.
     pub schema_registry: Option<RegistryConfig>,
+    /// The Kafka cluster to run on; `None`: a log in the data directory.
+    pub cluster: Option<Cluster>,
+}
+
+impl Config {
+    /// Where what is durable lives.
+    pub fn place(&self) -> String {
+        match &self.cluster {
+            Some(cluster) => cluster.place(),
+            None => self.data.display().to_string(),
+        }
+    }
 }
 
 /// A schema registry elsewhere.
@@ -211,12 +241,14 @@ struct ConfigFile {
     #[serde(default)]
     kafka: KafkaConfig,
     schema_registry: Option<RegistryConfig>,
+    #[serde(default)]
+    kafka_cluster: ClusterTable,
 }
 
 /// A property's value as TOML has it.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Scalar {
+pub enum Scalar {
     Text(String),
     Boolean(bool),
     Integer(i64),
@@ -224,7 +256,8 @@ enum Scalar {
 }
 
 impl Scalar {
-    fn text(self) -> String {
+    /// As text.
+    pub fn text(self) -> String {
         match self {
             Scalar::Text(text) => text,
             Scalar::Boolean(value) => value.to_string(),
@@ -257,10 +290,23 @@ impl StartArgs {
             let (name, value) = pair.ok_or_else(|| format!("--property {property}: expected NAME=VALUE"))?;
             properties.insert(name.to_string(), value.to_string());
         }
+        let given = self.kafka.or(file.kafka.listen);
+        let said_data = self.data.or(file.data);
+        let cluster = file.kafka_cluster.resolve(ClusterOptions {
+            bootstrap: self.kafka_bootstrap,
+            service_id: self.service_id,
+            instance_id: self.instance_id,
+            advertise: self.advertise,
+        })?;
+        if let (Some(_), Some(Listen::At(address))) = (&cluster, given) {
+            return Err(format!("--kafka {address}: on a Kafka cluster clients connect to the cluster; leave it out"));
+        }
+        let kafka_at = given.unwrap_or_else(|| if cluster.is_some() { Listen::Off } else { Listen::default() });
         Ok(Config {
-            data: self.data.or(file.data).unwrap_or_else(|| PathBuf::from("millstream-data")),
+            data: said_data.clone().unwrap_or_else(|| PathBuf::from("millstream-data")),
+            state: said_data,
             pg: self.pg.or(file.pg).unwrap_or_else(|| local(PG_PORT)),
-            kafka_at: self.kafka.or(file.kafka.listen).unwrap_or_default(),
+            kafka_at,
             kafka: file.kafka,
             http: self.http.or(file.http).unwrap_or_else(|| local(HTTP_PORT)),
             allow_remote: self.allow_remote || file.allow_remote == Some(true),
@@ -272,6 +318,7 @@ impl StartArgs {
                 Some(url) => Some(RegistryConfig { url, ..file.schema_registry.unwrap_or_default() }),
                 None => file.schema_registry,
             },
+            cluster,
         })
     }
 }
@@ -326,7 +373,7 @@ mod tests {
         check(registry, args, |c| c.schema_registry = Some(wanted("http://b")));
         let args = StartArgs { data: Some("d".into()), properties: vec!["a=2".into()], ..StartArgs::default() };
         check("data = 'e'\n[properties]\na = 1", args, |c| {
-            c.data = "d".into();
+            (c.data, c.state) = ("d".into(), Some("d".into()));
             c.properties = [("a".to_string(), "2".to_string())].into();
         });
     }

@@ -158,7 +158,8 @@ impl TryFrom<RuleTable> for RuleConfig {
         };
         let operation = |word: &String| {
             Operation::of_word(word).ok_or_else(|| {
-                let words = "all, read, write, create, delete, alter, describe, describe_configs, alter_configs";
+                let words = "all, read, write, create, delete, alter, describe, describe_configs, alter_configs, \
+                             cluster_action, idempotent_write";
                 format!("operation {word:?}: expected one of {words}")
             })
         };
@@ -174,6 +175,13 @@ impl TryFrom<RuleTable> for RuleConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advertised(String, u16);
 
+impl fmt::Display for Advertised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Advertised(host, port) = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
 impl FromStr for Advertised {
     type Err = String;
 
@@ -185,7 +193,8 @@ impl FromStr for Advertised {
     }
 }
 
-fn parsed<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+/// A text that is parsed.
+pub fn parsed<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: FromStr<Err = String>,

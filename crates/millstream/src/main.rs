@@ -1,11 +1,13 @@
 //! The `millstream` binary: configuration and wiring. What it starts is in other crates; what it shows is here.
 
 mod client;
+mod cluster;
 mod completions;
 mod config;
 mod kafka;
 mod machine;
 mod memory;
+mod peers;
 mod quickstart;
 mod server;
 mod shell;
@@ -67,7 +69,7 @@ enum LogFormat {
 #[derive(Subcommand)]
 enum Command {
     /// Run a server.
-    Start(config::StartArgs),
+    Start(Box<config::StartArgs>),
     /// Run SQL on a server: a shell, statements, or a file.
     Sql(shell::SqlArgs),
     /// List, create, delete or describe topics.
@@ -95,12 +97,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    memory::use_small_pages();
     let cli = Cli::parse();
     if let Command::Test(args) = &cli.command {
         return ExitCode::from(testkit::run(args));
     }
     let result = log(&cli.log, cli.log_format).and_then(|()| match cli.command {
-        Command::Start(args) => server::start(args),
+        Command::Start(args) => server::start(*args),
         Command::Sql(args) => shell::run(args),
         Command::Topics(args) => topics::topics(args),
         Command::Produce(args) => topics::produce(args),

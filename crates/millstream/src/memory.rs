@@ -3,6 +3,18 @@
 /// The share of memory that the states of queries may take: the rest is for the log's tails, epochs at work, answers.
 const STATE_SHARE: (u64, u64) = (6, 10);
 
+/// Have the system give memory in small pages. The allocator asks for pages of 2 MiB where it may, and then whatever an
+/// epoch leaves behind holds on to one: a filter kept 220 MB where it needs 130 MB, and was no faster.
+pub fn use_small_pages() {
+    // SAFETY: it sets a flag of the process, and reads and writes no memory of it.
+    #[cfg(target_os = "linux")]
+    #[expect(unsafe_code, reason = "the standard library has no way to say so")]
+    unsafe {
+        // Where it is refused, pages are as large as they were.
+        libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    }
+}
+
 /// Bytes that states may take when nobody says; `None` where the system does not tell what there is.
 pub fn state_bytes_max() -> Option<u64> {
     let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| meminfo_total(&text));

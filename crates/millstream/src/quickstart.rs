@@ -15,7 +15,7 @@ use crate::{
     CommandResult, block_on,
     kafka::{self, KafkaConfig, Listen},
     machine,
-    server::serve_pg,
+    server::{listen_pg, serve_pg},
     signals::StopSignals,
     table::Table,
 };
@@ -60,7 +60,7 @@ pub fn run(data: PathBuf, pg: SocketAddr, kafka_at: Option<Listen>) -> CommandRe
         let config = EngineConfig { data_dir: Some(data.clone()), ..EngineConfig::default() };
         let engine = Engine::open(config).await.map_err(|e| format!("{}: {e}", data.display()))?;
         let stop = CancellationToken::new();
-        let (pg, server) = serve_pg(&engine, pg, false, &stop).await?;
+        let (pg, server) = serve_pg(&engine, listen_pg(pg, false).await?, false, &stop)?;
         let kafka = match kafka_listener {
             Some(listener) => Some(kafka::serve(&engine, listener, kafka_settings, &stop).await?),
             None => None,
@@ -120,7 +120,7 @@ async fn feed(engine: &Arc<Engine>) -> CommandResult {
             appends.push(Append { partition: TopicPartition::new(TOPIC, partition), batches: batches.into() });
         }
     }
-    let committed = log.commit(Commit { appends }).await.map_err(|_| "the log is closed")?;
+    let committed = log.commit(Commit::of(appends)).await.map_err(|_| "the log is closed")?;
     committed.map(|_| ()).map_err(|e| e.to_string())
 }
 

@@ -5,10 +5,12 @@ use arrow::{
         Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt8Array, UInt32Array,
         UInt64Array, new_empty_array,
     },
-    compute::{filter, take},
+    compute::{FilterBuilder, take},
     datatypes::SchemaRef,
 };
 use types::{Error, Result};
+
+use crate::nulls::{is_null_column, null_column};
 
 /// What a row means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -121,11 +123,17 @@ impl ChangeBatch {
     /// The rows where `mask` is true.
     pub fn filter(&self, mask: &BooleanArray) -> Result<ChangeBatch> {
         let fail = |e: arrow::error::ArrowError| Error::internal(format!("filter: {e}"));
+        let predicate = FilterBuilder::new(mask).optimize().build();
+        let column = |column: &ArrayRef| match is_null_column(column) {
+            true => Ok(null_column(column.data_type(), predicate.count())),
+            false => predicate.filter(column).map_err(fail),
+        };
+        let typed = |column: &dyn Array| predicate.filter(column).map_err(fail);
         Ok(ChangeBatch {
-            columns: self.columns.iter().map(|c| filter(c, mask)).collect::<Result<_, _>>().map_err(fail)?,
-            rowtime: downcast(&filter(&self.rowtime, mask).map_err(fail)?)?,
-            seq: downcast(&filter(&self.seq, mask).map_err(fail)?)?,
-            ops: self.ops.as_ref().map(|o| filter(o, mask).map_err(fail).and_then(|o| downcast(&o))).transpose()?,
+            columns: self.columns.iter().map(column).collect::<Result<_>>()?,
+            rowtime: downcast(&typed(&self.rowtime)?)?,
+            seq: downcast(&typed(&self.seq)?)?,
+            ops: self.ops.as_ref().map(|ops| typed(ops).and_then(|ops| downcast(&ops))).transpose()?,
         })
     }
 
@@ -158,6 +166,9 @@ impl ChangeBatch {
 
 /// The elements of `values` at `rows`.
 pub fn take_rows(values: &ArrayRef, rows: &UInt32Array) -> Result<ArrayRef> {
+    if is_null_column(values) {
+        return Ok(null_column(values.data_type(), rows.len()));
+    }
     take(values, rows, None).map_err(|e| Error::internal(format!("take: {e}")))
 }
 

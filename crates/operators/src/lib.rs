@@ -2,7 +2,8 @@
 //!
 //! An operator works on one partition. It gets the rows of an epoch in the order in which they arrived, and must give
 //! what it would give had they come one by one (with caching on: the last change of each key of the epoch). What it
-//! has to remember it keeps in memory, hands out what changed once an epoch, and takes it back when restored.
+//! has to remember it keeps in memory, hands out what changed once an epoch, and takes it back when restored. Where
+//! entries may leave memory for a cold store, it first reads in one go what the rows at hand ask for.
 //!
 //! Invariant: knows no task, no topic and no file; a step is a function of the state and its input.
 
@@ -16,6 +17,7 @@ mod key_bytes;
 mod latest;
 mod materialize;
 mod merge;
+mod nulls;
 mod project;
 mod residual;
 mod session;
@@ -24,15 +26,17 @@ mod stream_table_join;
 mod table_rows;
 mod table_table_join;
 mod timeline;
+mod versions;
 
 pub use aggregate::{Aggregate, AggregateSpec};
-pub use change::{Change, ChangeBatch, ChangeBuilder, SUB_BITS};
+pub use change::{Change, ChangeBatch, ChangeBuilder, SUB_BITS, downcast};
 pub use distinct::Distinct;
 pub use filter::Filter;
 pub use flat_map::FlatMap;
 pub use foreign_key_join::{ForeignKeyJoin, ForeignKeySpec};
 pub use materialize::{Expiry, Materialize};
 pub use merge::{Picked, merge_sorted, pick};
+pub use nulls::null_column;
 pub use project::Project;
 pub use session::SessionAggregate;
 pub use stream_stream_join::{StreamStreamJoin, StreamStreamSpec};
@@ -40,7 +44,9 @@ pub use stream_table_join::StreamTableJoin;
 pub use table_rows::split_row;
 pub use table_table_join::TableTableJoin;
 pub use timeline::{TimeCursor, TimeLine};
+pub use versions::{KeepNewest, NumberVersions};
 
+use statestore::{Keys, Paged};
 use types::Result;
 
 /// What happened to a row that is not in the output.
@@ -107,18 +113,45 @@ pub trait Operator: Send {
         let _ = each;
     }
 
-    /// Take back an entry that [`Operator::drain`] or [`Operator::entries`] gave.
+    /// Take back an entry that [`Operator::drain`] gave.
     fn restore(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
         let _ = (key, value);
         Ok(())
     }
 
-    /// All entries of the state, for a checkpoint.
+    /// The rows that stand in the output for entries in memory, by their keys, as upserts: of an operator whose output
+    /// follows from its entries.
+    ///
+    /// # Errors
+    /// An entry cannot be read.
+    fn rows(&self, keys: &Keys) -> Result<Option<ChangeBatch>> {
+        let _ = keys;
+        Ok(None)
+    }
+
+    /// Take back a state that follows from rows: upserts and tombstones.
+    ///
+    /// # Errors
+    /// A column cannot be stored.
+    fn restore_rows(&mut self, rows: &ChangeBatch) -> Result<()> {
+        let _ = rows;
+        Ok(())
+    }
+
+    /// All entries of the state that are in memory. Where [`Operator::drain`] gives several in one, these are one by one,
+    /// and only for comparing states.
     fn entries(&self, each: &mut dyn FnMut(&[u8], &[u8])) {
         let _ = each;
     }
 
-    /// Entries and bytes of the state, about.
+    /// Call `each` with the parts of the state, always in the same order, if entries of all of it may leave memory for a
+    /// cold store; whether they may.
+    fn paged(&mut self, each: &mut dyn FnMut(&mut dyn Paged)) -> bool {
+        let _ = each;
+        false
+    }
+
+    /// Entries and bytes of the state in memory, about.
     fn size(&self) -> (usize, usize) {
         (0, 0)
     }

@@ -6,7 +6,7 @@ use arrow::{
 };
 use types::{Error, Result};
 
-use crate::{ChangeBatch, change::downcast};
+use crate::{ChangeBatch, change::downcast, nulls::null_column};
 
 /// Some rows of a batch, ascending.
 pub struct Picked<'a> {
@@ -84,7 +84,7 @@ pub fn pick(batches: &[&ChangeBatch], order: &[(usize, usize)]) -> Result<Change
         if arrays.iter().all(|a| a.null_count() == a.len()) {
             // Columns that nobody needs come as NULLs: no need to gather them.
             let ty = arrays.first().map(|a| a.data_type().clone()).unwrap_or(arrow::datatypes::DataType::Null);
-            columns.push(arrow::array::new_null_array(&ty, order.len()));
+            columns.push(null_column(&ty, order.len()));
         } else {
             columns.push(interleave(&arrays, order).map_err(fail)?);
         }

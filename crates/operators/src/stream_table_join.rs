@@ -4,16 +4,19 @@
 //! columns. State: the table's rows by key. Time: of the stream's row. Order: of the stream's rows; a table's change
 //! counts for the stream's rows that arrived after it. Bound: the table's size.
 
+use std::collections::HashMap;
+
 use arrow::datatypes::SchemaRef;
+use foldhash::fast::RandomState;
 use planner::plan::BoundExpr;
-use statestore::{Mode, Store};
+use statestore::{BLOCK_KEYS, Keys, Mode, Paged, Store};
 use syntax::ast::JoinKind;
 use types::Result;
 
 use crate::{
     Change, ChangeBatch, ChangeBuilder, Operator, StepContext,
     residual::Residual,
-    table_rows::{Side, encoder, key_columns, split_row, write_row},
+    table_rows::{Side, encoder, key_columns, page_in, split_row, write_row},
 };
 
 /// See the module.
@@ -24,6 +27,8 @@ pub struct StreamTableJoin {
     right_key: Vec<BoundExpr>,
     kind: JoinKind,
     residual: Option<Residual>,
+    /// Of each side's columns whether somebody reads it.
+    wanted: [Vec<bool>; 2],
     table: Store,
 }
 
@@ -37,7 +42,16 @@ impl StreamTableJoin {
         residual: Option<BoundExpr>,
     ) -> StreamTableJoin {
         let residual = residual.map(|condition| Residual::new(condition, &left, &right));
-        StreamTableJoin { left, right, left_key, right_key, kind, residual, table: Store::new() }
+        let wanted = [vec![true; left.fields().len()], vec![true; right.fields().len()]];
+        StreamTableJoin { left, right, left_key, right_key, kind, residual, wanted, table: Store::new() }
+    }
+
+    /// The same; only some of the columns are read, left and right ones, and the others are NULL.
+    pub fn wanting(mut self, wanted: Vec<bool>) -> StreamTableJoin {
+        let [left, right] = &mut self.wanted;
+        let own = left.iter_mut().chain(right);
+        own.zip(wanted).for_each(|(own, wanted)| *own = wanted);
+        self
     }
 }
 
@@ -53,12 +67,19 @@ impl Operator for StreamTableJoin {
         let left_keys = key_columns(&self.left_key, &left, &self.left, context)?;
         let right_keys = key_columns(&self.right_key, &right, &self.right, context)?;
         let (left_encoder, right_encoder) = (encoder(&left_keys, Mode::Ordered)?, encoder(&right_keys, Mode::Ordered)?);
+        for (keys, rows) in [(&left_encoder, left.len()), (&right_encoder, right.len())] {
+            page_in(std::slice::from_mut(&mut self.table), keys, rows)?;
+        }
         let row_encoder = encoder(&right.columns, Mode::Compact)?;
         let mut builder = ChangeBuilder::default();
-        let (mut left_side, mut right_side) = (Side::new(&self.left)?, Side::new(&self.right)?);
+        let [left_wanted, right_wanted] = self.wanted.clone();
+        let (mut left_side, mut right_side) =
+            (Side::of(&self.left, left_wanted)?, Side::of(&self.right, right_wanted)?);
         let (mut key, mut value) = (Vec::new(), Vec::new());
         let mut next = 0;
-        let mut apply = |until: Option<u64>, table: &mut Store, next: &mut usize| {
+        // Many rows of the stream meet few of the table's: each is decoded once, while it stays what it is.
+        let mut decoded: HashMap<u32, usize, RandomState> = HashMap::default();
+        let mut apply = |until: Option<u64>, table: &mut Store, decoded: &mut HashMap<_, _, _>, next: &mut usize| {
             while *next < right.len() && until.is_none_or(|seq| right.seq.value(*next) <= seq) {
                 let row = *next;
                 *next += 1;
@@ -67,6 +88,9 @@ impl Operator for StreamTableJoin {
                 }
                 key.clear();
                 right_encoder.encode(row, &mut key);
+                if let Some(slot) = table.slot(&key) {
+                    decoded.remove(&slot);
+                }
                 if right.op(row).is_present() {
                     value.clear();
                     write_row(&row_encoder, row, right.rowtime.value(row), &mut value);
@@ -76,23 +100,31 @@ impl Operator for StreamTableJoin {
                 }
             }
         };
-        let mut probe = Vec::new();
+        let (mut probes, mut hashes) = (Keys::default(), vec![]);
         for row in 0..left.len() {
+            let at = row % BLOCK_KEYS;
+            if at == 0 {
+                probes.clear();
+                let block = row..left.len().min(row + BLOCK_KEYS);
+                block.for_each(|row| probes.push(|out| left_encoder.encode(row, out)));
+                hashes.clear();
+                hashes.extend(probes.iter().map(|key| self.table.hash(key)));
+                self.table.look_ahead(&hashes);
+            }
             let seq = left.seq.value(row);
-            apply(Some(seq), &mut self.table, &mut next);
+            apply(Some(seq), &mut self.table, &mut decoded, &mut next);
             if left.op(row) == Change::Tombstone {
                 continue;
             }
-            let found = if left_encoder.any_null(row) {
-                None
-            } else {
-                probe.clear();
-                left_encoder.encode(row, &mut probe);
-                self.table.get(&probe)
+            let found = match hashes.get(at) {
+                Some(hash) if !left_encoder.any_null(row) => self.table.slot_hashed(*hash, probes.get(at)),
+                _ => None,
             };
-            match found {
-                Some(stored) => {
-                    right_side.push_stored(split_row(stored).1)?;
+            match found.map(|slot| (slot, decoded.get(&slot))) {
+                Some((_, Some(at))) => right_side.push_again(*at),
+                Some((slot, None)) => {
+                    decoded.insert(slot, right_side.next_stored());
+                    right_side.push_stored(split_row(self.table.value(slot).unwrap_or_default()).1)?;
                 }
                 None if self.kind == JoinKind::Left => right_side.null(),
                 None => continue,
@@ -100,7 +132,7 @@ impl Operator for StreamTableJoin {
             left_side.push_own(row);
             builder.push(seq, left.rowtime.value(row), Change::Insert);
         }
-        apply(None, &mut self.table, &mut next);
+        apply(None, &mut self.table, &mut decoded, &mut next);
         let mut columns = left_side.finish(&left)?;
         columns.extend(right_side.finish(&right)?);
         if let Some(residual) = &self.residual {
@@ -120,6 +152,11 @@ impl Operator for StreamTableJoin {
 
     fn entries(&self, each: &mut dyn FnMut(&[u8], &[u8])) {
         self.table.iter().for_each(|(k, v)| each(k, v));
+    }
+
+    fn paged(&mut self, each: &mut dyn FnMut(&mut dyn Paged)) -> bool {
+        each(&mut self.table);
+        true
     }
 
     fn size(&self) -> (usize, usize) {

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use planner::plan::BoundExpr;
-use statestore::{Mode, RowDecoder, Store};
+use statestore::{Mode, Paged, RowDecoder, Store};
 use syntax::ast::JoinKind;
 use types::Result;
 
 use crate::{
     Change, ChangeBatch, ChangeBuilder, Operator, ReportKind, StepContext, corrupt,
     residual::Residual,
-    table_rows::{Side, encoder, key_columns, split_row, write_row},
+    table_rows::{Side, encoder, key_columns, page_in, split_row, write_row},
 };
 
 /// See the module.
@@ -188,6 +188,9 @@ impl Operator for TableTableJoin {
             key_columns(&self.keys[1], &batches[1], &self.schemas[1], context)?,
         ];
         let key_encoders = [encoder(&keys[0], Mode::Ordered)?, encoder(&keys[1], Mode::Ordered)?];
+        for (keys, batch) in key_encoders.iter().zip(&batches) {
+            page_in(&mut self.tables, keys, batch.len())?;
+        }
         let row_encoders = [encoder(&batches[0].columns, Mode::Compact)?, encoder(&batches[1].columns, Mode::Compact)?];
         let mut out = Output {
             builder: ChangeBuilder::default(),
@@ -247,6 +250,11 @@ impl Operator for TableTableJoin {
         for (side, table) in (0u8..).zip(&self.tables) {
             table.iter().for_each(|(k, v)| each(&[&[side], k].concat(), v));
         }
+    }
+
+    fn paged(&mut self, each: &mut dyn FnMut(&mut dyn Paged)) -> bool {
+        self.tables.iter_mut().for_each(|table| each(table));
+        true
     }
 
     fn size(&self) -> (usize, usize) {

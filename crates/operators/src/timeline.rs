@@ -35,7 +35,8 @@ impl TimeLine {
             }
         }
         if rows.len() > 1 {
-            advances.sort_unstable();
+            // Each partition's are in order: a stable sort merges them.
+            advances.sort_by_key(|(seq, _)| *seq);
         }
         for (seq, time) in advances {
             if time > now {

@@ -19,6 +19,8 @@ pub trait Backend: Send + Sync + 'static {
     fn catalog(&self) -> Arc<Catalog>;
     /// The log; `None` if topics cannot be reached.
     fn log(&self) -> Option<Arc<dyn RecordLog>>;
+    /// Answer another process of the same service.
+    fn answer(self: &Arc<Self>, request: &str) -> impl Future<Output = Vec<u8>> + Send;
 }
 
 /// One connection's session: see [`engine::Session`], whose methods these are.
@@ -65,6 +67,10 @@ impl Backend for Engine {
 
     fn log(&self) -> Option<Arc<dyn RecordLog>> {
         Some(Engine::log(self))
+    }
+
+    async fn answer(self: &Arc<Self>, request: &str) -> Vec<u8> {
+        Engine::answer(self, request).await
     }
 }
 

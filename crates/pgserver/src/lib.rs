@@ -13,6 +13,7 @@ mod cancel;
 mod connection;
 mod copy;
 mod listener;
+mod peer;
 mod pg_catalog;
 mod protocol;
 mod settings;

@@ -7,6 +7,7 @@ use types::Error;
 
 use crate::{
     backend::Session,
+    peer,
     pg_catalog::{SystemQuery, recognize},
     topics::{TopicStatement, parse_topic_statement},
 };
@@ -27,6 +28,8 @@ pub(crate) enum Kind {
     System(SystemQuery),
     /// The log.
     Topic(TopicStatement),
+    /// The engine, asked by another process of its service.
+    Peer(String),
 }
 
 /// An error, and where in the message the text began that its span counts from.
@@ -61,7 +64,10 @@ pub(crate) fn parse<S: Session>(session: &S, text: &str) -> Result<Vec<Statement
         let offset = piece.start;
         let other = match parse_topic_statement(piece_text) {
             Some(topic) => Some(Kind::Topic(topic.map_err(|error| Failure { error, offset })?)),
-            None => recognize(piece_text).map(Kind::System),
+            None => match peer::recognize(piece_text) {
+                Some(request) => Some(Kind::Peer(request.map_err(|error| Failure { error, offset })?)),
+                None => recognize(piece_text).map(Kind::System),
+            },
         };
         match other {
             Some(kind) => {

@@ -68,7 +68,7 @@ fn append(log: &Arc<EmbeddedLog>, batch: &Bytes, batches: usize, partitions: u32
     let mut waiting = std::collections::VecDeque::new();
     for i in 0..batches {
         let partition = TopicPartition::new("t", u32::try_from(i)? % partitions);
-        waiting.push_back(log.commit(Commit { appends: vec![Append { partition, batches: batch.clone().into() }] }));
+        waiting.push_back(log.commit(Commit::of(vec![Append { partition, batches: batch.clone().into() }])));
         if waiting.len() >= IN_FLIGHT
             && let Some(ticket) = waiting.pop_front()
         {
@@ -135,7 +135,7 @@ fn main() -> Result<(), Failure> {
         batches: small.clone().into(),
     });
     let started = Instant::now();
-    log.commit(Commit { appends: appends.collect() }).blocking_recv()??;
+    log.commit(Commit::of(appends.collect())).blocking_recv()??;
     println!("one commit to 10,000 new partitions: {:.1} ms", started.elapsed().as_secs_f64() * 1e3);
     let started = Instant::now();
     drop(log);

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
-pub use self::replay::{Replayed, replay};
+pub use self::replay::{Replayed, replay, replay_piece};
 
 /// Place of a record in its partition, from 0.
 pub type Offset = i64;
@@ -113,6 +113,12 @@ pub enum LogError {
         /// The operating system's words.
         error: String,
     },
+    /// Another one has become the writer of that name (see [`RecordLog::take_over`]); what this one hands in is lost.
+    #[error("writer {0} was taken over by another process")]
+    Fenced(String),
+    /// The machines that hold the log cannot be reached, or do not answer in time. Comes back when they do.
+    #[error("the log is unavailable: {0}")]
+    Unavailable(String),
     /// The log is shutting down.
     #[error("the log is closed")]
     Closed,
@@ -151,7 +157,7 @@ pub type Result<T, E = LogError> = std::result::Result<T, E>;
 pub struct TopicConfig {
     /// How many partitions; at least 1.
     pub partitions: u32,
-    /// Replicas, kept and shown; one machine holds one.
+    /// Replicas; 0 to create a topic with: as many as the log makes by itself. One machine holds one.
     pub replicas: u16,
     /// Settings that differ from the default.
     pub settings: BTreeMap<String, String>,
@@ -214,6 +220,17 @@ impl From<batch::BuiltBatch> for Batches {
 pub struct Commit {
     /// The appends, numbered by arrival in this order.
     pub appends: Vec<Append>,
+    /// Who writes, by a name that one process has at a time (see [`RecordLog::take_over`]). Commits of one writer become
+    /// visible in the order in which they were queued. `None`: nobody in particular; such commits of one process to one
+    /// partition keep their order.
+    pub writer: Option<Arc<str>>,
+}
+
+impl Commit {
+    /// By nobody in particular.
+    pub fn of(appends: Vec<Append>) -> Commit {
+        Commit { appends, writer: None }
+    }
 }
 
 /// Where one append landed.
@@ -240,7 +257,8 @@ pub struct StoredBatch {
     /// One past the offset of its last record.
     pub next_offset: Offset,
     /// The log numbers every record that it accepts, over all topics, in the order of acceptance: the arrival number
-    /// of the record at `base_offset + i` is `arrival + i`. Survives restarts.
+    /// of the record at `base_offset + i` is `arrival + i`. Survives restarts. 0 where the log does not number (see
+    /// [`RecordLog::arrival_end`]).
     pub arrival: u64,
     /// The batch, v2, checksum verified, base offset set.
     pub bytes: Bytes,
@@ -330,16 +348,30 @@ pub trait RecordLog: Send + Sync + 'static {
     fn topic(&self, name: &str) -> Option<Topic>;
     /// All topics, by name.
     fn topics(&self) -> Vec<Topic>;
-    /// Queue a commit. Commits become visible in the order in which they were queued. Returns at once.
+    /// Become the writer of that name: what another process of that name left open is ended, and what it hands in from
+    /// now on fails. What [`RecordLog::offsets`] and [`RecordLog::read`] say afterwards is at least as new: one reads then
+    /// where that writer stopped. A log that one process has to itself has nothing to do.
+    async fn take_over(&self, writer: &str) -> Result<()>;
+    /// Nothing more comes from this process by that name unless it takes it over again: what is kept for it may go.
+    fn release(&self, _writer: &str) {}
+    /// Wait until all that was committed to a partition before can be read: on some logs what one writer has open hides
+    /// what others have committed behind it. On others there is nothing to wait for.
+    async fn settle(&self, _partition: &TopicPartition) -> Result<()> {
+        Ok(())
+    }
+    /// Queue a commit. Returns at once. On the embedded log commits become visible in the order in which they were
+    /// queued, on others those of one writer do.
     fn commit(&self, commit: Commit) -> CommitTicket;
     /// The ends of a partition.
     fn offsets(&self, partition: &TopicPartition) -> Result<Offsets>;
     /// Every record with a smaller arrival number can be read now: what a reader of several partitions may go up to
-    /// without missing, in one of them, what came before that in another.
-    fn arrival_end(&self) -> u64;
+    /// without missing, in one of them, what came before that in another. `None`: this log does not number records over
+    /// its partitions; a reader of several puts them in order itself.
+    fn arrival_end(&self) -> Option<u64>;
     /// Whole committed batches from the one that holds `from` on, about `bytes_max` bytes but at least one batch;
-    /// empty at the end. The first batch may begin before `from`. Records of aborted transactions are left out: their
-    /// batch stands there without any, so that offsets go on.
+    /// empty at the end. The first batch may begin before `from`, on a log where a record is always in the same batch. Records of aborted transactions are left out: their
+    /// batch stands there without any, so that offsets go on, or their offsets are left out, also at the end. May wait,
+    /// for a while, for what is there to come.
     fn read(&self, partition: &TopicPartition, from: Offset, bytes_max: usize) -> Result<Vec<StoredBatch>>;
     /// The first offset whose record is at or after `time_ms`, `None` if there is none.
     fn offset_for_time(&self, partition: &TopicPartition, time_ms: i64) -> Result<Option<Offset>>;

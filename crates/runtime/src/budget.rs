@@ -1,7 +1,8 @@
 //! What the states of all queries together may take of the machine's memory.
 //!
-//! State lives in memory. A query that would take more than is allowed fails by name, keeps what it has committed, and
-//! is tried again; without a bound the system would end the whole process, and with it every other query.
+//! State lives in memory, and where it may leave, its lesser used part on disk. A query that would all the same take more
+//! than is allowed fails by name, keeps what it has committed, and is tried again; without a bound the system would end
+//! the whole process, and with it every other query.
 
 use std::sync::{
     Arc,
@@ -14,13 +15,30 @@ use types::Error;
 #[derive(Debug)]
 pub struct StateBudget {
     bytes_max: u64,
+    hot_bytes: u64,
     bytes: AtomicU64,
 }
 
 impl StateBudget {
-    /// A budget of so many bytes.
+    /// A budget of so many bytes. State that may leave memory does so from three quarters of it on, since an epoch may
+    /// bring in much at once.
     pub fn new(bytes_max: u64) -> Arc<StateBudget> {
-        Arc::new(StateBudget { bytes_max, bytes: AtomicU64::new(0) })
+        StateBudget::with_hot_bytes(bytes_max, bytes_max / 4 * 3)
+    }
+
+    /// The same, with the bytes of state from which on it leaves memory.
+    pub fn with_hot_bytes(bytes_max: u64, hot_bytes: u64) -> Arc<StateBudget> {
+        Arc::new(StateBudget { bytes_max, hot_bytes, bytes: AtomicU64::new(0) })
+    }
+
+    /// Bytes of state that stay in memory where the rest may leave.
+    pub fn hot_bytes(&self) -> u64 {
+        self.hot_bytes
+    }
+
+    /// Bytes of state from which on a query that may begins to keep a copy on disk: before memory is short.
+    pub fn cold_from_bytes(&self) -> u64 {
+        self.hot_bytes / 3 * 2
     }
 
     /// Bytes taken, about.
@@ -52,6 +70,11 @@ pub(crate) struct OverBudget {
 impl Charge {
     pub fn new(budget: Arc<StateBudget>) -> Charge {
         Charge { budget, bytes: 0 }
+    }
+
+    /// Bytes that all the others take.
+    pub fn others(&self) -> u64 {
+        self.budget.bytes().saturating_sub(self.bytes)
     }
 
     /// The query takes so many bytes now. Only a query that grows is told that there is no more room: the others can

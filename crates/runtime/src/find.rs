@@ -8,7 +8,7 @@ use recordlog::{
     batch::{RecordRanges, decode_ranges},
 };
 
-use crate::source::{BatchPlace, ReadRange};
+use crate::source::ReadRange;
 
 /// A record of an epoch, found again by its order.
 pub(crate) struct Found {
@@ -23,8 +23,8 @@ pub(crate) struct Found {
 pub(crate) struct RecordFinder<'a> {
     log: &'a dyn RecordLog,
     read: Vec<(&'a TopicPartition, &'a ReadRange)>,
-    /// The batch found last; `ranges` are its records.
-    last: Option<(&'a TopicPartition, BatchPlace)>,
+    /// The offsets of the batch found last, whose records are `ranges`.
+    last: Option<(&'a TopicPartition, std::ops::Range<Offset>)>,
     ranges: RecordRanges,
 }
 
@@ -36,26 +36,20 @@ impl<'a> RecordFinder<'a> {
 
     /// The record with that `seq`; `None` also when it cannot be read any more.
     pub fn find(&mut self, seq: u64) -> Option<Found> {
-        let arrival = seq >> SUB_BITS;
-        let (partition, batch) = match self.last.filter(|(_, batch)| batch.holds(arrival)) {
-            Some(last) => last,
-            None => {
-                let at = |(partition, range): &(_, &ReadRange)| Some((*partition, range.batch(arrival)?));
-                let (partition, batch) = self.read.iter().find_map(at)?;
-                self.last = None;
-                let stored = self.log.read(partition, batch.base_offset, 1).ok()?.into_iter().next()?;
-                decode_ranges(&stored.bytes, &mut self.ranges).ok()?;
-                // Compaction may have written the batch anew meanwhile; records keep their numbers.
-                let batch = BatchPlace { arrival: stored.arrival, ..batch };
-                self.last = Some((partition, batch));
-                (partition, batch)
-            }
-        };
-        let delta = u32::try_from(arrival.checked_sub(batch.arrival)?).ok()?;
+        let at = |(partition, range): &(_, &ReadRange)| Some((*partition, range.offset(seq >> SUB_BITS)?));
+        let (partition, offset) = self.read.iter().find_map(at)?;
+        let is_at_hand = |last: &(_, std::ops::Range<Offset>)| last.0 == partition && last.1.contains(&offset);
+        if !self.last.as_ref().is_some_and(is_at_hand) {
+            self.last = None;
+            let stored = self.log.read(partition, offset, 1).ok()?.into_iter().next()?;
+            decode_ranges(&stored.bytes, &mut self.ranges).ok()?;
+            self.last = Some((partition, stored.base_offset..stored.next_offset));
+        }
+        let delta = u32::try_from(offset.checked_sub(self.ranges.base_offset)?).ok()?;
         let at = self.ranges.offset_deltas.iter().position(|d| *d == delta)?;
         Some(Found {
             partition: partition.clone(),
-            offset: self.ranges.base_offset + i64::from(delta),
+            offset,
             timestamp_ms: self.ranges.timestamps_ms.get(at).copied().unwrap_or(0),
             key: self.ranges.key(at).map(<[u8]>::to_vec),
             value: self.ranges.value(at).map(<[u8]>::to_vec),
@@ -63,16 +57,11 @@ impl<'a> RecordFinder<'a> {
     }
 }
 
-impl BatchPlace {
-    fn holds(&self, arrival: u64) -> bool {
-        (self.arrival..self.arrival_end).contains(&arrival)
-    }
-}
-
 impl ReadRange {
-    /// The batch that holds a record.
-    fn batch(&self, arrival: u64) -> Option<BatchPlace> {
-        let after = self.batches.partition_point(|batch| batch.arrival <= arrival);
-        self.batches.get(after.checked_sub(1)?).copied().filter(|batch| batch.holds(arrival))
+    /// Where the record of that number is.
+    fn offset(&self, number: u64) -> Option<Offset> {
+        let after = self.runs.partition_point(|run| run.arrival <= number);
+        let run = self.runs.get(after.checked_sub(1)?).filter(|run| number < run.arrival_end)?;
+        run.base_offset.checked_add_unsigned(number - run.arrival)
     }
 }

@@ -3,17 +3,20 @@
 //! A segment is what one thread can run for one partition without waiting for other partitions. A new segment begins
 //! at a source, behind an exchange, and before an operator that must know stream time over all partitions.
 
+mod foreign_key;
+mod stages;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::datatypes::{DataType, SchemaRef};
 use catalog::{KeyWindow, Source, SourceKind};
 use formats::FormatSpec;
 use operators::{
-    Aggregate, AggregateSpec, Distinct, Expiry, Filter, FlatMap, ForeignKeyJoin, ForeignKeySpec, Operator, Project,
-    SessionAggregate, StreamStreamJoin, StreamStreamSpec, StreamTableJoin, TableTableJoin,
+    Aggregate, AggregateSpec, Distinct, Expiry, Filter, FlatMap, Operator, Project, SessionAggregate, StreamStreamJoin,
+    StreamStreamSpec, StreamTableJoin, TableTableJoin,
 };
 use planner::{
-    expr::columns_used,
+    expr::{as_column, columns_used, is_deterministic},
     plan::{BoundExpr, NullKeys, Plan, PlanNode, QueryPlan, Start, WindowSpec},
 };
 use syntax::ast::WindowKind;
@@ -36,8 +39,20 @@ pub(crate) enum NodeKind {
         key: Vec<usize>,
         old_values: bool,
         expiry: Option<Expiry>,
+        /// `None`: it has a changelog of its own.
+        follows: Option<Follows>,
     },
     Union,
+}
+
+/// Rows that follow from the groups of an aggregation: they are computed again where the groups are read back, and
+/// need no changelog.
+#[derive(Clone)]
+pub(crate) struct Follows {
+    /// The aggregation.
+    pub from: NodeId,
+    /// What its rows go through, in order.
+    pub steps: Vec<NodeId>,
 }
 
 pub(crate) struct SourceNode {
@@ -47,6 +62,8 @@ pub(crate) struct SourceNode {
     pub wanted: Vec<usize>,
     /// Which of the columns behind them (ROWTIME …) somebody needs, by position.
     pub wanted_hidden: BTreeSet<usize>,
+    /// Of a stream: what the filter that reads it asks for. Rows that it would drop in silence need not be given.
+    pub condition: Option<BoundExpr>,
 }
 
 pub(crate) struct ExchangeNode {
@@ -78,12 +95,22 @@ pub(crate) struct Node {
     /// EMIT FINAL … IDLE TIMEOUT: after how long without records its windows close, ms.
     pub idle_ms: Option<i64>,
     pub label: String,
-    /// Its number among the sources, or among the operators with state: what progress and state are stored under, so
-    /// that a query may get another filter or select list and keep both.
+    /// Its number among the sources, the exchanges, or the operators with state: what progress and state are stored
+    /// under, so that a query may get another filter or select list and keep both.
     pub number: usize,
+    /// The stage that it belongs to: what hangs together without an exchange, which is part of the stage behind it.
+    pub stage: u32,
 }
 
 impl Node {
+    /// Of a kept table: what its rows follow from.
+    pub fn follows(&self) -> Option<&Follows> {
+        match &self.kind {
+            NodeKind::Keep { follows, .. } => follows.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Whether it keeps state.
     pub fn is_stateful(&self) -> bool {
         matches!(self.kind, NodeKind::Keep { .. }) || matches!(self.kind, NodeKind::Operator(_)) && self.stateful
@@ -94,6 +121,7 @@ impl Node {
 pub(crate) struct Segment {
     pub nodes: Vec<NodeId>,
     pub partitions: u32,
+    pub stage: u32,
 }
 
 pub(crate) struct Graph {
@@ -109,11 +137,22 @@ struct Builder<'a> {
     nodes: Vec<Node>,
     partitions_of: &'a dyn Fn(&Source) -> Result<u32>,
     widest: u32,
+    /// Whether partitions run by themselves: then rows of a key that come from several may overtake each other.
+    in_tasks: bool,
 }
 
 /// Lower the plan. `partitions_of` says how many partitions a source's topic has.
 pub(crate) fn lower(plan: &QueryPlan, partitions_of: &dyn Fn(&Source) -> Result<u32>) -> Result<Graph> {
-    let mut builder = Builder { nodes: vec![], partitions_of, widest: 1 };
+    lower_for(plan, partitions_of, false)
+}
+
+/// Lower the plan of a query that runs in tasks.
+pub(crate) fn lower_tasks(plan: &QueryPlan, partitions_of: &dyn Fn(&Source) -> Result<u32>) -> Result<Graph> {
+    lower_for(plan, partitions_of, true)
+}
+
+fn lower_for(plan: &QueryPlan, partitions_of: &dyn Fn(&Source) -> Result<u32>, in_tasks: bool) -> Result<Graph> {
+    let mut builder = Builder { nodes: vec![], partitions_of, widest: 1, in_tasks };
     builder.widest = builder.widest_source(&plan.root)?;
     let all: BTreeSet<usize> = (0..plan.root.fields.columns.len()).collect();
     let mut root = builder.node(&plan.root, false, &all, 0)?;
@@ -123,7 +162,11 @@ pub(crate) fn lower(plan: &QueryPlan, partitions_of: &dyn Fn(&Source) -> Result<
         let retention = retention(&plan.root);
         let expiry =
             sink.window.zip(retention).map(|((start, _), retention_ms)| Expiry { column: start, retention_ms });
+        let follows = builder.follows(root, &plan.root, &key);
         root = builder.keep(root, key, false, expiry);
+        if let Some(NodeKind::Keep { follows: place, .. }) = builder.nodes.get_mut(root).map(|n| &mut n.kind) {
+            *place = follows;
+        }
     } else if plan.sink.is_none()
         && let PlanNode::Source { source, materialize: true, .. } = &plan.root.node
         && source.kind == SourceKind::Table
@@ -201,6 +244,7 @@ impl Builder<'_> {
             idle_ms: None,
             label,
             number: 0,
+            stage: 0,
         });
         self.nodes.len() - 1
     }
@@ -229,7 +273,30 @@ impl Builder<'_> {
             self.nodes.get(input).map_or_else(|| Arc::new(arrow::datatypes::Schema::empty()), |n| n.schema.clone());
         let names: Vec<_> = key.iter().filter_map(|k| schema.fields().get(*k)).map(|f| f.name().clone()).collect();
         let label = format!("Materialize by {}", names.join(", "));
-        self.push(NodeKind::Keep { key, old_values, expiry }, vec![input], schema, label)
+        self.push(NodeKind::Keep { key, old_values, expiry, follows: None }, vec![input], schema, label)
+    }
+
+    /// From which aggregation the rows of `plan`, which node `at` gives, follow group by group: there are no windows, what
+    /// comes after it needs nothing but its rows, and each group has a key of its own.
+    fn follows(&self, mut at: NodeId, mut plan: &Plan, key: &[usize]) -> Option<Follows> {
+        let (mut key, mut steps) = (key.to_vec(), vec![]);
+        loop {
+            let input = match &plan.node {
+                PlanNode::Project { input, exprs } if exprs.iter().all(is_deterministic) => {
+                    key = key.iter().map(|k| as_column(exprs.get(*k)?)).collect::<Option<_>>()?;
+                    input
+                }
+                PlanNode::Filter { input, predicate } if is_deterministic(predicate) => input,
+                PlanNode::Aggregate { group_by, window: None, emit_final: false, .. } => {
+                    steps.reverse();
+                    return (0..group_by.len()).all(|k| key.contains(&k)).then_some(Follows { from: at, steps });
+                }
+                _ => return None,
+            };
+            steps.push(at);
+            at = *self.nodes.get(at)?.inputs.first()?;
+            plan = input;
+        }
     }
 
     /// Lower `plan`, of which `needed` columns are used; `old`: its changes must carry old values. `depth`: exchanges
@@ -242,6 +309,12 @@ impl Builder<'_> {
                 let mut below = needed.clone();
                 below.extend(columns_used(predicate));
                 let at = self.node(input, old || table, &below, depth)?;
+                if let Some(NodeKind::Source(source)) = self.nodes.get_mut(at).map(|n| &mut n.kind)
+                    && !table
+                    && is_deterministic(predicate)
+                {
+                    source.condition = Some(predicate.clone());
+                }
                 let (predicate, schema) = (predicate.clone(), input.fields.to_arrow());
                 let label = format!("Filter: {predicate}");
                 let make = move || Box::new(Filter::new(predicate.clone(), schema.clone(), table)) as Box<dyn Operator>;
@@ -277,7 +350,7 @@ impl Builder<'_> {
                     Some(source) => (self.partitions_of)(source)?,
                     None => self.widest,
                 };
-                let at = self.exchange(plan, at, by, key_format, *nulls, partitions, depth)?;
+                let at = self.exchange(plan.fields.to_arrow(), at, by, key_format, *nulls, partitions, depth)?;
                 self.written_like(at, partitions_like.as_deref());
                 at
             }
@@ -334,6 +407,7 @@ impl Builder<'_> {
             start: start.clone(),
             wanted: wanted.into_iter().collect(),
             wanted_hidden,
+            condition: None,
         };
         let at = self.push(NodeKind::Source(node), vec![], plan.fields.to_arrow(), label);
         if let Some(node) = self.nodes.get_mut(at) {
@@ -348,7 +422,7 @@ impl Builder<'_> {
     #[allow(clippy::too_many_arguments)]
     fn exchange(
         &mut self,
-        plan: &Plan,
+        schema: SchemaRef,
         input: NodeId,
         by: &[BoundExpr],
         key_format: &FormatSpec,
@@ -356,7 +430,6 @@ impl Builder<'_> {
         partitions: u32,
         depth: u32,
     ) -> Result<NodeId> {
-        let schema = plan.fields.to_arrow();
         let mut types = vec![];
         for (expr, ty) in by.iter().zip(types_of(by, &schema)?) {
             let sql =
@@ -446,9 +519,12 @@ impl Builder<'_> {
                 let label = format!("StreamTableJoin {kind:?} on {}{}", on(left_key, right_key), and(residual));
                 let schemas = [left.fields.to_arrow(), right.fields.to_arrow()];
                 let (keys, kind, residual) = ([left_key.clone(), right_key.clone()], *kind, residual.clone());
+                let asked: BTreeSet<usize> = residual.iter().flat_map(columns_used).collect();
+                let wanted: Vec<bool> =
+                    (0..plan.fields.columns.len()).map(|c| needed.contains(&c) || asked.contains(&c)).collect();
                 let make = move || {
                     let join = StreamTableJoin::new(schemas.clone(), keys.clone(), kind, residual.clone());
-                    Box::new(join) as Box<dyn Operator>
+                    Box::new(join.wanting(wanted.clone())) as Box<dyn Operator>
                 };
                 Ok(self.operator(Arc::new(make), inputs, plan, false, label))
             }
@@ -480,6 +556,7 @@ impl Builder<'_> {
                     after_ms: *after_ms,
                     grace_ms: *grace_ms,
                     residual: residual.clone(),
+                    wanted: (0..plan.fields.columns.len()).map(|c| needed.contains(&c)).collect(),
                 };
                 let make = move || Box::new(StreamStreamJoin::new(spec.clone())) as Box<dyn Operator>;
                 Ok(self.operator(Arc::new(make), inputs, plan, true, label))
@@ -502,71 +579,6 @@ impl Builder<'_> {
         }
     }
 
-    /// The left rows move to the partitions of what they point to, meet it there, and the results move back.
-    fn foreign_key_join(&mut self, plan: &Plan, old: bool, needed: &BTreeSet<usize>, depth: u32) -> Result<NodeId> {
-        let PlanNode::ForeignKeyJoin {
-            left,
-            right,
-            kind,
-            left_key,
-            left_key_format,
-            left_source,
-            foreign_key,
-            right_key,
-            right_key_format,
-            right_source,
-            residual,
-        } = &plan.node
-        else {
-            return Err(Error::internal("not a foreign-key join"));
-        };
-        if left.windowed.is_some() || right.windowed.is_some() {
-            return Err(Error::unsupported("a foreign-key join of windowed tables"));
-        }
-        let mut needed = needed.clone();
-        needed.extend(residual.iter().flat_map(columns_used));
-        let [mut l, mut r] = split(&needed, left.fields.columns.len(), right.fields.columns.len());
-        l.extend(used(left_key));
-        l.extend(used(foreign_key));
-        r.extend(used(right_key));
-        let left_at = self.node(left, true, &l, depth + 2)?;
-        let mut right_at = self.node(right, false, &r, depth + 1)?;
-        let partitions = |builder: &Self, at: NodeId| builder.nodes.get(at).map_or(1, |n| n.partitions);
-        let (home, place) = (partitions(self, left_at), partitions(self, right_at));
-        let by_registry = formats::format(&right_key_format.name)?.uses_registry();
-        if by_registry {
-            // Equal keys differ by the id of their schema: both sides move, written alike.
-            right_at = self.exchange(right, right_at, right_key, right_key_format, NullKeys::Keep, place, depth + 1)?;
-        }
-        let nulls = NullKeys::KeepUnmatched;
-        let left_at = self.exchange(left, left_at, foreign_key, right_key_format, nulls, place, depth + 1)?;
-        if !by_registry {
-            self.written_like(left_at, right_source.as_deref());
-        }
-        let spec = ForeignKeySpec {
-            left: left.fields.to_arrow(),
-            right: right.fields.to_arrow(),
-            left_key: left_key.clone(),
-            foreign_key: foreign_key.clone(),
-            right_key: right_key.clone(),
-            kind: *kind,
-            residual: residual.clone(),
-        };
-        let pairs: Vec<_> = foreign_key.iter().zip(right_key).map(|(l, r)| format!("{l} = {r}")).collect();
-        let and = residual.as_ref().map_or(String::new(), |r| format!(" AND {r}"));
-        let label = format!("ForeignKeyJoin {kind:?} on {}{and}", pairs.join(" AND "));
-        let make = move || Box::new(ForeignKeyJoin::new(spec.clone())) as Box<dyn Operator>;
-        let at = self.operator(Arc::new(make), vec![left_at, right_at], plan, false, label);
-        let at = self.exchange(plan, at, left_key, left_key_format, NullKeys::Keep, home, depth)?;
-        self.written_like(at, left_source.as_deref());
-        if !old {
-            return Ok(at);
-        }
-        // What a result was before may have been made in another partition: it is remembered where results live.
-        let position = |expr: &BoundExpr| columns_used(expr).into_iter().next();
-        Ok(self.keep(at, left_key.iter().filter_map(position).collect(), true, None))
-    }
-
     /// The keys of an exchange are written as those of the source's topic.
     fn written_like(&mut self, exchange: NodeId, source: Option<&Source>) {
         if let Some(NodeKind::Exchange(node)) = self.nodes.get_mut(exchange).map(|n| &mut n.kind) {
@@ -579,6 +591,7 @@ impl Builder<'_> {
     }
 
     fn finish(mut self, root: NodeId) -> Graph {
+        let stages = stages::stages(&self.nodes);
         // Segments: nodes that need nothing of other partitions join the segment of their inputs.
         let mut segment_of: Vec<usize> = (0..self.nodes.len()).collect();
         for at in 0..self.nodes.len() {
@@ -614,14 +627,15 @@ impl Builder<'_> {
                     *place = segments.len();
                 }
             }
-            segments.push(Segment { nodes, partitions });
+            let stage = nodes.first().and_then(|n| stages.get(*n)).copied().unwrap_or(0);
+            segments.push(Segment { nodes, partitions, stage });
         }
         let mut ordered = false;
-        let (mut sources, mut stateful) = (0, 0);
+        let (mut sources, mut stateful, mut exchanges) = (0, 0, 0);
         let is_source = |n: &Node| matches!(n.kind, NodeKind::Source(_));
         let sources_at: Vec<bool> = self.nodes.iter().map(is_source).collect();
-        for (node, segment) in self.nodes.iter_mut().zip(number) {
-            node.segment = segment;
+        for ((node, segment), stage) in self.nodes.iter_mut().zip(number).zip(stages) {
+            (node.segment, node.stage) = (segment, stage);
             // Rows kept for their old values are numbered by their source: a filter that comes later brings such a node,
             // which must not take the number of one that is there.
             let of_source = matches!(node.kind, NodeKind::Keep { .. })
@@ -632,6 +646,9 @@ impl Builder<'_> {
                 let counter = if node.is_stateful() { &mut stateful } else { &mut sources };
                 node.number = *counter;
                 *counter += 1;
+            } else if matches!(node.kind, NodeKind::Exchange(_)) {
+                node.number = exchanges;
+                exchanges += 1;
             }
             ordered |= node.timed || node.inputs.len() > 1 || matches!(node.kind, NodeKind::Exchange(_));
         }

@@ -3,7 +3,8 @@
 //! A bound plan is lowered once into a graph of operators ([`graph`]); an epoch reads what has arrived ([`source`]),
 //! runs the graph, partitions in parallel, rows changing partitions in memory ([`route`]), and ends in one commit of the
 //! log: outputs ([`sink`]), changes of state, and the offsets read ([`journal`]). What was committed is what exists: a
-//! query that is opened again goes on from its last commit.
+//! query that is opened again goes on from its last commit. On a cluster a query may run in tasks, each by itself
+//! ([`share`]); rows change partitions in topics then ([`repartition`]).
 //!
 //! Invariant: knows no SQL text and no wire.
 
@@ -12,23 +13,29 @@ mod find;
 mod graph;
 mod headers;
 mod journal;
+mod names;
+mod order;
 mod processing_log;
 mod query;
+mod repartition;
 mod route;
 mod rows;
 mod scan;
+mod share;
 mod shared;
 mod sink;
 mod source;
 mod stats;
 
 pub use budget::StateBudget;
-pub use journal::{
-    OFFSETS_TOPIC, ProgressIndex, changelog_topic, forget_progress, is_internal_topic, query_of_changelog,
+pub use journal::{ProgressIndex, TaskProgress, record};
+pub use names::{TopicNames, is_internal_topic};
+pub use processing_log::processing_log_columns;
+pub use query::{
+    Epoch, Query, QueryOptions, StandbyTask, TableView, TierOptions, beginnings, create_topics, shares, table_of,
 };
-pub use processing_log::{PROCESSING_LOG_TOPIC, processing_log_columns};
-pub use query::{Epoch, Query, QueryOptions, TableView};
 pub use scan::{Extent, TopicScan, extent};
+pub use share::Share;
 pub use shared::SharedSources;
 pub use sink::rows_to_appends;
 pub use source::Cut;
@@ -50,6 +57,6 @@ pub fn log_error(error: recordlog::LogError) -> Error {
         | L::Producer { .. }
         | L::OutOfRange { .. } => Error::invalid(text),
         L::Corrupt { .. } => Error::corrupt(text),
-        L::Io { .. } | L::Closed => Error::unavailable(text),
+        L::Io { .. } | L::Closed | L::Fenced(_) | L::Unavailable(_) => Error::unavailable(text),
     }
 }

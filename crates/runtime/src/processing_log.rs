@@ -12,9 +12,6 @@ use types::{Column, Error, Result, SqlType};
 
 use crate::find::Found;
 
-/// Its topic.
-pub const PROCESSING_LOG_TOPIC: &str = "_millstream-processing-log";
-
 /// Entries of one epoch that are written in full; of more, only the number is.
 const ENTRIES_MAX: usize = 10_000;
 /// Bytes of entries of one epoch; of those beyond, only the number is written.

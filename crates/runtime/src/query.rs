@@ -1,45 +1,60 @@
 //! A continuous query: its graph with state, and the running of one epoch.
 
+mod build;
+mod ending;
 mod fetch;
 mod idle;
+mod paging;
 mod segment;
+mod stage;
+mod standby;
 mod state;
+mod tasks;
+mod tier;
+mod view;
+mod write;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use arrow::datatypes::SchemaRef;
 use host::Host;
-use operators::{ChangeBatch, Materialize, Picked, Report, merge_sorted};
-use parking_lot::RwLock;
+use operators::{ChangeBatch, Picked, Report, TimeLine, merge_sorted};
 use planner::plan::{QueryPlan, SinkSpec};
-use rayon::prelude::*;
-use recordlog::{Append, Commit, CommitTicket, Offset, RecordLog, TopicPartition, batch::BuiltBatch};
-use statestore::View;
+use recordlog::{Append, Commit, Offset, RecordLog, TopicPartition};
 use types::{Error, Result};
 
 use self::{
     fetch::{Fetched, SourceReader},
     idle::Steps,
     segment::{Outputs, Task},
+    stage::Consumed,
     state::create_internal_topics,
+    tasks::{graph_of, partitions_of},
+    tier::Tier,
 };
 use crate::{
     budget::{Charge, StateBudget},
     find::RecordFinder,
     graph::{Graph, NodeId, NodeKind, lower},
     headers::HeaderBook,
-    journal::{Progress, ProgressIndex, progress_append},
-    log_error, processing_log,
-    route::Router,
+    journal::{Progress, ProgressIndex, reader_name},
+    log_error,
+    names::TopicNames,
+    order::Numbers,
+    processing_log,
+    share::Share,
     shared::SharedSources,
-    sink::{SinkWriter, append, keeps_order, ordered_appends, target_appends},
+    sink::{SinkWriter, append},
     source::Cut,
     stats::{NodeStats, QueryStats},
 };
+pub use standby::StandbyTask;
+pub use tasks::{beginnings, create_topics, shares, table_of};
+pub use tier::TierOptions;
+pub use view::TableView;
 
 /// How a query runs.
 #[derive(Clone)]
@@ -58,19 +73,14 @@ pub struct QueryOptions {
     pub progress: Arc<ProgressIndex>,
     /// What the states of all queries together may take.
     pub budget: Arc<StateBudget>,
+    /// Where state goes that does not fit into memory; `None`: nowhere.
+    pub tier: Option<TierOptions>,
     /// What queries read together.
     pub shared: Arc<SharedSources>,
-}
-
-/// A table's rows, for lookups.
-#[derive(Clone)]
-pub struct TableView {
-    /// By partition: key columns in ordered encoding → time and columns.
-    pub partitions: Vec<Arc<RwLock<View>>>,
-    /// The columns of a row.
-    pub schema: SchemaRef,
-    /// Positions of the key columns, windows included.
-    pub key: Vec<usize>,
+    /// What the engine's own topics are called.
+    pub names: Arc<TopicNames>,
+    /// Which part of it runs here; `None`: all of it, and rows change partitions in memory.
+    pub share: Option<Share>,
 }
 
 /// What an epoch wants committed.
@@ -85,7 +95,16 @@ pub struct Epoch {
     pub records: u64,
 }
 
-/// Records of an epoch from which on it is worth to spread it over threads.
+/// What the segments have made of an epoch's records.
+struct Made {
+    /// Rows for a client, by partition; where there is a sink they are in the appends.
+    root: Vec<ChangeBatch>,
+    /// How stream time advanced.
+    times: BTreeMap<NodeId, TimeLine>,
+    appends: Vec<Append>,
+}
+
+/// Rows of an epoch from which on it is worth to spread it over threads.
 const PARALLEL_RECORDS_MIN: u64 = 2048;
 
 /// Small epochs between two looks at the size of the state.
@@ -98,8 +117,13 @@ pub struct Query {
     log: Arc<dyn RecordLog>,
     host: Host,
     pool: Arc<rayon::ThreadPool>,
+    /// By segment: its partitions that run here.
     tasks: Vec<Vec<Task>>,
     readers: Vec<SourceReader>,
+    /// Whether records are taken in order of arrival over all readers.
+    ordered: bool,
+    /// Those that records get where the log gives none.
+    numbers: Arc<Numbers>,
     sink: Option<(SinkSpec, Vec<SinkWriter>, u32)>,
     view: Option<TableView>,
     epoch: u64,
@@ -108,10 +132,19 @@ pub struct Query {
     fed: Duration,
     stats: Arc<QueryStats>,
     charge: Charge,
+    /// Operators all of whose state may leave memory.
+    pageable: BTreeSet<NodeId>,
+    /// `None`: all state is in memory.
+    tier: Option<Tier>,
+    /// What went wrong after an epoch's commit.
+    failed: Option<Error>,
+    /// How far repartition topics are done with.
+    consumed: Consumed,
 }
 
 impl Query {
-    /// Lower `plan`, create the topics that it needs, and take up what was committed before under this id.
+    /// Lower `plan`, create the topics that it needs, and take up what was committed before under this id. The topics of
+    /// a query that runs in tasks are there already (see [`crate::create_topics`]).
     pub async fn open(
         plan: &QueryPlan,
         options: QueryOptions,
@@ -119,108 +152,106 @@ impl Query {
         host: Host,
         pool: Arc<rayon::ThreadPool>,
     ) -> Result<Query> {
-        let partitions_of = |source: &catalog::Source| {
-            let topic = log.topic(&source.topic);
-            let unknown =
-                || Error::undefined_source(format!("topic {} of {} does not exist", source.topic, source.name));
-            topic.map(|t| t.config.partitions).ok_or_else(unknown)
+        let mut query = Query::lowered(plan, options, log, host, pool)?;
+        let progress = match query.options.durable {
+            true => query.take_over().await?,
+            false => None,
         };
-        let graph = lower(plan, &partitions_of)?;
-        let sink = match &plan.sink {
-            Some(spec) => {
-                let topic = log.topic(&spec.source.topic);
-                let unknown = || Error::undefined_source(format!("topic {} does not exist", spec.source.topic));
-                let partitions = topic.ok_or_else(unknown)?.config.partitions;
-                let root = graph.nodes.get(graph.root).map_or(1, |n| n.partitions);
-                let registry = options.registry.as_ref();
-                let writers = (0..root).map(|_| SinkWriter::new(spec, registry)).collect::<Result<Vec<_>>>()?;
-                Some((spec.clone(), writers, partitions))
+        query.place_readers(plan, progress.as_ref())?;
+        if query.options.durable {
+            match query.options.share {
+                Some(_) => query.check_topics()?,
+                None => create_internal_topics(query.log.clone(), query.internal_topics()).await?,
             }
-            None => None,
+        }
+        match progress {
+            Some(progress) => query.restore(progress)?,
+            None if query.options.durable => query.write_beginning().await?,
+            None => {}
+        }
+        Ok(query)
+    }
+
+    /// Become who commits it, and see how far it has come.
+    async fn take_over(&mut self) -> Result<Option<Progress>> {
+        let options = &self.options;
+        let writer = options.names.task_writer(&options.id, options.share);
+        self.log.take_over(&writer).await.map_err(log_error)?;
+        options.progress.settle(&*self.log).await?;
+        options.progress.of(&*self.log, &options.id, options.share)
+    }
+
+    /// Where a query begins is where it began, whatever comes between now and its first epoch.
+    async fn write_beginning(&mut self) -> Result<()> {
+        let begun = self.log.commit(self.commit(vec![self.progress_append()?]));
+        begun.await.map_err(|_| Error::unavailable("the log is closed"))?.map_err(log_error)?;
+        Ok(())
+    }
+
+    /// Lower `plan`, with nothing taken up yet.
+    fn lowered(
+        plan: &QueryPlan,
+        options: QueryOptions,
+        log: Arc<dyn RecordLog>,
+        host: Host,
+        pool: Arc<rayon::ThreadPool>,
+    ) -> Result<Query> {
+        let graph = match options.share {
+            Some(_) => graph_of(plan, &*log)?,
+            None => lower(plan, &|source| partitions_of(source, &*log))?,
         };
         let mut query = Query {
             stats: Arc::new(stats_of(&graph)),
             tasks: vec![],
             readers: vec![],
-            sink,
+            ordered: graph.ordered,
+            numbers: Arc::default(),
+            sink: None,
             view: None,
             epoch: 0,
             times: BTreeMap::new(),
             fed: host.clock.monotonic(),
             charge: Charge::new(options.budget.clone()),
+            pageable: BTreeSet::new(),
+            tier: None,
+            failed: None,
+            consumed: Consumed::default(),
             options,
             graph,
             log,
             host,
             pool,
         };
+        query.sink = query.sink_of(plan)?;
         query.build()?;
-        let options = &query.options;
-        let progress = if options.durable { options.progress.of(&*query.log, &options.id)? } else { None };
-        query.place_readers(plan, progress.as_ref())?;
-        if query.options.durable {
-            let wanted = query.internal_topics();
-            create_internal_topics(query.log.clone(), wanted).await?;
-        }
-        match progress {
-            Some(progress) => query.restore(progress)?,
-            // Where a query begins is where it began, whatever comes between now and its first epoch.
-            None if query.options.durable => {
-                let begun = query.begin()?;
-                begun.await.map_err(|_| Error::unavailable("the log is closed"))?.map_err(log_error)?;
-            }
-            None => {}
-        }
         Ok(query)
     }
 
-    /// Write down where it begins.
-    fn begin(&self) -> Result<CommitTicket> {
-        let append = progress_append(&self.options.id, &self.progress(), self.host.clock.now_ms())?;
-        Ok(self.log.commit(Commit { appends: vec![append] }))
+    /// The sink and a writer for each partition that runs here; `None`: results go elsewhere.
+    fn sink_of(&self, plan: &QueryPlan) -> Result<Option<(SinkSpec, Vec<SinkWriter>, u32)>> {
+        let Some(root) = self.graph.nodes.get(self.graph.root).filter(|root| self.runs(root.stage)) else {
+            return Ok(None);
+        };
+        let Some(spec) = &plan.sink else { return Ok(None) };
+        let topic = self.log.topic(&spec.source.topic);
+        let unknown = || Error::undefined_source(format!("topic {} does not exist", spec.source.topic));
+        let partitions = topic.ok_or_else(unknown)?.config.partitions;
+        let registry = self.options.registry.as_ref();
+        let own = self.own_partitions(root.partitions);
+        let writers = own.map(|_| SinkWriter::new(spec, registry)).collect::<Result<Vec<_>>>()?;
+        Ok(Some((spec.clone(), writers, partitions)))
     }
 
-    fn build(&mut self) -> Result<()> {
-        let graph = &self.graph;
-        let registry = self.options.registry.as_ref();
-        let mut view = None;
-        for segment in &graph.segments {
-            let mut tasks: Vec<Task> = (0..segment.partitions).map(|_| Task::default()).collect();
-            for at in &segment.nodes {
-                let Some(node) = graph.nodes.get(*at) else { continue };
-                for task in &mut tasks {
-                    match &node.kind {
-                        NodeKind::Operator(make) => {
-                            task.operators.insert(*at, make());
-                        }
-                        NodeKind::Keep { key, old_values, expiry } => {
-                            let keep = Materialize::new(node.schema.clone(), key.clone(), *old_values, *expiry);
-                            if *at == graph.root {
-                                let (schema, key) = (node.schema.clone(), key.clone());
-                                view.get_or_insert(TableView { partitions: vec![], schema, key })
-                                    .partitions
-                                    .push(keep.view());
-                            }
-                            task.operators.insert(*at, Box::new(keep));
-                        }
-                        NodeKind::Source(_) | NodeKind::Exchange(_) | NodeKind::Union => {}
-                    }
-                }
-                // Exchanges that read this node are routed where its rows are made.
-                for (exchange, reader) in graph.nodes.iter().enumerate() {
-                    if let NodeKind::Exchange(spec) = &reader.kind
-                        && reader.inputs.contains(at)
-                    {
-                        for task in &mut tasks {
-                            task.routers.insert(exchange, Router::new(spec, node.schema.clone(), registry)?);
-                        }
-                    }
-                }
-            }
-            self.tasks.push(tasks);
-        }
-        self.view = view;
-        Ok(())
+    fn commit(&self, appends: Vec<Append>) -> Commit {
+        let options = &self.options;
+        let writer = options.durable.then(|| options.names.task_writer(&options.id, options.share));
+        Commit { appends, writer }
+    }
+
+    /// The record of how far it has come.
+    fn progress_append(&self) -> Result<Append> {
+        let (options, now_ms) = (&self.options, self.host.clock.now_ms());
+        options.progress.append((&options.id, options.share), &self.progress(), now_ms)
     }
 
     /// Its counters.
@@ -250,6 +281,12 @@ impl Query {
         if let Some(view) = &self.view {
             view.partitions.iter().for_each(|p| p.write().commit(epoch));
         }
+        self.consumed.committed(epoch);
+        if let Some(tier) = &mut self.tier
+            && let Err(error) = tier.committed(epoch, &*self.log, &self.host)
+        {
+            self.failed = Some(error);
+        }
     }
 
     /// Run one epoch on what has arrived; `None` when nothing has. What it gives must be committed, or the query be
@@ -270,125 +307,101 @@ impl Query {
         let records: i64 = fetched.iter().map(|f| f.read.to - f.read.from).sum();
         self.epoch += 1;
         let records = records.unsigned_abs();
-        let parallel = records >= PARALLEL_RECORDS_MIN;
-        let mut outputs = Outputs::default();
+        let parallel = fetched.iter().map(|f| f.rows.len() as u64).sum::<u64>() >= PARALLEL_RECORDS_MIN;
         let (mut reports, mut headers) = (vec![], HeaderBook::default());
         for fetched in &mut fetched {
             reports.append(&mut fetched.reports);
             headers.extend(std::mem::take(&mut fetched.headers));
         }
-        for segment in 0..self.graph.segments.len() {
-            self.run_segment(segment, (&fetched, steps), &mut outputs, &mut reports, parallel)?;
-        }
-        let root = outputs.rows.remove(&self.graph.root).unwrap_or_default();
-        let mut appends = self.write_sink(&root, headers, &mut reports, parallel)?;
+        // With enough to do, each partition ends by itself; what there is little of is put in order over all of them.
+        let Made { root, times, mut appends } = match parallel && self.sink.is_some() && self.options.share.is_none() {
+            true => self.run_apart((&fetched, steps), headers, &mut reports)?,
+            false => self.run_together((&fetched, steps), headers, &mut reports, parallel)?,
+        };
         let rows = match self.sink {
             Some(_) => None,
+            None if self.options.share.is_some() => None,
             None => {
                 let pieces: Vec<Picked<'_>> = root.iter().map(|batch| Picked { batch, rows: None }).collect();
                 merge_sorted(&pieces)?
             }
         };
-        for (node, line) in &outputs.times {
+        for (node, line) in &times {
             self.times.extend(line.end().map(|t| (*node, t)));
         }
         reports.sort_by_key(|r| r.seq);
         self.log_reports(&reports, &fetched, &mut appends)?;
         if self.options.durable {
-            self.drain_state(&mut appends)?;
-            let time_ms = self.host.clock.now_ms();
-            appends.push(progress_append(&self.options.id, &self.progress(), time_ms)?);
-        } else {
-            // Nobody takes what changed: it need not be remembered.
-            let operators = self.tasks.iter_mut().flatten().flat_map(|t| t.operators.values_mut());
-            operators.for_each(|o| o.drain(&mut |_, _| {}));
+            appends.push(self.progress_append()?);
         }
+        self.note_read();
         self.stats.records_in.fetch_add(records, Ordering::Relaxed);
         self.stats.epochs.fetch_add(1, Ordering::Relaxed);
         self.stats.epoch_took(nanos(self.host.clock.monotonic().saturating_sub(started)));
         if let Some(time) = self.times.values().max() {
             self.stats.stream_time_ms.store(*time, Ordering::Relaxed);
         }
-        if self.epoch.is_multiple_of(MEASURE_EPOCHS) || parallel {
-            self.measure_state()?;
+        if self.epoch.is_multiple_of(MEASURE_EPOCHS) || parallel || self.is_tight() {
+            self.keep_within_budget()?;
         }
-        Ok(Epoch { number: self.epoch, commit: Commit { appends }, rows, records })
+        Ok(Epoch { number: self.epoch, commit: self.commit(appends), rows, records })
+    }
+
+    /// Segment by segment, then the sink, then the changes of state.
+    fn run_together(
+        &mut self,
+        input: (&[Fetched], &Steps),
+        headers: HeaderBook,
+        reports: &mut Vec<Report>,
+        parallel: bool,
+    ) -> Result<Made> {
+        let mut outputs = Outputs::default();
+        for segment in 0..self.graph.segments.len() {
+            self.run_segment(segment, input, &mut outputs, reports, parallel)?;
+        }
+        let root = outputs.rows.remove(&self.graph.root).unwrap_or_default();
+        let headers = Arc::new(headers);
+        let mut appends = self.write_sink(&root, vec![], &headers, reports, parallel)?;
+        appends.extend(self.write_exchanges(&outputs, &headers, reports)?);
+        if self.options.durable {
+            self.drain_state(&mut appends, parallel)?;
+        } else {
+            // Nobody takes what changed: it need not be remembered.
+            let operators = self.tasks.iter_mut().flatten().flat_map(|t| t.operators.values_mut());
+            operators.for_each(|o| o.drain(&mut |_, _| {}));
+        }
+        Ok(Made { root, times: outputs.times, appends })
     }
 
     fn progress(&self) -> Progress {
         let number = |at: &NodeId| self.graph.nodes.get(*at).map_or(0, |n| n.number);
-        let offset = |r: &SourceReader| (reader_name(number(&r.node), &r.reader.partition), r.reader.next);
-        let offsets = self.readers.iter().map(offset).collect();
+        let name = |r: &SourceReader| self.reader_name(r.node, &r.reader.partition);
+        let offsets = self.readers.iter().map(|r| (name(r), r.reader.next)).collect();
         let times = self.times.iter().map(|(at, time)| (number(at), *time)).collect();
         let topic = |r: &SourceReader| Some((r.reader.partition.topic.to_string(), r.reader.topic_id.clone()?));
         let topics = self.readers.iter().filter_map(topic);
-        let snapshot =
-            |r: &SourceReader| Some((reader_name(number(&r.node), &r.reader.partition), r.reader.snapshot_end?));
-        let snapshots = self.readers.iter().filter_map(snapshot);
-        Progress { epoch: self.epoch, offsets, times, topics: topics.collect(), snapshots: snapshots.collect() }
+        let snapshots = self.readers.iter().filter_map(|r| Some((name(r), r.reader.snapshot_end?)));
+        let reached = |r: &SourceReader| Some((name(r), r.reader.times.as_ref()?.taken()?));
+        Progress {
+            epoch: self.epoch,
+            offsets,
+            times,
+            topics: topics.collect(),
+            snapshots: snapshots.collect(),
+            numbers: self.numbers.next(),
+            reached: self.readers.iter().filter_map(reached).collect(),
+        }
     }
 
-    fn write_sink(
-        &mut self,
-        root: &[ChangeBatch],
-        headers: HeaderBook,
-        reports: &mut Vec<Report>,
-        parallel: bool,
-    ) -> Result<Vec<Append>> {
-        let Some((spec, writers, partitions)) = &mut self.sink else { return Ok(vec![]) };
-        let partitions = *partitions;
-        let rows: usize = root.iter().map(ChangeBatch::len).sum();
-        if rows == 0 {
-            return Ok(vec![]);
-        }
-        if let Some(topic) = self.log.topic(&spec.source.topic) {
-            let bytes_max = topic.config.message_bytes_max();
-            writers.iter_mut().for_each(|w| w.limit(bytes_max));
-        }
-        // In order over all partitions what is little, in order within each what may come from several.
-        let (all_in_order, encoded_first) = (keeps_order(rows), spec.rekeyed && root.len() > 1);
-        let headers = Arc::new(headers);
-        let work = |(from, (writer, batch)): (usize, (&mut SinkWriter, &ChangeBatch))| {
-            let mut reports = vec![];
-            let from = u32::try_from(from).unwrap_or(0);
-            writer.set_headers(Arc::clone(&headers));
-            if all_in_order || encoded_first {
-                let encoded = writer.encode(batch, from, partitions, &mut reports)?;
-                let n = encoded.len();
-                return Ok((Some(encoded), vec![], n, reports));
+    /// What the reader of a source's, or of a repartition topic's, partition is called in progress.
+    fn reader_name(&self, node: NodeId, partition: &TopicPartition) -> String {
+        match self.graph.nodes.get(node) {
+            Some(node) if matches!(node.kind, NodeKind::Exchange(_)) => {
+                reader_name(&format!("e{}", node.number), partition)
             }
-            let (batches, n) = writer.batches(batch, from, partitions, &mut reports)?;
-            Ok((None, batches, n, reports))
-        };
-        type Written = Result<(Option<crate::sink::Encoded>, Vec<(u32, BuiltBatch)>, usize, Vec<Report>)>;
-        let parallel = parallel && !all_in_order;
-        let results: Vec<Written> = if parallel {
-            self.pool.install(|| writers.par_iter_mut().zip(root).enumerate().map(work).collect())
-        } else {
-            writers.iter_mut().zip(root).enumerate().map(work).collect()
-        };
-        let topic = spec.source.topic.as_str();
-        let (mut appends, mut all, mut written) = (vec![], vec![], 0);
-        for result in results {
-            let (encoded, batches, n, own) = result?;
-            all.extend(encoded);
-            reports.extend(own);
-            appends.extend(batches.into_iter().map(|(p, b)| append(topic, p, b)));
-            written += n;
+            Some(node) => reader_name(&node.number.to_string(), partition),
+            None => reader_name("0", partition),
         }
-        if all_in_order {
-            appends = ordered_appends(&all, topic)?;
-        } else if encoded_first {
-            let of_target = |target: u32| target_appends(&all, topic, target);
-            let merged: Vec<Vec<Append>> = if parallel {
-                self.pool.install(|| (0..partitions).into_par_iter().map(of_target).collect::<Result<_>>())?
-            } else {
-                (0..partitions).map(of_target).collect::<Result<_>>()?
-            };
-            appends = merged.into_iter().flatten().collect();
-        }
-        self.stats.records_out.fetch_add(written as u64, Ordering::Relaxed);
-        Ok(appends)
     }
 
     fn log_reports(&self, reports: &[Report], fetched: &[Fetched], appends: &mut Vec<Append>) -> Result<()> {
@@ -396,14 +409,15 @@ impl Query {
             return Ok(());
         }
         reports.iter().for_each(|r| self.stats.count(r.kind));
-        if self.log.topic(processing_log::PROCESSING_LOG_TOPIC).is_none() {
+        let topic = self.options.names.processing_log();
+        if self.log.topic(&topic).is_none() {
             return Ok(());
         }
         let read = fetched.iter().map(|f| (&f.partition, &f.read)).collect();
         let mut finder = RecordFinder::new(&*self.log, read);
         let mut find = |seq| finder.find(seq);
         let batches = processing_log::batches(&self.options.id, reports, self.host.clock.now_ms(), &mut find)?;
-        appends.extend(batches.into_iter().map(|batch| append(processing_log::PROCESSING_LOG_TOPIC, 0, batch)));
+        appends.extend(batches.into_iter().map(|batch| append(&topic, 0, batch)));
         Ok(())
     }
 }
@@ -413,15 +427,12 @@ fn stats_of(graph: &Graph) -> QueryStats {
         label: n.label.clone(),
         inputs: n.inputs.clone(),
         exchange: matches!(n.kind, NodeKind::Exchange(_)),
+        stage: n.stage,
         ..NodeStats::default()
     };
     let stats = QueryStats { nodes: graph.nodes.iter().map(node).collect(), ..QueryStats::default() };
     stats.stream_time_ms.store(i64::MIN, Ordering::Relaxed);
     stats
-}
-
-fn reader_name(source: usize, partition: &TopicPartition) -> String {
-    format!("{source}:{partition}")
 }
 
 fn nanos(time: std::time::Duration) -> u64 {

@@ -14,6 +14,8 @@ use crate::graph::ExchangeNode;
 pub(crate) struct Routed {
     pub batch: ChangeBatch,
     pub targets: Vec<Vec<u32>>,
+    /// The rows' new keys as they are written, where they are wanted.
+    pub keys: EncodedRows,
 }
 
 /// Computes targets for one source partition.
@@ -21,6 +23,8 @@ pub(crate) struct Router {
     encoder: Box<dyn Encoder>,
     schema: SchemaRef,
     rows: EncodedRows,
+    /// Whether who takes the rows wants their keys, too.
+    keeps_keys: bool,
 }
 
 impl Router {
@@ -28,6 +32,7 @@ impl Router {
         node: &ExchangeNode,
         schema: SchemaRef,
         registry: Option<&std::sync::Arc<dyn formats::SchemaRegistry>>,
+        keeps_keys: bool,
     ) -> Result<Router> {
         let columns = node.names.iter().zip(&node.types).map(|(name, (_, ty))| Column::key(name, ty.clone()));
         let columns: Vec<Column> = columns.collect();
@@ -50,7 +55,7 @@ impl Router {
                 formats::format("JSON")?.encoder(Part::Key, &columns, &spec)?
             }
         };
-        Ok(Router { encoder, schema, rows: EncodedRows::default() })
+        Ok(Router { encoder, schema, rows: EncodedRows::default(), keeps_keys })
     }
 
     pub fn route(
@@ -63,7 +68,7 @@ impl Router {
     ) -> Result<Routed> {
         let mut targets = vec![vec![]; partitions as usize];
         if batch.is_empty() {
-            return Ok(Routed { batch, targets });
+            return Ok(Routed { batch, targets, keys: EncodedRows::default() });
         }
         let record_batch = batch.to_record_batch(&self.schema)?;
         let mut errors = RowErrors::default();
@@ -103,7 +108,8 @@ impl Router {
                 rows.push(u32::try_from(row).unwrap_or(u32::MAX));
             }
         }
-        Ok(Routed { batch: number_rows(batch, node.sub_shift), targets })
+        let keys = if self.keeps_keys { std::mem::take(&mut self.rows) } else { EncodedRows::default() };
+        Ok(Routed { batch: number_rows(batch, node.sub_shift), targets, keys })
     }
 }
 

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use arrow::{
     array::{
         Array, ArrayRef, BinaryBuilder, BooleanArray, Int32Array, Int64Array, ListBuilder, StringBuilder,
-        StructBuilder, TimestampMillisecondArray, UInt8Array, UInt64Array, new_null_array,
+        StructBuilder, TimestampMillisecondArray, UInt8Array, UInt64Array,
     },
     datatypes::{DataType, Field, SchemaRef},
     util::display::array_value_to_string,
@@ -16,7 +16,7 @@ use arrow::{
 use catalog::{KeyWindow, Source, SourceKind};
 use formats::{Decoder, Part, RowError};
 use functions::{Arg, ArgType, RowErrors};
-use operators::{Change, ChangeBatch, Report, ReportKind, SUB_BITS};
+use operators::{Change, ChangeBatch, Report, ReportKind, SUB_BITS, null_column};
 use recordlog::{
     StoredBatch, TopicPartition,
     batch::{RecordRanges, decode_ranges},
@@ -26,7 +26,7 @@ use types::{Column, Error, Namespace, Result, SqlType};
 use crate::{
     graph::{SourceNode, window_suffix_bytes},
     headers::HeaderBook,
-    source::Taken,
+    source::{Rows, Taken, damaged},
 };
 
 /// Decodes a side's wanted columns, and their places in the schema.
@@ -181,17 +181,17 @@ impl RowReader {
     /// # Errors
     /// See [`RowReader::read`]; the schema registry cannot be asked.
     pub fn push(&mut self, partition: &TopicPartition, stored: &StoredBatch, taken: &Taken) -> Result<()> {
-        decode_ranges(&stored.bytes, &mut self.ranges)
-            .map_err(|e| Error::corrupt(format!("{partition} is damaged at offset {}: {e}", stored.base_offset)))?;
+        decode_ranges(&stored.bytes, &mut self.ranges).map_err(|e| damaged(partition, stored, &e))?;
         let (ranges, pushed) = (&self.ranges, &mut self.pushed);
         let first = pushed.offsets.len();
         let mut keys: Vec<Option<&[u8]>> = Vec::with_capacity(ranges.len());
         let mut values: Vec<Option<&[u8]>> = Vec::with_capacity(ranges.len());
         let whole = taken.has_all_of(stored);
+        let mut numbers = taken.numbers(stored);
         let (has_headers, window) = (ranges.has_headers(), self.source.windowed.filter(|_| self.suffix > 0));
         for (at, delta) in ranges.offset_deltas.iter().enumerate() {
             let offset = ranges.base_offset + i64::from(*delta);
-            let arrival = stored.arrival + u64::from(*delta);
+            let arrival = numbers.at(offset);
             if !whole && !taken.has(offset, arrival) {
                 continue;
             }
@@ -262,7 +262,7 @@ impl RowReader {
         let columns = columns
             .into_iter()
             .zip(self.schema.fields())
-            .map(|(c, f)| c.unwrap_or_else(|| new_null_array(f.data_type(), n)))
+            .map(|(c, f)| c.unwrap_or_else(|| null_column(f.data_type(), n)))
             .collect();
         let ops = self.ops(&pushed);
         let failed = std::mem::take(&mut pushed.failed);
@@ -367,6 +367,12 @@ impl RowReader {
         set(2, &mut || Arc::new(Int64Array::from(pushed.offsets.clone())));
         set(3, &mut || Arc::new(Int64Array::from(pushed.starts.clone())));
         set(4, &mut || Arc::new(Int64Array::from(pushed.ends.clone())));
+    }
+}
+
+impl Rows for RowReader {
+    fn push(&mut self, partition: &TopicPartition, stored: &StoredBatch, taken: &Taken) -> Result<()> {
+        RowReader::push(self, partition, stored, taken)
     }
 }
 

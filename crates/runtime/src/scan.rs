@@ -73,14 +73,22 @@ impl TopicScan {
         wanted.extend(time.filter(|_| hidden.contains(&declared)));
         wanted.sort_unstable();
         wanted.dedup();
-        let node = SourceNode { source: source.clone(), start: Start::Earliest, wanted, wanted_hidden: hidden };
+        let node = SourceNode {
+            source: source.clone(),
+            start: Start::Earliest,
+            wanted,
+            wanted_hidden: hidden,
+            condition: None,
+        };
         let plain = |c: &planner::plan::FieldDef| arrow::datatypes::Field::new(&c.name, c.ty.to_arrow(), true);
         let all = fields.columns.iter().map(plain).collect::<Vec<_>>();
         let schema = Arc::new(arrow::datatypes::Schema::new(all));
         let shown = schema.project(columns).map_err(|e| Error::internal(e.to_string()))?;
+        let mut reader = Reader::new(TopicPartition::new(source.topic.as_str(), partition), from, None);
+        reader.numbers = log.arrival_end().is_none().then(Arc::default);
         Ok(TopicScan {
             rows: RowReader::new(&node, schema, registry, false)?,
-            reader: Reader::new(TopicPartition::new(source.topic.as_str(), partition), from, None),
+            reader,
             end,
             columns: columns.to_vec(),
             schema: Arc::new(shown),

@@ -29,6 +29,9 @@ const ORDERED_ROWS_MAX: usize = 256;
 /// Bytes after which a batch is closed and another begun.
 pub(crate) const BATCH_BYTES: usize = 512 << 10;
 
+/// Rows that are encoded at a time.
+const PIECE_ROWS: usize = 512;
+
 /// What a header takes besides its name and value, at most: two lengths.
 const HEADER_OVERHEAD_BYTES: usize = 10;
 
@@ -46,7 +49,7 @@ pub(crate) struct SinkWriter {
 
 /// How an epoch's records become batches.
 #[derive(Debug, Clone)]
-struct Framing {
+pub(crate) struct Framing {
     /// The longest batch that the topic takes.
     message_bytes_max: usize,
     /// Headers of the records that the rows come from.
@@ -61,12 +64,12 @@ pub(crate) struct Encoded {
 }
 
 /// A record as it is written.
-struct Record<'a> {
-    seq: u64,
-    target: u32,
-    time: i64,
-    key: Option<&'a [u8]>,
-    value: Option<&'a [u8]>,
+pub(crate) struct Record<'a> {
+    pub seq: u64,
+    pub target: u32,
+    pub time: i64,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
 }
 
 struct EncodedRecord {
@@ -79,24 +82,29 @@ struct EncodedRecord {
 }
 
 impl Framing {
+    /// Of a topic that takes batches of up to so many bytes; rows come from records with these headers.
+    pub fn new(message_bytes_max: usize, headers: Arc<HeaderBook>) -> Framing {
+        Framing { message_bytes_max, headers }
+    }
+
     /// Bytes that a record takes in a batch, at most.
-    fn bytes(&self, seq: u64, key: Option<&[u8]>, value: Option<&[u8]>) -> usize {
+    pub fn bytes(&self, seq: u64, key: Option<&[u8]>, value: Option<&[u8]>) -> usize {
         let header = |(name, value): &Header| name.len() + value.as_ref().map_or(0, Vec::len) + HEADER_OVERHEAD_BYTES;
         let headers: usize = self.headers.of(seq).iter().map(header).sum();
         key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers + RECORD_OVERHEAD_BYTES_MAX
     }
 
     /// Whether the topic takes a batch of nothing but a record of `bytes`.
-    fn takes(&self, bytes: usize) -> bool {
+    pub fn takes(&self, bytes: usize) -> bool {
         HEADER_BYTES + bytes <= self.message_bytes_max
     }
 
     /// Whether the batch at hand is to be closed before a record of `bytes`.
-    fn is_full(&self, builder: &BatchBuilder, bytes: usize) -> bool {
+    pub fn is_full(&self, builder: &BatchBuilder, bytes: usize) -> bool {
         !builder.is_empty() && (builder.bytes() > BATCH_BYTES || builder.bytes() + bytes > self.message_bytes_max)
     }
 
-    fn push(&self, builder: &mut BatchBuilder, record: &Record<'_>) -> Result<()> {
+    pub fn push(&self, builder: &mut BatchBuilder, record: &Record<'_>) -> Result<()> {
         let Record { seq, time, key, value, .. } = *record;
         let headers = self.headers.of(seq);
         let pushed = if headers.is_empty() {
@@ -221,6 +229,21 @@ impl SinkWriter {
             }
             _ => batch,
         };
+        // What is encoded goes into a batch while it is in the processor's cache.
+        (0..batch.len()).step_by(PIECE_ROWS).try_for_each(|start| {
+            let piece = batch.slice(start, PIECE_ROWS.min(batch.len() - start));
+            self.piece(&piece, from, partitions, reports, &mut each)
+        })
+    }
+
+    fn piece(
+        &mut self,
+        batch: &ChangeBatch,
+        from: u32,
+        partitions: u32,
+        reports: &mut Vec<Report>,
+        each: &mut impl FnMut(Record<'_>, usize) -> Result<()>,
+    ) -> Result<()> {
         let lost = self.encode_parts(batch, reports);
         let times = self.times(batch)?;
         let windows = self.windows(batch)?;

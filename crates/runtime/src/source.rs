@@ -1,16 +1,21 @@
 //! Records of topic partitions → rows.
 //!
 //! Where the order between partitions matters, an epoch takes records strictly in order of arrival: it stops at the
-//! first record, over all partitions, that it has not fetched. Tables that are read as they stood when the query began
+//! first record, over all partitions, that it has not fetched. Where the log does not number what arrives, order is by
+//! time ([`crate::order`]). Tables that are read as they stood when the query began
 //! come first (START = 'snapshot'): until they are read that far, an epoch takes records of theirs alone.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use rayon::prelude::*;
 use recordlog::{Offset, RecordLog, StoredBatch, TopicPartition};
-use types::Result;
+use types::{Error, Result};
 
-use crate::{log_error, rows::RowReader, shared::Membership};
+use crate::{
+    log_error,
+    order::{Numbers, Times, take_by_time},
+    shared::Membership,
+};
 
 /// How much an epoch takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +32,15 @@ const FETCH_BYTES_MAX: usize = 8 << 20;
 /// Bytes that are fetched and decoded at a time: they and their columns fit a core's cache.
 const PIECE_BYTES: usize = 256 << 10;
 
+/// What makes rows of records.
+pub(crate) trait Rows {
+    /// Add the records of a batch that count in `taken`.
+    ///
+    /// # Errors
+    /// The batch is damaged.
+    fn push(&mut self, partition: &TopicPartition, stored: &StoredBatch, taken: &Taken) -> Result<()>;
+}
+
 /// Where a partition's reading stands.
 pub(crate) struct Reader {
     pub partition: TopicPartition,
@@ -41,8 +55,14 @@ pub(crate) struct Reader {
     buffered_bytes: usize,
     /// With whom it is read.
     pub shared: Option<Membership>,
+    /// Where the log gives records no numbers: those that its query gives.
+    pub numbers: Option<Arc<Numbers>>,
+    /// Where records are put in order by time.
+    pub times: Option<Times>,
     /// Bytes of the longest batch fetched so far.
     longest: usize,
+    /// Up to here there is nothing behind what was fetched.
+    bare_to: Offset,
 }
 
 /// Batches taken for an epoch, with the range of offsets that counts.
@@ -52,6 +72,8 @@ pub(crate) struct Taken {
     pub to: Offset,
     /// Records whose arrival number is not below this wait.
     pub arrival_end: u64,
+    /// The numbers of the records, in order, where the log gives none; else nothing.
+    pub runs: Vec<Run>,
 }
 
 /// What was read of a partition in an epoch, without its bytes.
@@ -59,29 +81,64 @@ pub(crate) struct ReadRange {
     pub from: Offset,
     pub to: Offset,
     /// In order.
-    pub batches: Vec<BatchPlace>,
+    pub runs: Vec<Run>,
 }
 
-/// Which records a batch holds.
+/// Records whose numbers follow each other as their offsets do: a batch's, where the log numbers.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct BatchPlace {
+pub(crate) struct Run {
     pub base_offset: Offset,
     /// The first record's; the others' follow.
     pub arrival: u64,
     pub arrival_end: u64,
 }
 
-impl BatchPlace {
-    fn of(batch: &StoredBatch) -> BatchPlace {
+impl Run {
+    fn of(batch: &StoredBatch) -> Run {
         let records = (batch.next_offset - batch.base_offset).unsigned_abs();
-        BatchPlace { base_offset: batch.base_offset, arrival: batch.arrival, arrival_end: batch.arrival + records }
+        Run { base_offset: batch.base_offset, arrival: batch.arrival, arrival_end: batch.arrival + records }
+    }
+
+    /// One past its last offset.
+    pub fn next_offset(&self) -> Offset {
+        self.base_offset + (self.arrival_end - self.arrival).cast_signed()
+    }
+}
+
+/// The numbers of a batch's records, asked for in order of offset.
+pub(crate) struct RecordNumbers<'a> {
+    batch: &'a StoredBatch,
+    runs: &'a [Run],
+}
+
+impl RecordNumbers<'_> {
+    /// That of the record at `offset`.
+    pub fn at(&mut self, offset: Offset) -> u64 {
+        while let Some((run, others)) = self.runs.split_first() {
+            if offset < run.next_offset() {
+                return run.arrival + (offset - run.base_offset).max(0).unsigned_abs();
+            }
+            self.runs = others;
+        }
+        self.batch.arrival + (offset - self.batch.base_offset).unsigned_abs()
     }
 }
 
 impl Taken {
     /// Where it was read, when its bytes are not needed any more.
     pub fn range(&self) -> ReadRange {
-        ReadRange { from: self.from, to: self.to, batches: self.batches.iter().map(BatchPlace::of).collect() }
+        ReadRange { from: self.from, to: self.to, runs: self.numbered().collect() }
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = Run> {
+        let by_log = if self.runs.is_empty() { self.batches.as_slice() } else { &[] };
+        by_log.iter().map(Run::of).chain(self.runs.iter().copied())
+    }
+
+    /// The numbers of the records of one of its batches.
+    pub fn numbers<'a>(&'a self, batch: &'a StoredBatch) -> RecordNumbers<'a> {
+        let before = self.runs.partition_point(|run| run.next_offset() <= batch.base_offset);
+        RecordNumbers { batch, runs: self.runs.get(before..).unwrap_or_default() }
     }
 
     /// Whether bytes of it were left in the log.
@@ -93,7 +150,7 @@ impl Taken {
     pub fn part(&self, from: Offset, to: Offset) -> Taken {
         let within = |b: &&StoredBatch| b.base_offset < to && b.next_offset > from;
         let batches = self.batches.iter().filter(within).cloned().collect();
-        Taken { batches, from, to, arrival_end: self.arrival_end }
+        Taken { batches, from, to, arrival_end: self.arrival_end, runs: self.runs.clone() }
     }
 
     /// Whether a record counts, by its offset and arrival number.
@@ -110,20 +167,57 @@ impl Taken {
 
 impl Reader {
     pub fn new(partition: TopicPartition, next: Offset, topic_id: Option<String>) -> Reader {
-        let (snapshot_end, buffered) = (None, VecDeque::new());
-        let shared = None;
-        Reader { partition, topic_id, next, snapshot_end, buffered, buffered_bytes: 0, longest: 0, shared }
+        Reader {
+            partition,
+            topic_id,
+            next,
+            snapshot_end: None,
+            buffered: VecDeque::new(),
+            buffered_bytes: 0,
+            shared: None,
+            numbers: None,
+            times: None,
+            longest: 0,
+            bare_to: 0,
+        }
+    }
+
+    /// One past what was fetched.
+    pub fn fetched(&self) -> Offset {
+        self.buffered.back().map_or(self.next, |(batch, _)| batch.next_offset)
+    }
+
+    /// Whether something was fetched that is not taken.
+    pub fn has_fetched(&self) -> bool {
+        !self.buffered.is_empty()
+    }
+
+    /// Up to where what was fetched may be taken.
+    pub fn limit(&self) -> Offset {
+        self.fetched().min(self.snapshot_end.unwrap_or(Offset::MAX))
+    }
+
+    /// Whether there may be more than was fetched.
+    pub fn is_behind(&self, log: &dyn RecordLog) -> Result<bool> {
+        let ends = log.offsets(&self.partition).map_err(log_error)?;
+        Ok(ends.end > self.fetched().max(self.bare_to))
     }
 
     /// Fetch up to about `bytes`; whether there is more behind.
-    fn fill(&mut self, log: &dyn RecordLog, bytes: usize) -> Result<bool> {
-        let mut ends = log.offsets(&self.partition).map_err(log_error)?;
+    pub fn fill(&mut self, log: &dyn RecordLog, bytes: usize) -> Result<bool> {
+        let ends = log.offsets(&self.partition).map_err(log_error)?;
         loop {
-            let fetched = self.buffered.back().map_or(self.next, |(b, _)| b.next_offset);
+            if self.buffered.is_empty() {
+                self.next = self.next.max(self.bare_to);
+            }
+            let fetched = self.fetched().max(self.bare_to);
             if fetched >= ends.end {
                 return Ok(false);
             }
-            if self.buffered_bytes >= bytes {
+            // What others have decoded comes in pieces: a whole one is not to be put together with a bit of the next.
+            let company = self.shared.as_ref().filter(|shared| shared.has_company());
+            let enough = if company.is_some() { bytes - bytes / 4 } else { bytes };
+            if self.buffered_bytes >= enough {
                 return Ok(true);
             }
             if fetched < ends.start {
@@ -131,18 +225,31 @@ impl Reader {
                 self.next = self.next.max(ends.start);
                 self.buffered.clear();
                 self.buffered_bytes = 0;
+                self.times.iter_mut().for_each(Times::forget);
                 continue;
             }
-            // A whole batch, or else the beginning of one is fetched in vain.
-            let wanted = (bytes - self.buffered_bytes).max(self.longest + self.longest / 8).min(FETCH_BYTES_MAX);
-            let batches = match self.shared.as_ref().filter(|shared| shared.has_company()) {
+            // Whole batches, and little of one more, which is fetched in vain.
+            let left = bytes - self.buffered_bytes;
+            let wanted = match left.checked_div(self.longest) {
+                Some(whole) => self.longest.saturating_mul(whole.max(1)).saturating_add(self.longest / 32),
+                None => left,
+            };
+            let wanted = wanted.min(FETCH_BYTES_MAX);
+            let batches = match company {
                 Some(shared) => shared.fetch(log, &self.partition, fetched, wanted)?,
                 None => sized(log.read(&self.partition, fetched, wanted).map_err(log_error)?),
             };
             if batches.is_empty() {
-                ends.end = fetched;
+                if self.numbers.is_none() {
+                    return Ok(false);
+                }
+                // Nothing but marks of transactions and records of aborted ones, which nobody reads.
+                self.bare_to = ends.end;
             }
             for (batch, bytes) in batches {
+                if let Some(times) = &mut self.times {
+                    times.note(&batch, self.next).map_err(|e| damaged(&self.partition, &batch, &e))?;
+                }
                 self.longest = self.longest.max(bytes);
                 self.buffered_bytes += bytes;
                 self.buffered.push_back((batch, bytes));
@@ -178,7 +285,7 @@ impl Reader {
     /// or behind `end` are left.
     pub fn read_all(
         &mut self,
-        rows: &mut RowReader,
+        rows: &mut dyn Rows,
         log: &dyn RecordLog,
         bytes: usize,
         end: Offset,
@@ -198,13 +305,13 @@ impl Reader {
         }
     }
 
-    fn read_raw(&mut self, rows: &mut RowReader, log: &dyn RecordLog, bytes: usize, end: Offset) -> Result<ReadRange> {
-        let mut all = ReadRange { from: self.next, to: self.next, batches: vec![] };
+    fn read_raw(&mut self, rows: &mut dyn Rows, log: &dyn RecordLog, bytes: usize, end: Offset) -> Result<ReadRange> {
+        let mut all = ReadRange { from: self.next, to: self.next, runs: vec![] };
         let mut read = 0;
         loop {
             let more = self.fill(log, PIECE_BYTES.min(bytes - read))?;
             let mut taken = self.take(u64::MAX);
-            if all.batches.is_empty() {
+            if all.runs.is_empty() {
                 // Where records were deleted unread, reading begins behind them.
                 all.from = taken.from;
             }
@@ -214,7 +321,7 @@ impl Reader {
                 rows.push(&self.partition, batch, &taken)?;
             }
             all.to = taken.to;
-            all.batches.extend(taken.batches.iter().map(BatchPlace::of));
+            all.runs.extend(taken.numbered());
             if !more || read >= bytes || all.to >= end {
                 return Ok(all);
             }
@@ -232,18 +339,48 @@ impl Reader {
         self.take(0)
     }
 
+    /// What was fetched and is before `to`.
+    pub fn take_to(&mut self, to: Offset) -> Taken {
+        let mut taken = self.cut(u64::MAX, to);
+        if let Some(numbers) = &self.numbers {
+            let run = |batch: &StoredBatch| {
+                let first = batch.base_offset.max(taken.from);
+                let count = (batch.next_offset.min(taken.to) - first).max(0).unsigned_abs();
+                let arrival = numbers.reserve(count);
+                Run { base_offset: first, arrival, arrival_end: arrival + count }
+            };
+            taken.runs = taken.batches.iter().map(run).collect();
+        }
+        taken
+    }
+
+    /// What was fetched and is in these runs, which are all that comes next.
+    pub fn take_runs(&mut self, runs: Vec<Run>) -> Taken {
+        let to = runs.last().map_or(self.next, Run::next_offset);
+        Taken { runs, ..self.cut(u64::MAX, to) }
+    }
+
     fn take(&mut self, arrival_end: u64) -> Taken {
-        let until = self.snapshot_end.unwrap_or(Offset::MAX);
+        match self.numbers {
+            Some(_) if arrival_end > 0 => self.take_to(Offset::MAX),
+            _ => self.cut(arrival_end, Offset::MAX),
+        }
+    }
+
+    /// What was fetched and came before a number, where the log gives numbers, and is before an offset.
+    fn cut(&mut self, arrival_end: u64, to: Offset) -> Taken {
+        let until = self.snapshot_end.unwrap_or(Offset::MAX).min(to);
         let from = self.next;
         let mut batches = vec![];
         while let Some((batch, _)) = self.buffered.front() {
             let count = (batch.next_offset - batch.base_offset).unsigned_abs();
             let before_end = (until - batch.base_offset).max(0).unsigned_abs();
             let within = arrival_end.saturating_sub(batch.arrival).min(count).min(before_end);
-            if within == 0 {
+            let end = batch.base_offset + within.cast_signed();
+            if within == 0 || within < count && end <= self.next {
                 break;
             }
-            self.next = self.next.max(batch.base_offset + within.cast_signed());
+            self.next = self.next.max(end);
             if within < count {
                 batches.push(batch.clone());
                 break;
@@ -254,8 +391,14 @@ impl Reader {
             }
         }
         self.snapshot_end = self.snapshot_end.filter(|end| self.next < *end);
-        Taken { batches, from, to: self.next, arrival_end }
+        self.times.iter_mut().for_each(|times| times.take(self.next));
+        Taken { batches, from, to: self.next, arrival_end, runs: vec![] }
     }
+}
+
+/// The error for bytes that are no sound batch.
+pub(crate) fn damaged(partition: &TopicPartition, batch: &StoredBatch, why: &dyn std::fmt::Display) -> Error {
+    Error::corrupt(format!("{partition} is damaged at offset {}: {why}", batch.base_offset))
 }
 
 /// Batches with the bytes that they have in the log.
@@ -311,14 +454,18 @@ fn take_arrived(
     ordered: bool,
     pool: Option<&rayon::ThreadPool>,
 ) -> Result<Vec<Taken>> {
-    // Between the looks at two partitions both may grow: a record in the later one must not overtake an older one in
-    // the earlier.
-    let mut end = if ordered { log.arrival_end() } else { u64::MAX };
     let bytes = match cut {
         Cut::Bytes(bytes) => bytes.max(1),
         // Enough for records of any usual size; a batch is fetched whole anyway.
         Cut::Records(n) => n.saturating_mul(64).clamp(1, FETCH_BYTES_MAX),
     };
+    // Between the looks at two partitions both may grow: a record in the later one must not overtake an older one in
+    // the earlier.
+    let Some(arrived) = log.arrival_end() else {
+        let records_max = if let Cut::Records(n) = cut { n as u64 } else { u64::MAX };
+        return take_by_time(readers, log, (bytes, records_max), ordered, pool);
+    };
+    let mut end = if ordered { arrived } else { u64::MAX };
     let fill = |reader: &mut &mut Reader| reader.fill(log, bytes);
     let more: Vec<bool> = match pool {
         Some(pool) => pool.install(|| readers.par_iter_mut().map(fill).collect::<Result<_>>())?,

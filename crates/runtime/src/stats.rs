@@ -1,6 +1,6 @@
 //! What every operator counts, always.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use operators::ReportKind;
 
@@ -13,14 +13,24 @@ pub struct NodeStats {
     pub inputs: Vec<usize>,
     /// Whether it sends rows to other partitions: a stage ends before it.
     pub exchange: bool,
+    /// The stage that it belongs to.
+    pub stage: u32,
     /// Rows out.
     pub rows: AtomicU64,
     /// Time spent, ns, over all threads.
     pub busy_ns: AtomicU64,
-    /// Entries of state.
+    /// Entries of state in memory.
     pub state_rows: AtomicU64,
-    /// Bytes of state, about.
+    /// Bytes of state in memory, about.
     pub state_bytes: AtomicU64,
+    /// Whether all of its state may leave memory.
+    pub may_leave: AtomicBool,
+    /// Bytes of state on disk, about.
+    pub disk_bytes: AtomicU64,
+    /// Once there is state on disk: entries that were looked for and in memory.
+    pub state_hits: AtomicU64,
+    /// The same, that were not in memory: the disk was asked.
+    pub state_misses: AtomicU64,
 }
 
 /// Counters of a query.
@@ -71,12 +81,24 @@ impl QueryStats {
         longest.fetch_max(ns, Ordering::Relaxed);
     }
 
-    /// Bytes of state, all operators.
+    /// Bytes of state in memory, all operators.
     pub fn state_bytes(&self) -> u64 {
         self.nodes.iter().map(|n| n.state_bytes.load(Ordering::Relaxed)).sum()
     }
 
-    /// Entries of state, all operators.
+    /// Bytes of state on disk, all operators.
+    pub fn disk_bytes(&self) -> u64 {
+        self.nodes.iter().map(|n| n.disk_bytes.load(Ordering::Relaxed)).sum()
+    }
+
+    /// How often state was looked for and in memory, and not, all operators.
+    pub fn state_lookups(&self) -> (u64, u64) {
+        let sum =
+            |counter: fn(&NodeStats) -> &AtomicU64| self.nodes.iter().map(|n| counter(n).load(Ordering::Relaxed)).sum();
+        (sum(|n| &n.state_hits), sum(|n| &n.state_misses))
+    }
+
+    /// Entries of state in memory, all operators.
     pub fn state_rows(&self) -> u64 {
         self.nodes.iter().map(|n| n.state_rows.load(Ordering::Relaxed)).sum()
     }

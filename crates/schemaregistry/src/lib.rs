@@ -14,7 +14,7 @@ mod state;
 
 pub use error::RegistryError;
 pub use level::{Level, Mode};
-pub use registry::{Registry, SCHEMAS_TOPIC};
+pub use registry::Registry;
 pub use state::SubjectVersion;
 
 /// Which version of a subject is meant.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use formats::{RegisteredSchema, SchemaRegistry, SchemaText, compatibility};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use recordlog::{
-    Append, Commit, RecordLog, TopicPartition,
+    Append, Commit, Offset, RecordLog, TopicPartition,
     batch::{BatchBuilder, Compression},
     replay,
 };
@@ -17,9 +17,6 @@ use crate::{
     state::State,
 };
 
-/// The registry's topic: one partition, compacted.
-pub const SCHEMAS_TOPIC: &str = "_millstream-schemas";
-
 /// Bytes of the longest schema that is taken.
 const SCHEMA_BYTES_MAX: usize = 512 << 10;
 
@@ -29,9 +26,17 @@ type Checked<T> = std::result::Result<T, RegistryError>;
 pub struct Registry {
     state: RwLock<State>,
     log: Arc<dyn RecordLog>,
+    /// Its topic's one partition.
+    partition: TopicPartition,
     /// One change at a time.
     writing: Mutex<()>,
+    /// Whether this process may change it, where several have it; what others have changed is read before it answers.
+    shared: Option<MayWrite>,
+    /// Where the topic was read to.
+    next: Mutex<Offset>,
 }
+
+type MayWrite = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// A schema to register.
 #[derive(Debug, Clone)]
@@ -46,29 +51,62 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Registry {
-    /// The registry as the topic has it; the topic exists.
+    /// The registry as `topic` has it, which exists.
     ///
     /// # Errors
     /// The topic cannot be read; the error names the record.
-    pub fn open(log: Arc<dyn RecordLog>) -> Result<Registry> {
-        let mut state = State::default();
-        let partition = TopicPartition::new(SCHEMAS_TOPIC, 0);
+    pub fn open(log: Arc<dyn RecordLog>, topic: &str) -> Result<Registry> {
+        let registry = Registry {
+            state: RwLock::default(),
+            log,
+            partition: TopicPartition::new(topic, 0),
+            writing: Mutex::default(),
+            shared: None,
+            next: Mutex::default(),
+        };
+        registry.read_on()?;
+        Ok(registry)
+    }
+
+    /// As one of several over the same topic, in processes of which one at a time may change it: this one, when
+    /// `may_write` says so.
+    #[must_use]
+    pub fn shared(self, may_write: impl Fn() -> bool + Send + Sync + 'static) -> Registry {
+        Registry { shared: Some(Box::new(may_write)), ..self }
+    }
+
+    /// Read what was added to the topic.
+    fn read_on(&self) -> types::Result<()> {
+        let (mut next, partition) = (self.next.lock(), &self.partition);
         let failed = |e: recordlog::LogError| Error::corrupt(e.to_string());
-        replay(&*log, &partition, 0, failed, |record| {
+        *next = replay(&*self.log, partition, *next, failed, |record| {
             let damaged =
                 |e: String| Error::corrupt(format!("{partition} is damaged at offset {}: {e}", record.offset));
             let key = serde_json::from_slice(record.key.unwrap_or_default());
             let key: Key = key.map_err(|e| damaged(e.to_string()))?;
             let value = record.value.map(serde_json::from_slice).transpose();
             let value: Option<Value> = value.map_err(|e| damaged(e.to_string()))?;
-            state.apply(&key, value.as_ref()).map_err(damaged)
+            self.state.write().apply(&key, value.as_ref()).map_err(damaged)
         })?;
-        Ok(Registry { state: RwLock::new(state), log, writing: Mutex::default() })
+        Ok(())
+    }
+
+    /// What is known, others' changes included.
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        if self.shared.is_some()
+            && let Err(error) = self.read_on()
+        {
+            tracing::warn!(%error, "schemas that other processes have registered cannot be read");
+        }
+        self.state.read()
     }
 
     /// Make entries durable, then visible. The caller holds `writing`.
     fn write(&self, entries: &[(Key, Option<Value>)]) -> Checked<()> {
         let fail = |e: &dyn std::fmt::Display| RegistryError::Store(e.to_string());
+        if self.shared.as_ref().is_some_and(|may_write| !may_write()) {
+            return Err(fail(&"schemas are changed through the process that leads the service"));
+        }
         let mut builder = BatchBuilder::with_capacity(256);
         for (key, value) in entries {
             let key = serde_json::to_vec(key).map_err(|e| fail(&e))?;
@@ -76,8 +114,8 @@ impl Registry {
             builder.push(Some(&key), value.as_deref(), 0, &[]).map_err(|e| fail(&e))?;
         }
         let batches = builder.finish(Compression::None).map_err(|e| fail(&e))?;
-        let partition = TopicPartition::new(SCHEMAS_TOPIC, 0);
-        let ticket = self.log.commit(Commit { appends: vec![Append { partition, batches: batches.into() }] });
+        let partition = self.partition.clone();
+        let ticket = self.log.commit(Commit::of(vec![Append { partition, batches: batches.into() }]));
         // The log has a thread of its own: waiting for it here holds up nobody that it waits for.
         let committed = futures::executor::block_on(ticket).map_err(|_| fail(&"the log is closed"))?;
         committed.map_err(|e| fail(&e))?;
@@ -87,7 +125,7 @@ impl Registry {
 
     /// Names of subjects, sorted.
     pub fn subjects(&self, deleted: Deleted) -> Vec<String> {
-        self.state.read().subjects(deleted).map(str::to_owned).collect()
+        self.state().subjects(deleted).map(str::to_owned).collect()
     }
 
     /// A subject's versions, oldest first.
@@ -95,7 +133,7 @@ impl Registry {
     /// # Errors
     /// There are none.
     pub fn versions(&self, subject: &str, deleted: Deleted) -> Checked<Vec<SubjectVersion>> {
-        let versions = self.state.read().versions(subject, deleted);
+        let versions = self.state().versions(subject, deleted);
         if versions.is_empty() {
             return Err(RegistryError::SubjectNotFound(subject.to_owned()));
         }
@@ -107,7 +145,7 @@ impl Registry {
     /// # Errors
     /// It is not there.
     pub fn version_of(&self, subject: &str, version: Version, deleted: Deleted) -> Checked<SubjectVersion> {
-        self.state.read().version(subject, version, deleted)
+        self.state().version(subject, version, deleted)
     }
 
     /// The schema of an id.
@@ -116,7 +154,7 @@ impl Registry {
     /// No schema has it.
     pub fn schema(&self, id: i32) -> Checked<Arc<RegisteredSchema>> {
         let missing = || RegistryError::SchemaNotFound(format!("Schema {id} not found"));
-        self.state.read().by_id(id).ok_or_else(missing)
+        self.state().by_id(id).ok_or_else(missing)
     }
 
     /// Every version of every subject that is the schema of an id.
@@ -125,7 +163,7 @@ impl Registry {
     /// No schema has it.
     pub fn versions_of_id(&self, id: i32, deleted: Deleted) -> Checked<Vec<SubjectVersion>> {
         self.schema(id)?;
-        Ok(self.state.read().versions_of_id(id, deleted))
+        Ok(self.state().versions_of_id(id, deleted))
     }
 
     /// Ids of the schemas that refer to a version.
@@ -133,7 +171,7 @@ impl Registry {
     /// # Errors
     /// The version is not there.
     pub fn referenced_by(&self, subject: &str, version: Version) -> Checked<Vec<i32>> {
-        let state = self.state.read();
+        let state = self.state();
         let version = state.version(subject, version, Deleted::With)?.version;
         Ok(state.referenced_by(subject, version))
     }
@@ -185,7 +223,7 @@ impl Registry {
         let schema = self.canonical(wanted.schema, wanted.normalize)?;
         let _one_at_a_time = self.writing.lock();
         let (id, version) = {
-            let state = self.state.read();
+            let state = self.state();
             if wanted.id.is_none()
                 && let Some(same) =
                     state.versions(subject, Deleted::Without).into_iter().rev().find(|v| v.schema.schema == schema)
@@ -211,7 +249,7 @@ impl Registry {
             (id, wanted.version.unwrap_or_else(|| state.next_version(subject)))
         };
         if wanted.id.is_none() {
-            let level = self.state.read().level(subject);
+            let level = self.state().level(subject);
             let reasons = self.faults(subject, &schema, None)?;
             if !reasons.is_empty() {
                 return Err(RegistryError::Incompatible { subject: subject.to_owned(), level, reasons });
@@ -234,7 +272,7 @@ impl Registry {
 
     fn faults(&self, subject: &str, schema: &SchemaText, against: Option<Version>) -> Checked<Vec<String>> {
         let (level, versions) = {
-            let state = self.state.read();
+            let state = self.state();
             let versions = match against {
                 Some(version) => vec![state.version(subject, version, Deleted::Without)?],
                 None => state.versions(subject, Deleted::Without),
@@ -303,11 +341,11 @@ impl Registry {
         let mut entries = Vec::with_capacity(versions.len());
         for version in versions {
             let SubjectVersion { subject, version: number, schema, .. } = version;
-            if self.state.read().mode(subject) == Mode::ReadOnly {
+            if self.state().mode(subject) == Mode::ReadOnly {
                 let why = "nothing can be deleted".to_owned();
                 return Err(RegistryError::OperationNotPermitted(subject.clone(), Mode::ReadOnly.name(), why));
             }
-            let users = self.state.read().referenced_by(subject, *number);
+            let users = self.state().referenced_by(subject, *number);
             if !users.is_empty() {
                 return Err(RegistryError::ReferenceExists(subject.clone(), *number, users));
             }
@@ -325,7 +363,7 @@ impl Registry {
     /// # Errors
     /// The subject has none of its own.
     pub fn level(&self, subject: Option<&str>, fallback: bool) -> Checked<Level> {
-        let state = self.state.read();
+        let state = self.state();
         match subject {
             None => Ok(state.own_level(None).unwrap_or(Level::Backward)),
             Some(subject) if fallback => Ok(state.level(subject)),
@@ -350,7 +388,7 @@ impl Registry {
     /// # Errors
     /// The subject has none of its own.
     pub fn mode(&self, subject: Option<&str>, fallback: bool) -> Checked<Mode> {
-        let state = self.state.read();
+        let state = self.state();
         match subject {
             None => Ok(state.own_mode(None).unwrap_or(Mode::ReadWrite)),
             Some(subject) if fallback => Ok(state.mode(subject)),
@@ -388,7 +426,7 @@ impl SchemaRegistry for Registry {
     }
 
     fn by_id(&self, id: i32) -> Result<Option<Arc<RegisteredSchema>>> {
-        Ok(self.state.read().by_id(id))
+        Ok(self.state().by_id(id))
     }
 
     fn latest(&self, subject: &str) -> Result<Option<Arc<RegisteredSchema>>> {
@@ -401,7 +439,7 @@ impl SchemaRegistry for Registry {
     }
 
     fn subjects_of(&self, id: i32) -> Result<Vec<String>> {
-        let versions = self.state.read().versions_of_id(id, Deleted::Without);
+        let versions = self.state().versions_of_id(id, Deleted::Without);
         Ok(versions.into_iter().map(|v| v.subject).collect())
     }
 

@@ -3,22 +3,29 @@
 //! Entries live in numbered slots, so that operators may keep what belongs to a key beside it, and one allocation
 //! holds key and value. An ordered index is built when a range is first asked for, and kept from then on.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{collections::BTreeMap, hint::black_box, ops::Bound, sync::Arc};
 
-use foldhash::fast::RandomState;
-use hashbrown::{HashTable, hash_table::Entry};
-use std::hash::BuildHasher;
+use coldstore::Version;
+use types::Result;
+
+use crate::{
+    index::{BLOCK_KEYS, Index},
+    residency::{Keys, PageIn, Paged, Residency},
+};
 
 /// Keyed rows.
 #[derive(Default)]
 pub struct Store {
-    index: HashTable<u32>,
+    index: Index,
     slots: Vec<Slot>,
     free: Vec<u32>,
     dirty: Vec<u32>,
+    /// Nobody drains it.
+    untracked: bool,
     ordered: Option<BTreeMap<Box<[u8]>, u32>>,
-    hasher: RandomState,
     bytes: usize,
+    /// Where entries may be on disk only: which ones.
+    residency: Option<Box<Residency>>,
 }
 
 #[derive(Default)]
@@ -68,7 +75,7 @@ impl Slot {
 }
 
 /// What one entry costs besides its bytes.
-const ENTRY_OVERHEAD_BYTES: usize = 48;
+const ENTRY_OVERHEAD_BYTES: usize = 40;
 
 impl Store {
     /// An empty store.
@@ -76,7 +83,12 @@ impl Store {
         Store::default()
     }
 
-    /// Entries.
+    /// From now on it does not remember what changed: nobody drains it.
+    pub fn untrack(&mut self) {
+        self.untracked = true;
+    }
+
+    /// Entries in memory.
     pub fn len(&self) -> usize {
         self.index.len()
     }
@@ -88,13 +100,92 @@ impl Store {
 
     /// Memory, about.
     pub fn size_bytes(&self) -> usize {
-        self.bytes + self.index.len() * ENTRY_OVERHEAD_BYTES
+        let residency = self.residency.as_ref().map_or(0, |r| r.size_bytes());
+        self.bytes + self.index.len() * ENTRY_OVERHEAD_BYTES + self.index.size_bytes() + residency
+    }
+
+    /// Which entries are on disk only, if there may be any.
+    pub fn residency(&self) -> Option<&Residency> {
+        self.residency.as_deref()
+    }
+
+    /// Which of `keys` are to be read from disk before they are looked at; `None`: nothing ever is.
+    pub fn look_for(&mut self, keys: &Keys) -> Option<PageIn> {
+        let mut residency = self.residency.take()?;
+        let page_in = residency.look_for(keys, |key| self.find(key));
+        self.residency = Some(residency);
+        Some(page_in)
+    }
+
+    /// Take in an entry that was read from disk.
+    pub fn admit(&mut self, key: &[u8], value: &[u8]) {
+        if let Placed::New(slot) = self.place(self.hash(key), key, value)
+            && let Some(residency) = &mut self.residency
+        {
+            residency.admitted(slot);
+        }
+    }
+
+    /// Have `keys` in memory, those that are there at all.
+    ///
+    /// # Errors
+    /// The disk cannot be read.
+    pub fn page_in(&mut self, keys: &Keys) -> Result<()> {
+        match self.look_for(keys) {
+            Some(page_in) => page_in.read(|key, value| self.admit(key, value)),
+            None => Ok(()),
+        }
+    }
+
+    /// The slot of `key`, which keeps its number for as long as the key is there and until the next drain.
+    pub fn slot(&self, key: &[u8]) -> Option<u32> {
+        self.find(key)
+    }
+
+    /// As [`Store::slot`], of a key whose [hash](Store::hash) is known.
+    #[inline]
+    pub fn slot_hashed(&self, hash: u32, key: &[u8]) -> Option<u32> {
+        self.find_hashed(hash, key)
+    }
+
+    /// The value in a slot.
+    pub fn value(&self, slot: u32) -> Option<&[u8]> {
+        self.slots.get(slot as usize).map(Slot::value)
     }
 
     pub(crate) fn find(&self, key: &[u8]) -> Option<u32> {
-        let hash = self.hasher.hash_one(key);
-        let slots = &self.slots;
-        self.index.find(hash, |i| slots.get(*i as usize).is_some_and(|s| s.key() == key)).copied()
+        self.find_hashed(self.hash(key), key)
+    }
+
+    fn find_hashed(&self, hash: u32, key: &[u8]) -> Option<u32> {
+        self.index.find(hash, |slot| self.slots.get(slot as usize).is_some_and(|s| s.key() == key))
+    }
+
+    /// What an index of this store knows of a key.
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u32 {
+        self.index.hash(key)
+    }
+
+    /// Have the processor fetch the entries of keys of these hashes, which are looked for next.
+    pub fn look_ahead(&self, hashes: &[u32]) {
+        let mut slots: [u32; BLOCK_KEYS] = [0; BLOCK_KEYS];
+        for hashes in hashes.chunks(BLOCK_KEYS) {
+            let mut found = 0;
+            self.index.look_ahead(hashes, |slot| {
+                if let Some(place) = slots.get_mut(found) {
+                    *place = slot;
+                    found += 1;
+                }
+            });
+            let slots = slots.get(..found).unwrap_or_default();
+            let slot = |slot: &u32| self.slots.get(*slot as usize);
+            black_box(slots.iter().filter_map(slot).fold(0, |all, slot| all ^ slot.key_len));
+            let first = |slot: &Slot| slot.entry.first().copied();
+            let last = |slot: &Slot| slot.entry.last().copied();
+            let ends = slots.iter().filter_map(slot).map(|slot| (first(slot), last(slot)));
+            black_box(ends.fold(0, |all, (first, last)| all ^ first.unwrap_or(0) ^ last.unwrap_or(0)));
+        }
     }
 
     /// The value of `key`.
@@ -102,46 +193,45 @@ impl Store {
         self.slots.get(self.find(key)? as usize).map(Slot::value)
     }
 
-    /// Set the value of `key`.
-    pub fn put(&mut self, key: &[u8], value: &[u8]) {
-        self.write(key, value, true);
+    /// Set the value of `key`; whether it was in memory.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) -> bool {
+        self.write(self.hash(key), key, value, true)
+    }
+
+    /// As [`Store::put`], of a key whose [hash](Store::hash) is known.
+    pub fn put_hashed(&mut self, hash: u32, key: &[u8], value: &[u8]) -> bool {
+        self.write(hash, key, value, true)
     }
 
     /// Set the value of `key`, as read back from a changelog or checkpoint: not a change.
     pub fn restore(&mut self, key: &[u8], value: Option<&[u8]>) {
         match value {
-            Some(value) => self.write(key, value, false),
-            None => {
-                self.erase(key, false);
-            }
-        }
+            Some(value) => self.write(self.hash(key), key, value, false),
+            None => self.erase(key, false),
+        };
     }
 
-    fn write(&mut self, key: &[u8], value: &[u8], mark: bool) {
-        let at = match self.place(key, value) {
-            Placed::New(at) => at,
+    fn write(&mut self, hash: u32, key: &[u8], value: &[u8], mark: bool) -> bool {
+        let (at, was_there) = match self.place(hash, key, value) {
+            Placed::New(at) => (at, false),
             Placed::There(at) => {
                 self.overwrite(at, value);
-                at
+                (at, true)
             }
         };
         if mark {
             self.mark(at);
+        } else if let Some(residency) = &mut self.residency {
+            residency.changed(at, key.len() + value.len());
         }
+        was_there
     }
 
     /// The slot of `key`; if there is none, one with this value.
-    pub(crate) fn place(&mut self, key: &[u8], value: &[u8]) -> Placed {
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        let entry = self.index.entry(
-            hasher.hash_one(key),
-            |i| slots.get(*i as usize).is_some_and(|s| s.key() == key),
-            |i| hasher.hash_one(slots.get(*i as usize).map_or(&[][..], Slot::key)),
-        );
-        let place = match entry {
-            Entry::Occupied(found) => return Placed::There(*found.get()),
-            Entry::Vacant(place) => place,
-        };
+    pub(crate) fn place(&mut self, hash: u32, key: &[u8], value: &[u8]) -> Placed {
+        if let Some(slot) = self.find_hashed(hash, key) {
+            return Placed::There(slot);
+        }
         let slot = Slot {
             entry: join(key, value),
             key_len: u32::try_from(key.len()).unwrap_or(u32::MAX),
@@ -149,7 +239,7 @@ impl Store {
             ..Slot::default()
         };
         let at = self.free.pop().unwrap_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
-        place.insert(at);
+        self.index.insert(hash, at);
         match self.slots.get_mut(at as usize) {
             Some(free) => *free = slot,
             None => self.slots.push(slot),
@@ -168,17 +258,10 @@ impl Store {
             if let Some(old) = slot.entry.get_mut(slot.key_len as usize..) {
                 old.copy_from_slice(value);
             }
-        } else {
-            self.exchange(at, value);
+            return;
         }
-    }
-
-    /// Give a slot another value; its entry (key and value) as it was.
-    pub(crate) fn exchange(&mut self, at: u32, value: &[u8]) -> Option<Box<[u8]>> {
-        let slot = self.slots.get_mut(at as usize)?;
         self.bytes = self.bytes + value.len() - slot.value().len();
-        let entry = join(slot.key(), value);
-        Some(std::mem::replace(&mut slot.entry, entry))
+        slot.entry = join(slot.key(), value);
     }
 
     /// Where a view keeps what the slot held before.
@@ -201,36 +284,69 @@ impl Store {
         if let Some(slot) = self.slots.get_mut(at as usize)
             && !slot.dirty
         {
-            slot.dirty = true;
-            self.dirty.push(at);
+            if !self.untracked {
+                slot.dirty = true;
+                self.dirty.push(at);
+            }
+            // From now on, not from the drain on: the slot must not be given up in between.
+            if let Some(residency) = &mut self.residency
+                && slot.state == SlotState::Live
+            {
+                residency.changed(at, slot.entry.len());
+            }
         }
     }
 
-    /// Forget `key`; whether it was there.
+    /// Forget `key`; whether it was there. Where entries may be on disk only, it was [looked for](Store::look_for).
     pub fn remove(&mut self, key: &[u8]) -> bool {
         self.erase(key, true)
     }
 
     fn erase(&mut self, key: &[u8], mark: bool) -> bool {
-        let hash = self.hasher.hash_one(key);
-        let slots = &self.slots;
-        let found = self.index.find_entry(hash, |i| slots.get(*i as usize).is_some_and(|s| s.key() == key));
-        let Ok(entry) = found else { return false };
-        let (at, _) = entry.remove();
+        if !mark && let Some(residency) = &mut self.residency {
+            residency.removed(key);
+        }
+        let Some(at) = self.unlink(key) else { return false };
+        let mut is_known = false;
+        if let Some(slot) = self.slots.get_mut(at as usize) {
+            slot.state = SlotState::Removed;
+            is_known = (!mark || self.untracked) && !slot.dirty;
+        }
+        if (mark || !is_known)
+            && let Some(residency) = &mut self.residency
+        {
+            // At once, not from the drain on: nobody may read it back in between.
+            residency.freed(at);
+            residency.removed(key);
+        }
+        match is_known {
+            true => self.release(at),
+            false => self.mark(at),
+        }
+        true
+    }
+
+    /// Take `key` out of the indexes; the slot that it had.
+    fn unlink(&mut self, key: &[u8]) -> Option<u32> {
+        let hash = self.hash(key);
+        let at = self.find_hashed(hash, key)?;
+        self.index.remove(hash, at);
         if let Some(ordered) = &mut self.ordered {
             ordered.remove(key);
         }
+        self.bytes -= self.slots.get(at as usize).map_or(0, |s| s.entry.len());
+        Some(at)
+    }
+
+    /// Make an unlinked slot free.
+    fn release(&mut self, at: u32) {
         if let Some(slot) = self.slots.get_mut(at as usize) {
-            self.bytes -= slot.entry.len();
-            slot.state = SlotState::Removed;
-            if !mark && !slot.dirty {
-                *slot = Slot::default();
-                self.free.push(at);
-                return true;
-            }
+            *slot = Slot::default();
+            self.free.push(at);
         }
-        self.mark(at);
-        true
+        if let Some(residency) = &mut self.residency {
+            residency.freed(at);
+        }
     }
 
     /// Every key that changed since the last drain, with its value now; each once, unless it was removed and put
@@ -244,11 +360,10 @@ impl Store {
                 SlotState::Removed => {
                     // The key may live again in another slot, which is dirty too and drained later or earlier.
                     let key = std::mem::take(&mut slot.entry);
-                    let key = key.get(..slot.key_len as usize).unwrap_or(&[]).to_vec();
-                    *slot = Slot::default();
-                    self.free.push(at);
-                    if self.find(&key).is_none() {
-                        each(&key, None);
+                    let key = key.get(..slot.key_len as usize).unwrap_or(&[]);
+                    self.release(at);
+                    if self.find(key).is_none() {
+                        each(key, None);
                     }
                 }
                 SlotState::Free => {}
@@ -261,12 +376,12 @@ impl Store {
         !self.dirty.is_empty()
     }
 
-    /// All entries, in no order.
+    /// All entries in memory, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.slots.iter().filter(|s| s.state == SlotState::Live).map(|s| (s.key(), s.value()))
     }
 
-    /// Entries whose keys lie within the bounds, in order of keys. The first call builds the index.
+    /// Entries in memory whose keys lie within the bounds, in order of keys. The first call builds the index.
     pub fn range(&mut self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.build_order();
         self.ordered_range(from, to)
@@ -295,6 +410,67 @@ impl Store {
         };
         let entries = if empty { None } else { self.ordered.as_ref().map(|o| o.range::<[u8], _>((from, to))) };
         entries.into_iter().flatten().filter_map(|(key, at)| Some((&**key, self.slots.get(*at as usize)?.value())))
+    }
+}
+
+impl Paged for Store {
+    fn attach(&mut self, prefix: Vec<u8>, version: Arc<Version>) {
+        let mut residency = Box::new(Residency::new(prefix, version));
+        for (at, slot) in (0..).zip(&self.slots).filter(|(_, slot)| slot.state == SlotState::Live) {
+            residency.changed(at, slot.entry.len());
+        }
+        self.residency = Some(residency);
+    }
+
+    fn changed_bytes(&self) -> Option<usize> {
+        self.residency.as_ref().map(|r| r.changed_bytes())
+    }
+
+    fn take_changed(&mut self, bytes_max: usize, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) -> bool {
+        let Some(mut residency) = self.residency.take() else { return true };
+        let each = std::cell::RefCell::new(each);
+        let entry = |slot: u32| match self.entry(slot) {
+            Some((key, value)) => {
+                each.borrow_mut()(key, Some(value));
+                key.len() + value.len()
+            }
+            None => 0,
+        };
+        let gone = |key: &[u8]| {
+            if self.find(key).is_none() {
+                each.borrow_mut()(key, None);
+            }
+        };
+        let all = residency.take(bytes_max, entry, gone);
+        self.residency = Some(residency);
+        all
+    }
+
+    fn written(&mut self, version: Arc<Version>) {
+        if let Some(residency) = &mut self.residency {
+            residency.written(version);
+        }
+    }
+
+    fn evict(&mut self, bytes: usize) {
+        let Some(mut residency) = self.residency.take() else { return };
+        let mut left = bytes;
+        residency.evict(|at| {
+            let Some(key) = self.entry(at).map(|(key, _)| key.to_vec()) else { return true };
+            left = left.saturating_sub(self.slots.get(at as usize).map_or(0, |s| s.entry.len()) + ENTRY_OVERHEAD_BYTES);
+            self.unlink(&key);
+            self.release(at);
+            left > 0
+        });
+        self.residency = Some(residency);
+    }
+
+    fn lookups(&self) -> (u64, u64) {
+        self.residency.as_ref().map_or((0, 0), |r| r.lookups())
+    }
+
+    fn residency_mut(&mut self) -> Option<&mut Residency> {
+        self.residency.as_deref_mut()
     }
 }
 

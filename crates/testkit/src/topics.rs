@@ -60,10 +60,8 @@ pub async fn write(log: &dyn RecordLog, shape: &Shape, record: &RecordSpec, turn
     let pushed = builder.push(key.as_deref(), value.as_deref(), record.timestamp.unwrap_or(0), &headers);
     pushed.map_err(|e| fail(e.to_string()))?;
     let batches = builder.finish(Compression::None).map_err(|e| fail(e.to_string()))?;
-    let commit = Commit {
-        appends: vec![Append { partition: TopicPartition::new(topic.name, partition), batches: batches.into() }],
-    };
-    match log.commit(commit).await {
+    let append = Append { partition: TopicPartition::new(topic.name, partition), batches: batches.into() };
+    match log.commit(Commit::of(vec![append])).await {
         Ok(written) => written.map(drop).map_err(|e| fail(e.to_string())),
         Err(_) => Err(fail("the log dropped it".to_owned())),
     }

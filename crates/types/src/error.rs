@@ -117,6 +117,13 @@ impl Error {
         self
     }
 
+    /// The same error at `span`, wherever it was before.
+    #[must_use]
+    pub fn moved(mut self, span: Span) -> Error {
+        self.0.span = Some(span);
+        self
+    }
+
     /// The same error with advice.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Error {

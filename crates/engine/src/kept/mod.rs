@@ -5,6 +5,7 @@
 
 mod keys;
 mod shape;
+mod stored;
 mod written;
 
 use std::ops::Bound;
@@ -13,14 +14,17 @@ use arrow::array::RecordBatch;
 use parking_lot::RwLockReadGuard;
 use rayon::prelude::*;
 use runtime::TableView;
-use statestore::View;
+use serde::{Deserialize, Serialize};
+use statestore::{ColdKey, ColdRest, Found, View};
 use types::{Error, Result};
 
 pub(crate) use keys::{encode_keys, wanted};
+use shape::Rows;
 pub(crate) use shape::Shape;
+pub(crate) use stored::{Stored, stored};
 
 /// Which rows of a table are to be read; keys in the ordered encoding.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Wanted {
     /// Those with these keys.
     Keys(Vec<Vec<u8>>),
@@ -54,16 +58,24 @@ pub(crate) fn read(
                 // A key is in one partition: there are no two epochs to be mixed.
                 [key] => {
                     for part in &view.partitions {
-                        if let Some(row) = part.read().get(key) {
-                            rows.push(row)?;
+                        let cold = match part.read().get(key) {
+                            Found::Row(row) => {
+                                rows.push(row)?;
+                                continue;
+                            }
+                            Found::Absent => continue,
+                            Found::Cold(key) => key,
+                        };
+                        if let Some(row) = cold.get()? {
+                            rows.push(&row)?;
                         }
                     }
                 }
                 several => {
-                    let views = one_epoch(view)?;
-                    for key in several {
-                        for row in views.iter().filter_map(|v| v.get(key)) {
-                            rows.push(row)?;
+                    for found in found(&one_epoch(view)?, several) {
+                        match found {
+                            Ok(row) => rows.push(&row)?,
+                            Err(cold) => cold.get()?.map_or(Ok(()), |row| rows.push(&row))?,
                         }
                     }
                 }
@@ -80,7 +92,7 @@ pub(crate) fn read(
             let read = |view: &RwLockReadGuard<'_, View>| {
                 let mut rows = shape.reader(rows_max)?;
                 for (from, to) in ranges {
-                    view.range(Bound::Included(from), Bound::Included(to), |_, row| rows.offer(row));
+                    view.range(Bound::Included(from), Bound::Included(to), |_, row| rows.offer(row))?;
                 }
                 rows.finish()
             };
@@ -89,36 +101,56 @@ pub(crate) fn read(
         Wanted::All => {
             let views = one_epoch(view)?;
             let rows: usize = views.iter().map(|v| v.store().len()).sum();
-            let read = |view: &&View| {
+            let hot = |view: &&View| {
                 let mut rows = shape.reader(rows_max)?;
-                view.scan(|_, row| rows.offer(row));
+                let rest = view.scan(|_, row| rows.offer(row));
+                Ok((rows, rest))
+            };
+            let read: Vec<&View> = views.iter().map(|v| &**v).collect();
+            let read: Vec<(Rows<'_>, Option<ColdRest>)> = match rows >= PARALLEL_ROWS_MIN && read.len() > 1 {
+                true => pool.install(|| read.par_iter().map(hot).collect::<Result<_>>())?,
+                false => read.iter().map(hot).collect::<Result<_>>()?,
+            };
+            drop(views);
+            let cold = |(mut rows, rest): (Rows<'_>, Option<ColdRest>)| {
+                rest.map_or(Ok(()), |rest| rest.scan(|_, row| rows.offer(row)))?;
                 rows.finish()
             };
-            let views: Vec<&View> = views.iter().map(|v| &**v).collect();
-            match rows >= PARALLEL_ROWS_MIN && views.len() > 1 {
-                true => pool.install(|| views.par_iter().map(read).collect()),
-                false => views.iter().map(read).collect(),
+            match read.iter().any(|(_, rest)| rest.is_some()) {
+                true => pool.install(|| read.into_par_iter().map(cold).collect()),
+                false => read.into_iter().map(cold).collect(),
             }
         }
-        Wanted::First => first(&one_epoch(view)?, shape, rows_max).map(|rows| vec![rows]),
+        Wanted::First => first(one_epoch(view)?, shape, rows_max).map(|rows| vec![rows]),
     }
 }
 
 /// Rows beyond those that are wanted, after which those that cannot be among them are dropped.
 const FIRST_SLACK: usize = 8192;
 
+/// The rows of several keys, or where they are to be looked for.
+fn found(views: &[RwLockReadGuard<'_, View>], keys: &[Vec<u8>]) -> Vec<std::result::Result<Vec<u8>, ColdKey>> {
+    let look = |(view, key): (&RwLockReadGuard<'_, View>, &Vec<u8>)| match view.get(key) {
+        Found::Row(row) => Some(Ok(row.to_vec())),
+        Found::Absent => None,
+        Found::Cold(key) => Some(Err(key)),
+    };
+    keys.iter().flat_map(|key| views.iter().map(move |view| (view, key))).filter_map(look).collect()
+}
+
 /// The first rows in order of their keys.
-fn first(views: &[RwLockReadGuard<'_, View>], shape: &Shape, rows_max: usize) -> Result<Vec<RecordBatch>> {
+fn first(views: Vec<RwLockReadGuard<'_, View>>, shape: &Shape, rows_max: usize) -> Result<Vec<RecordBatch>> {
     let mut rows: Vec<(Vec<u8>, Vec<u8>)> = vec![];
-    for view in views {
-        view.scan(|key, row| {
-            rows.push((key.to_vec(), row.to_vec()));
-            if rows.len() >= rows_max.saturating_add(FIRST_SLACK).saturating_mul(2) {
-                rows.sort_unstable();
-                rows.truncate(rows_max);
-            }
-        });
-    }
+    let mut keep = |key: &[u8], row: &[u8]| {
+        rows.push((key.to_vec(), row.to_vec()));
+        if rows.len() >= rows_max.saturating_add(FIRST_SLACK).saturating_mul(2) {
+            rows.sort_unstable();
+            rows.truncate(rows_max);
+        }
+    };
+    let rests: Vec<ColdRest> = views.iter().filter_map(|view| view.scan(&mut keep)).collect();
+    drop(views);
+    rests.iter().try_for_each(|rest| rest.scan(&mut keep))?;
     rows.sort_unstable();
     let mut reader = shape.reader(rows_max)?;
     rows.iter().try_for_each(|(_, row)| reader.push(row))?;

@@ -28,7 +28,9 @@ use super::{
 use crate::{
     Engine,
     kept::{self, Shape, Wanted},
+    member,
     pull::fold,
+    running::RunningQuery,
 };
 
 /// The rows of a table, as of one committed epoch of it.
@@ -36,8 +38,9 @@ struct StateScan {
     engine: Arc<Engine>,
     asked: Asked,
     wanted: Wanted,
-    /// `None`: its topic is to be read.
-    view: Option<Arc<TableView>>,
+    /// Who keeps them, and the rows, or what they look like where several processes have them; `None`: its topic is to be
+    /// read.
+    kept: Option<(Arc<RunningQuery>, Arc<TableView>)>,
     /// By partition; read when the first of them is asked for.
     rows: Arc<OnceCell<Vec<Vec<RecordBatch>>>>,
     properties: Arc<PlanProperties>,
@@ -45,10 +48,10 @@ struct StateScan {
 
 /// The plan of a scan.
 pub(super) fn scan(engine: &Arc<Engine>, asked: Asked, tests: &Tests) -> Result<Arc<dyn ExecutionPlan>> {
-    let view = engine.kept_table(&asked.source.name).map(|(_, view)| view);
-    let wanted = match &view {
+    let kept = engine.kept_table(&asked.source.name);
+    let wanted = match &kept {
         None => Wanted::All,
-        Some(view) => {
+        Some((_, view)) => {
             let column = |at: &usize| view.schema.fields().get(*at);
             let plain = |name: &str| name.rsplit_once('.').map_or(name, |(_, last)| last).to_string();
             let key: Vec<(String, DataType)> =
@@ -56,12 +59,12 @@ pub(super) fn scan(engine: &Arc<Engine>, asked: Asked, tests: &Tests) -> Result<
             tests.wanted(&key)?
         }
     };
-    let partitions = match (&view, &wanted) {
-        (Some(view), Wanted::All | Wanted::Ranges(_)) => view.partitions.len(),
+    let partitions = match (&kept, &wanted) {
+        (Some((_, view)), Wanted::All | Wanted::Ranges(_)) => view.of as usize,
         _ => 1,
     };
     let properties = properties(&asked.schema, partitions);
-    Ok(Arc::new(StateScan { engine: engine.clone(), asked, wanted, view, rows: Arc::default(), properties }))
+    Ok(Arc::new(StateScan { engine: engine.clone(), asked, wanted, kept, rows: Arc::default(), properties }))
 }
 
 /// The rows, by partition of the plan.
@@ -69,10 +72,18 @@ async fn read(
     engine: Arc<Engine>,
     asked: Asked,
     wanted: Wanted,
-    view: Option<Arc<TableView>>,
+    kept: Option<(Arc<RunningQuery>, Arc<TableView>)>,
 ) -> Result<Vec<Vec<RecordBatch>>> {
-    let (view, together) = match view {
-        Some(view) => (view, false),
+    let shape = |view: &TableView| {
+        Shape::new(view, &asked.source, &asked.fields, &asked.columns, &|_| true, asked.schema.clone())
+    };
+    let (view, together) = match kept {
+        Some((query, view)) if query.is_spread() => {
+            let rows = member::read(&engine, &query, &wanted, &shape(&view), asked.rows_max).await?;
+            let is_one = matches!(wanted, Wanted::Keys(_) | Wanted::First);
+            return Ok(if is_one { vec![rows.into_iter().flatten().collect()] } else { rows });
+        }
+        Some((_, view)) => (view, false),
         None => (fold(&engine, &asked.source).await?, true),
     };
     let read = tokio::task::spawn_blocking(move || {
@@ -85,7 +96,7 @@ async fn read(
 
 impl StateScan {
     fn how(&self) -> String {
-        match (&self.view, &self.wanted) {
+        match (&self.kept, &self.wanted) {
             (None, _) => "fold of the topic".to_string(),
             (_, Wanted::Keys(keys)) => format!("lookup of {} key(s)", keys.len()),
             (_, Wanted::Ranges(ranges)) => format!("range scan of {} range(s)", ranges.len()),
@@ -111,9 +122,9 @@ impl ExecutionPlan for StateScan {
 
     fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
         let (engine, asked, wanted) = (self.engine.clone(), self.asked.clone(), self.wanted.clone());
-        let (view, rows) = (self.view.clone(), self.rows.clone());
+        let (kept, rows) = (self.kept.clone(), self.rows.clone());
         let batches = async move {
-            let rows = rows.get_or_try_init(|| read(engine, asked, wanted, view)).await.map_err(outside)?;
+            let rows = rows.get_or_try_init(|| read(engine, asked, wanted, kept)).await.map_err(outside)?;
             let own = rows.get(partition).cloned().unwrap_or_default();
             Ok::<_, DataFusionError>(futures::stream::iter(own.into_iter().map(Ok::<_, DataFusionError>)))
         };
@@ -124,9 +135,11 @@ impl ExecutionPlan for StateScan {
     /// About how many rows there are, which decides about sides of joins.
     fn statistics_from_inputs(&self, _inputs: &[Arc<Statistics>], _args: &StatisticsArgs) -> DfResult<Arc<Statistics>> {
         let mut statistics = Statistics::new_unknown(&self.asked.schema);
-        let rows = match (&self.view, &self.wanted) {
+        let rows = match (&self.kept, &self.wanted) {
             (_, Wanted::Keys(keys)) => Some(keys.len()),
-            (Some(view), Wanted::All) => Some(view.partitions.iter().map(|p| p.read().store().len()).sum()),
+            (Some((query, view)), Wanted::All) if !query.is_spread() => {
+                Some(view.partitions.iter().map(|p| p.read().store().len()).sum())
+            }
             _ => None,
         };
         if let Some(rows) = rows {

@@ -9,6 +9,7 @@ mod operators;
 mod partitions;
 mod queries;
 mod sources;
+mod tasks;
 mod topics;
 
 use std::sync::Arc;
@@ -63,6 +64,7 @@ static TABLES: &[Table] = &[
     partitions::TABLE,
     queries::TABLE,
     sources::TABLE,
+    tasks::TABLE,
     topics::TABLE,
 ];
 

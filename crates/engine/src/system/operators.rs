@@ -19,6 +19,9 @@ pub(super) const TABLE: Table = Table {
         ("BUSY_NS", Number),
         ("STATE_ROWS", Number),
         ("STATE_BYTES", Number),
+        ("DISK_BYTES", Number),
+        ("STATE_HITS", Number),
+        ("STATE_MISSES", Number),
     ],
     rows,
 };
@@ -39,6 +42,9 @@ fn rows(engine: &Engine) -> Vec<Vec<Cell>> {
                 load(&node.busy_ns),
                 load(&node.state_rows),
                 load(&node.state_bytes),
+                load(&node.disk_bytes),
+                load(&node.state_hits),
+                load(&node.state_misses),
             ]
         };
         stats.nodes.iter().enumerate().map(row).collect::<Vec<_>>()

@@ -24,6 +24,7 @@ pub(super) const TABLE: Table = Table {
         ("UNWRITABLE", Number),
         ("STATE_ROWS", Number),
         ("STATE_BYTES", Number),
+        ("DISK_BYTES", Number),
     ],
     rows,
 };
@@ -32,13 +33,7 @@ fn rows(engine: &Engine) -> Vec<Vec<Cell>> {
     let catalog = engine.catalog();
     let row = |report: crate::QueryReport| {
         let known = catalog.queries.get(&report.id);
-        let query = engine.query(&report.id);
-        let lag = query.map(|q| {
-            let behind = |(partition, next): (TopicPartition, Offset)| {
-                engine.log.offsets(&partition).map_or(0, |o| (o.end - next).max(0))
-            };
-            q.positions().into_iter().map(behind).sum::<i64>()
-        });
+        let lag = engine.query(&report.id).and_then(|query| query.lag());
         vec![
             report.id.into(),
             report.state.into(),
@@ -56,6 +51,7 @@ fn rows(engine: &Engine) -> Vec<Vec<Cell>> {
             report.unwritable.into(),
             report.state_rows.into(),
             report.state_bytes.into(),
+            report.disk_bytes.into(),
         ]
     };
     engine.reports().into_iter().map(row).collect()

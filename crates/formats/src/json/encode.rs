@@ -15,7 +15,35 @@ enum Names {
     Scalar,
     Array(Box<Names>),
     Map(Box<Names>),
-    Object(Vec<(Vec<u8>, Names)>),
+    Object(Vec<(Prefix, Names)>),
+}
+
+/// What precedes a field's value, once more in a place of fixed size: a copy of so many bytes needs no call.
+#[derive(Debug)]
+struct Prefix {
+    bytes: Vec<u8>,
+    padded: [u8; PREFIX_BYTES],
+}
+
+/// Bytes of a prefix that is copied as one.
+const PREFIX_BYTES: usize = 16;
+
+impl Prefix {
+    fn new(bytes: Vec<u8>) -> Prefix {
+        let mut padded = [0; PREFIX_BYTES];
+        padded.iter_mut().zip(&bytes).for_each(|(to, from)| *to = *from);
+        Prefix { bytes, padded }
+    }
+
+    #[inline(always)]
+    fn append(&self, out: &mut Vec<u8>) {
+        if self.bytes.len() > PREFIX_BYTES {
+            return out.extend_from_slice(&self.bytes);
+        }
+        let end = out.len() + self.bytes.len();
+        out.extend_from_slice(&self.padded);
+        out.truncate(end);
+    }
 }
 
 impl Names {
@@ -33,7 +61,7 @@ impl Names {
             let mut prefix = vec![if i == 0 { b'{' } else { b',' }];
             write_string(name, &mut prefix);
             prefix.push(b':');
-            (prefix, Names::new(ty))
+            (Prefix::new(prefix), Names::new(ty))
         };
         Names::Object(fields.enumerate().map(prefix).collect())
     }
@@ -105,7 +133,7 @@ fn object(columns: &[View<'_>], names: &Names, end: &[u8], row: usize, out: &mut
         out.push(b'{');
     }
     for (column, (prefix, names)) in columns.iter().zip(fields) {
-        out.extend_from_slice(prefix);
+        prefix.append(out);
         value(column, names, row, out);
     }
     out.extend_from_slice(end);
@@ -118,11 +146,11 @@ fn value(column: &View<'_>, names: &Names, row: usize, out: &mut Vec<u8>) {
     }
     match column {
         View::String(a) => write_string(a.value(row), out),
-        View::BigInt(a) => out.extend_from_slice(itoa::Buffer::new().format(a.value(row)).as_bytes()),
-        View::Int(a) => out.extend_from_slice(itoa::Buffer::new().format(a.value(row)).as_bytes()),
-        View::Timestamp(a) => out.extend_from_slice(itoa::Buffer::new().format(a.value(row)).as_bytes()),
-        View::Date(a) => out.extend_from_slice(itoa::Buffer::new().format(a.value(row)).as_bytes()),
-        View::Time(a) => out.extend_from_slice(itoa::Buffer::new().format(a.value(row)).as_bytes()),
+        View::BigInt(a) => number::write_integer(a.value(row), out),
+        View::Int(a) => number::write_integer(i64::from(a.value(row)), out),
+        View::Timestamp(a) => number::write_integer(a.value(row), out),
+        View::Date(a) => number::write_integer(i64::from(a.value(row)), out),
+        View::Time(a) => number::write_integer(i64::from(a.value(row)), out),
         View::Double(a) => double(a.value(row), out),
         View::Boolean(a) => out.extend_from_slice(if a.value(row) { b"true" } else { b"false" }),
         View::Decimal(a, scale) => number::write_decimal(a.value(row), *scale, out),

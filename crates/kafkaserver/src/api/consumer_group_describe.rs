@@ -27,8 +27,10 @@ use crate::{
     },
 };
 
-/// A member of the consumer protocol; the classic one's cannot be in such a group.
-const MEMBER_TYPE: i8 = 1;
+/// A member of the consumer protocol.
+const TYPE_CONSUMER: i8 = 1;
+/// One of the classic protocol, while a group's members move from one to the other.
+const TYPE_CLASSIC: i8 = 0;
 
 /// See the module.
 pub(crate) struct ConsumerGroupDescribe;
@@ -85,7 +87,7 @@ fn of(group: &Consumer) -> DescribedGroup {
             .with_subscribed_topic_regex(member.about.pattern.as_deref().map(text))
             .with_assignment(assignment(&member.assigned, &names))
             .with_target_assignment(assignment(&member.target, &names))
-            .with_member_type(MEMBER_TYPE)
+            .with_member_type(if member.about.classic.is_some() { TYPE_CLASSIC } else { TYPE_CONSUMER })
     };
     DescribedGroup::default()
         .with_error_message(None)

@@ -132,6 +132,7 @@ fn beat_of(call: &Call, request: ConsumerGroupHeartbeatRequest) -> Result<Beat, 
         owned: request.topic_partitions.map(|owned| parts_of(&owned)),
         client_id: call.head.client_id.clone().unwrap_or_default(),
         client_host: call.client_host(),
+        classic: None,
     })
 }
 

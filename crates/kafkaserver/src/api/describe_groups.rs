@@ -1,5 +1,6 @@
 //! DescribeGroups.
 
+use bytes::Bytes;
 use kafka_protocol::{
     error::ResponseError,
     messages::{
@@ -14,7 +15,7 @@ use crate::{
     call::{Call, text},
     group::{
         Kind,
-        classic::{Classic, Member},
+        classic::{Classic, Member, Phase},
     },
     wire::shape::{
         Field,
@@ -75,11 +76,13 @@ fn describe(call: &Call, id: GroupId) -> DescribedGroup {
 }
 
 fn member(group: &Classic, id: &str, member: &Member) -> DescribedGroupMember {
+    // What it had in another generation is no more its.
+    let assignment = if group.phase == Phase::Stable { member.assignment.clone() } else { Bytes::new() };
     DescribedGroupMember::default()
         .with_member_id(text(id))
         .with_group_instance_id(member.instance.as_deref().map(text))
         .with_client_id(text(&member.client_id))
         .with_client_host(text(&member.client_host))
         .with_member_metadata(member.metadata(&group.protocol))
-        .with_member_assignment(member.assignment.clone())
+        .with_member_assignment(assignment)
 }

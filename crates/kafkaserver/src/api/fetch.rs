@@ -21,7 +21,6 @@ use super::{
     offset_for_leader_epoch::check_leader_epoch,
 };
 use crate::{
-    auth::{Operation, Resource},
     call::{Call, text},
     error::Failure,
     wire::{
@@ -157,7 +156,7 @@ impl Fetching<'_> {
         if key.topic.is_empty() {
             return Err(ResponseError::UnknownTopicId.into());
         }
-        self.call.authorize(Operation::Read, Resource::Topic(&key.topic))?;
+        self.call.authorize_read(&key.topic)?;
         if !key.id.is_nil() && self.call.broker.log.topic(&key.topic).map(|topic| topic.id) != Some(key.id.as_u128()) {
             return Err(ResponseError::UnknownTopicId.into());
         }

@@ -52,7 +52,7 @@ impl Api for JoinGroup {
             return Reply::from(response.with_protocol_name(no_name(call)).with_member_id(request.member_id));
         }
         let joined = tokio::select! {
-            joined = call.broker.groups.join(&call.broker, &group, join_of(call, &request)) => joined,
+            joined = call.broker.groups.join(call, &group, join_of(call, &request)) => joined,
             () = call.broker.stop.cancelled() => return Reply::Nothing,
         };
         Reply::from(match joined {

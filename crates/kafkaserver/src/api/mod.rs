@@ -3,15 +3,20 @@
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_configs;
+mod alter_user_scram_credentials;
 mod api_versions;
 mod configs;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
+mod create_acls;
 mod create_partitions;
 mod create_topics;
+mod delete_acls;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
+mod describe_acls;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
@@ -19,6 +24,7 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
 mod describe_transactions;
+mod describe_user_scram_credentials;
 mod end_txn;
 mod fetch;
 pub(crate) mod fetch_session;
@@ -153,6 +159,9 @@ pub(crate) const APIS: &[Entry] = &[
     Entry::of::<add_offsets_to_txn::AddOffsetsToTxn>(),
     Entry::of::<end_txn::EndTxn>(),
     Entry::of::<txn_offset_commit::TxnOffsetCommit>(),
+    Entry::of::<describe_acls::DescribeAcls>(),
+    Entry::of::<create_acls::CreateAcls>(),
+    Entry::of::<delete_acls::DeleteAcls>(),
     Entry::of::<describe_configs::DescribeConfigs>(),
     Entry::of::<alter_configs::AlterConfigs>(),
     Entry::of::<describe_log_dirs::DescribeLogDirs>(),
@@ -161,6 +170,9 @@ pub(crate) const APIS: &[Entry] = &[
     Entry::of::<delete_groups::DeleteGroups>(),
     Entry::of::<incremental_alter_configs::IncrementalAlterConfigs>(),
     Entry::of::<offset_delete::OffsetDelete>(),
+    Entry::of::<describe_client_quotas::DescribeClientQuotas>(),
+    Entry::of::<describe_user_scram_credentials::DescribeUserScramCredentials>(),
+    Entry::of::<alter_user_scram_credentials::AlterUserScramCredentials>(),
     Entry::of::<describe_cluster::DescribeCluster>(),
     Entry::of::<describe_producers::DescribeProducers>(),
     Entry::of::<describe_transactions::DescribeTransactions>(),

@@ -130,7 +130,7 @@ fn send(call: &Call, topic: TopicProduceData) -> SentTopic {
 
 /// Hand a batch to the log; one that belongs to a transaction, only while that is open.
 fn append(call: &Call, place: &TopicPartition, batches: Bytes, header: &BatchHeader) -> Result<CommitTicket, Failure> {
-    let commit = Commit { appends: vec![Append { partition: place.clone(), batches: batches.into() }] };
+    let commit = Commit::of(vec![Append { partition: place.clone(), batches: batches.into() }]);
     let log = &call.broker.log;
     if header.is_transactional() {
         let (id, epoch) = (header.producer_id, header.producer_epoch);

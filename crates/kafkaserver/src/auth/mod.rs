@@ -1,22 +1,27 @@
 //! Who a client is and what it may do.
 //!
-//! A client is known by its certificate, by a SASL exchange, or not at all. Without users nobody has to say who he is;
-//! without rules everybody who got in may do everything.
+//! A client is known by its certificate, by a SASL exchange, or not at all. Whether anybody has to say who he is, and
+//! whether anything is forbidden, the settings decide; users and rules come from them and, while the server runs, over
+//! the wire. Those of the settings cannot be changed over the wire, so that nobody is locked out for good.
 
+pub(crate) mod acl;
 mod identity;
 mod plain;
-mod rules;
+pub(crate) mod rules;
 mod sasl;
 mod scram;
 mod subject;
 pub(crate) mod tls;
-mod users;
+pub(crate) mod users;
 
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{
     identity::Connection,
     sasl::{Exchange, MECHANISMS, Progress},
+    scram::{Hash, Keys},
 };
 use self::{rules::Rules, users::Users};
 pub use self::{
@@ -25,11 +30,14 @@ pub use self::{
     users::User,
 };
 
+use crate::{Settings, store::Kept};
+
 /// What everybody is who did not say.
 pub(crate) const ANONYMOUS: &str = "User:ANONYMOUS";
 
 /// What can be done to a resource, in Kafka's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// Take records from a topic, be a member of a group.
     Read,
@@ -39,7 +47,7 @@ pub enum Operation {
     Create,
     /// Delete a topic, its records, a group.
     Delete,
-    /// Add partitions.
+    /// Add partitions; of the cluster, change users and rules.
     Alter,
     /// See that it is there, and what it is like.
     Describe,
@@ -47,6 +55,10 @@ pub enum Operation {
     DescribeConfigs,
     /// Change its settings.
     AlterConfigs,
+    /// What brokers do among each other; there is one, so it is never asked for.
+    ClusterAction,
+    /// Produce idempotently, which everybody may who may write.
+    IdempotentWrite,
 }
 
 /// All operations.
@@ -59,6 +71,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::Describe,
     Operation::DescribeConfigs,
     Operation::AlterConfigs,
+    Operation::ClusterAction,
+    Operation::IdempotentWrite,
 ];
 
 impl Operation {
@@ -73,14 +87,18 @@ impl Operation {
             Operation::Describe => "describe",
             Operation::DescribeConfigs => "describe the settings of",
             Operation::AlterConfigs => "alter the settings of",
+            Operation::ClusterAction => "act as a broker of",
+            Operation::IdempotentWrite => "write idempotently to",
         }
     }
 
-    /// As rules write it.
+    /// As rules of the settings write it.
     pub fn word(self) -> &'static str {
         match self {
             Operation::DescribeConfigs => "describe_configs",
             Operation::AlterConfigs => "alter_configs",
+            Operation::ClusterAction => "cluster_action",
+            Operation::IdempotentWrite => "idempotent_write",
             other => other.name(),
         }
     }
@@ -114,23 +132,34 @@ impl fmt::Display for Resource<'_> {
 /// Users and access rules of a broker.
 #[derive(Debug)]
 pub(crate) struct Auth {
-    users: Users,
-    rules: Rules,
+    pub users: Users,
+    pub rules: Rules,
+    /// Held while one of them is changed: what is in memory is changed when it is durable.
+    changing: tokio::sync::Mutex<()>,
 }
 
 impl Auth {
-    /// As the settings have them. `random` gives salts.
-    pub fn new(settings: &crate::Settings, random: &dyn host::Random) -> Auth {
-        Auth { users: Users::new(&settings.users, random), rules: Rules::new(&settings.rules, &settings.super_users) }
+    /// As the settings have them, and as they were changed over the wire. `random` gives salts.
+    pub fn new(settings: &Settings, kept: &Kept, random: &dyn host::Random) -> Auth {
+        Auth {
+            users: Users::new(&settings.users, kept, random),
+            rules: Rules::new(&settings.rules, &settings.super_users, kept),
+            changing: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Whether clients have to go through a SASL exchange.
     pub fn wants_sasl(&self) -> bool {
-        !self.users.is_empty()
+        self.users.are_required()
     }
 
     /// Whether a client may do that.
     pub fn allows(&self, connection: &Connection, operation: Operation, resource: Resource<'_>) -> bool {
-        self.rules.allow(&connection.principal(), operation, resource)
+        self.rules.allow(&connection.principal(), connection.peer.ip(), operation, resource)
+    }
+
+    /// The right to change users and rules, for one at a time.
+    pub async fn changing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing.lock().await
     }
 }

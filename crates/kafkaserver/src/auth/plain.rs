@@ -23,12 +23,12 @@ pub(super) fn check(users: &Users, token: &[u8]) -> Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::User;
+    use crate::{auth::User, store::Kept};
 
     #[test]
     fn names_and_passwords() {
         let user = User { name: "ann".into(), password: "s:e cret".into() };
-        let users = Users::new(&[user], &host::SeededRandom::new(1));
+        let users = Users::new(&[user], &Kept::new(), &host::SeededRandom::new(1));
         let all = |token: &str, expect: bool| {
             assert_eq!(matches!(check(&users, token.as_bytes()), Progress::Done { .. }), expect, "{token:?}");
         };

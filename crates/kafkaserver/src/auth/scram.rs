@@ -5,20 +5,49 @@ use std::{fmt, num::NonZeroU32};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use ring::{digest, hmac, pbkdf2};
+use serde::{Deserialize, Serialize};
 
 use super::{sasl::Progress, users::Users};
 
-/// How often a password is hashed: Kafka's own number.
+/// How often a password of the settings is hashed: Kafka's own number, and the least that it takes over the wire.
 const ITERATIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(4095);
+/// Most times; more would make each attempt to get in too dear for the server.
+const ITERATIONS_MAX: u32 = 16_384;
+/// Longest salt, bytes.
+const SALT_BYTES_MAX: usize = 1_024;
 
 /// Which hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hash {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Hash {
     Sha256,
     Sha512,
 }
 
 impl Hash {
+    /// All of them.
+    pub const ALL: &[Hash] = &[Hash::Sha256, Hash::Sha512];
+
+    /// Kafka's number of the mechanism.
+    pub fn code(self) -> i8 {
+        match self {
+            Hash::Sha256 => 1,
+            Hash::Sha512 => 2,
+        }
+    }
+
+    /// The mechanism of that number.
+    pub fn of_code(code: i8) -> Option<Hash> {
+        Hash::ALL.iter().copied().find(|hash| hash.code() == code)
+    }
+
+    fn output_bytes(self) -> usize {
+        match self {
+            Hash::Sha256 => digest::SHA256_OUTPUT_LEN,
+            Hash::Sha512 => digest::SHA512_OUTPUT_LEN,
+        }
+    }
+
     fn hmac(self) -> hmac::Algorithm {
         match self {
             Hash::Sha256 => hmac::HMAC_SHA256,
@@ -45,26 +74,44 @@ impl Hash {
         hmac::verify(&key, one, hmac::sign(&hmac::Key::new(self.hmac(), other), one).as_ref()).is_ok()
     }
 
-    fn salted(self, password: &str, salt: &[u8]) -> Vec<u8> {
-        let (algorithm, length) = match self {
-            Hash::Sha256 => (pbkdf2::PBKDF2_HMAC_SHA256, digest::SHA256_OUTPUT_LEN),
-            Hash::Sha512 => (pbkdf2::PBKDF2_HMAC_SHA512, digest::SHA512_OUTPUT_LEN),
+    fn salted(self, password: &str, salt: &[u8], iterations: NonZeroU32) -> Vec<u8> {
+        let algorithm = match self {
+            Hash::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
+            Hash::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
         };
-        let mut salted = vec![0; length];
-        pbkdf2::derive(algorithm, ITERATIONS, salt, password.as_bytes(), &mut salted);
+        let mut salted = vec![0; self.output_bytes()];
+        pbkdf2::derive(algorithm, iterations, salt, password.as_bytes(), &mut salted);
         salted
     }
 }
 
 /// What is kept of a password.
-#[derive(Clone)]
-pub(super) struct Keys {
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Keys {
     hash: Hash,
+    iterations: NonZeroU32,
+    #[serde(with = "base64_text")]
     salt: Vec<u8>,
     /// The hash of what the client has to know.
+    #[serde(with = "base64_text")]
     stored: Vec<u8>,
     /// What the server proves itself with.
+    #[serde(with = "base64_text")]
     server: Vec<u8>,
+}
+
+/// Bytes as text.
+mod base64_text {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        STANDARD.decode(String::deserialize(from)?).map_err(D::Error::custom)
+    }
 }
 
 impl fmt::Debug for Keys {
@@ -74,19 +121,56 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    pub fn of(hash: Hash, password: &str, salt: &[u8]) -> Keys {
-        let salted = hash.salted(password, salt);
+    /// Of a password of the settings.
+    pub(super) fn of(hash: Hash, password: &str, salt: &[u8]) -> Keys {
+        Keys::of_salted(hash, &hash.salted(password, salt, ITERATIONS), salt, ITERATIONS)
+    }
+
+    /// Of a password that a client has salted; the error says what is wrong with it.
+    pub fn from_client(hash: Hash, salted: &[u8], salt: &[u8], iterations: i32) -> Result<Keys, String> {
+        let range = ITERATIONS.get()..=ITERATIONS_MAX;
+        let fitting = u32::try_from(iterations).ok().filter(|iterations| range.contains(iterations));
+        let Some(iterations) = fitting.and_then(NonZeroU32::new) else {
+            return Err(format!(
+                "{iterations} iterations: there are at least {ITERATIONS} and at most {ITERATIONS_MAX}"
+            ));
+        };
+        if salt.is_empty() || salt.len() > SALT_BYTES_MAX {
+            return Err(format!("a salt of {} bytes: there is at least one and at most {SALT_BYTES_MAX}", salt.len()));
+        }
+        if salted.len() != hash.output_bytes() {
+            let (is, expected) = (salted.len(), hash.output_bytes());
+            return Err(format!("a salted password of {is} bytes: it has {expected} of this mechanism"));
+        }
+        Ok(Keys::of_salted(hash, salted, salt, iterations))
+    }
+
+    /// Keys that no password fits. They are the same each time that somebody asks for that name.
+    pub(super) fn of_nobody(hash: Hash, name: &str, secret: &[u8]) -> Keys {
+        let salt = hash.sign(secret, name.as_bytes()).get(..16).unwrap_or_default().to_vec();
+        let stored = hash.sign(secret, &salt);
+        Keys { hash, iterations: ITERATIONS, salt, server: stored.clone(), stored }
+    }
+
+    fn of_salted(hash: Hash, salted: &[u8], salt: &[u8], iterations: NonZeroU32) -> Keys {
         Keys {
             hash,
+            iterations,
             salt: salt.to_vec(),
-            stored: hash.digest(&hash.sign(&salted, b"Client Key")),
-            server: hash.sign(&salted, b"Server Key"),
+            stored: hash.digest(&hash.sign(salted, b"Client Key")),
+            server: hash.sign(salted, b"Server Key"),
         }
     }
 
+    /// How often the password was hashed.
+    pub fn iterations(&self) -> u32 {
+        self.iterations.get()
+    }
+
     /// Whether they are of that password.
-    pub fn fit(&self, password: &str) -> bool {
-        let other = Keys::of(self.hash, password, &self.salt);
+    pub(super) fn fit(&self, password: &str) -> bool {
+        let salted = self.hash.salted(password, &self.salt, self.iterations);
+        let other = Keys::of_salted(self.hash, &salted, &self.salt, self.iterations);
         self.hash.are_equal(&other.stored, &self.stored)
     }
 }
@@ -103,6 +187,7 @@ pub(crate) struct Exchange {
 #[derive(Debug)]
 struct Begun {
     user: String,
+    keys: Keys,
     /// What both sides sign, as far as it was said.
     said: String,
     /// The client's channel binding, as the last message has to repeat it.
@@ -119,7 +204,7 @@ impl Exchange {
         let Ok(token) = std::str::from_utf8(token) else { return Progress::Failed };
         let progress = match self.begun.take() {
             None => self.first(users, token),
-            Some(begun) => self.last(users, begun, token),
+            Some(begun) => self.last(begun, token),
         };
         progress.unwrap_or(Progress::Failed)
     }
@@ -140,15 +225,15 @@ impl Exchange {
             return None;
         }
         let nonce = format!("{theirs}{}", self.nonce);
-        let salt = STANDARD.encode(&users.keys(&user, self.hash).salt);
-        let reply = format!("r={nonce},s={salt},i={ITERATIONS}");
+        let keys = users.keys(&user, self.hash);
+        let reply = format!("r={nonce},s={},i={}", STANDARD.encode(&keys.salt), keys.iterations);
         let binding = format!("c={}", STANDARD.encode(format!("{binding},{acts_as},")));
-        self.begun = Some(Begun { user, said: format!("{bare},{reply}"), binding });
+        self.begun = Some(Begun { user, keys, said: format!("{bare},{reply}"), binding });
         Some(Progress::Continues(Bytes::from(reply)))
     }
 
     /// `c=BINDING,r=NONCE[,extensions],p=PROOF`
-    fn last(&self, users: &Users, begun: Begun, token: &str) -> Option<Progress> {
+    fn last(&self, begun: Begun, token: &str) -> Option<Progress> {
         let (without_proof, proof) = token.rsplit_once(",p=")?;
         let mut fields = without_proof.split(',');
         let is_bound = fields.next()? == begun.binding;
@@ -158,8 +243,8 @@ impl Exchange {
         if !(is_bound && is_fresh) {
             return None;
         }
-        let keys = users.keys(&begun.user, self.hash);
-        let said = format!("{},{without_proof}", begun.said);
+        let Begun { user, keys, said, .. } = begun;
+        let said = format!("{said},{without_proof}");
         let signature = self.hash.sign(&keys.stored, said.as_bytes());
         let proof = STANDARD.decode(proof).ok().filter(|proof| proof.len() == signature.len())?;
         let client_key: Vec<u8> = proof.iter().zip(&signature).map(|(a, b)| a ^ b).collect();
@@ -167,7 +252,7 @@ impl Exchange {
             return None;
         }
         let reply = format!("v={}", STANDARD.encode(self.hash.sign(&keys.server, said.as_bytes())));
-        Some(Progress::Done { user: begun.user, reply: Bytes::from(reply) })
+        Some(Progress::Done { user, reply: Bytes::from(reply) })
     }
 }
 
@@ -190,13 +275,13 @@ fn unescaped(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::User;
+    use crate::{auth::User, store::Kept};
 
     /// What a client says last, after the server's first message.
     fn last_message(hash: Hash, password: &str, first_bare: &str, server_first: &str) -> (String, String) {
         let field = |name: &str| server_first.split(',').find_map(|f| f.strip_prefix(name)).unwrap_or_default();
         let salt = STANDARD.decode(field("s=")).unwrap_or_default();
-        let salted = hash.salted(password, &salt);
+        let salted = hash.salted(password, &salt, ITERATIONS);
         let key = hash.sign(&salted, b"Client Key");
         let without_proof = format!("c=biws,r={}", field("r="));
         let said = format!("{first_bare},{server_first},{without_proof}");
@@ -210,12 +295,12 @@ mod tests {
     #[test]
     fn a_nonce_that_is_longer_than_it_has_to_be() {
         let user = User { name: "ann".into(), password: "secret".into() };
-        let users = Users::new(&[user], &host::SeededRandom::new(1));
+        let users = Users::new(&[user], &Kept::new(), &host::SeededRandom::new(1));
         let mut exchange = Exchange::new(Hash::Sha512, "server".into());
         let Progress::Continues(reply) = exchange.step(&users, b"n,,n=ann,r=client") else { panic!("it goes on") };
         let reply = String::from_utf8(reply.to_vec()).expect("text");
         let keys = users.keys("ann", Hash::Sha512);
-        let key = Hash::Sha512.sign(&Hash::Sha512.salted("secret", &keys.salt), b"Client Key");
+        let key = Hash::Sha512.sign(&Hash::Sha512.salted("secret", &keys.salt, ITERATIONS), b"Client Key");
         let without_proof = "c=biws,r=clientclientserver";
         let said = format!("n=ann,r=client,{reply},{without_proof}");
         let signature = Hash::Sha512.sign(&keys.stored, said.as_bytes());
@@ -226,7 +311,7 @@ mod tests {
 
     fn check(hash: Hash, name: &str, password: &str, spoil: fn(String) -> String, expect: Option<&str>) {
         let user = User { name: "a=n,n".into(), password: "secret".into() };
-        let users = Users::new(&[user], &host::SeededRandom::new(1));
+        let users = Users::new(&[user], &Kept::new(), &host::SeededRandom::new(1));
         let mut exchange = Exchange::new(hash, "server".into());
         let bare = format!("n={name},r=client");
         let Progress::Continues(reply) = exchange.step(&users, format!("n,,{bare}").as_bytes()) else {

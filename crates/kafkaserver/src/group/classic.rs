@@ -20,6 +20,12 @@ const GROUP_BYTES_MAX: usize = 32 << 20;
 /// A request that waits.
 pub(crate) type Ticket = u64;
 
+/// Names of protocols, and what a member says with each.
+pub(crate) type Protocols = Vec<(String, Bytes)>;
+
+/// The protocol type of consumers.
+pub(crate) const CONSUMERS: &str = "consumer";
+
 /// Where a group stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Phase {
@@ -53,11 +59,11 @@ pub(crate) struct Member {
     pub instance: Option<String>,
     pub client_id: String,
     pub client_host: String,
-    session_ms: i64,
-    rebalance_ms: i64,
+    pub session_ms: i64,
+    pub rebalance_ms: i64,
     /// What it can do, the best first.
-    protocols: Vec<(String, Bytes)>,
-    /// What the leader gave it.
+    pub protocols: Protocols,
+    /// What the leader gave it; while the group is not stable, in the generation before.
     pub assignment: Bytes,
     /// When its session ends unless it is heard of.
     expires_ms: i64,
@@ -77,7 +83,7 @@ pub(crate) struct Join {
     pub session_ms: i64,
     pub rebalance_ms: i64,
     pub protocol_type: String,
-    pub protocols: Vec<(String, Bytes)>,
+    pub protocols: Protocols,
     /// A new member first learns its id and then joins with it.
     pub id_required: bool,
     /// The client knows how to be a leader that does not assign.
@@ -148,8 +154,23 @@ struct Gathering {
     more_came: bool,
 }
 
-fn refuse(error: ResponseError, member_id: &str) -> JoinRefused {
+pub(super) fn refuse(error: ResponseError, member_id: &str) -> JoinRefused {
     JoinRefused { error, member_id: member_id.to_owned() }
+}
+
+/// Bytes of what a member says of itself.
+pub(super) fn bytes_of(protocols: &Protocols) -> usize {
+    protocols.iter().map(|(name, metadata)| name.len() + metadata.len()).sum()
+}
+
+impl Join {
+    /// Whether the session is one that there can be.
+    pub fn check_session(&self) -> Result<(), JoinRefused> {
+        match (SESSION_MS_MIN..=SESSION_MS_MAX).contains(&self.session_ms) {
+            true => Ok(()),
+            false => Err(refuse(ResponseError::InvalidSessionTimeout, &self.member_id)),
+        }
+    }
 }
 
 impl Classic {
@@ -164,9 +185,7 @@ impl Classic {
 
     fn try_join(&mut self, join: &Join, now_ms: i64, effects: &mut Vec<Effect>) -> Result<(), JoinRefused> {
         let id = join.member_id.as_str();
-        if !(SESSION_MS_MIN..=SESSION_MS_MAX).contains(&join.session_ms) {
-            return Err(refuse(ResponseError::InvalidSessionTimeout, id));
-        }
+        join.check_session()?;
         if join.protocol_type.is_empty() || join.protocols.is_empty() || !self.fits(join) {
             return Err(refuse(ResponseError::InconsistentGroupProtocol, id));
         }
@@ -174,8 +193,7 @@ impl Classic {
             return Err(refuse(ResponseError::GroupMaxSizeReached, id));
         }
         let others = self.members.iter().filter(|(other, _)| *other != id).map(|(_, member)| &member.protocols);
-        let bytes = |protocols: &Vec<(String, Bytes)>| protocols.iter().map(|(n, m)| n.len() + m.len()).sum::<usize>();
-        if others.map(bytes).sum::<usize>() + bytes(&join.protocols) > GROUP_BYTES_MAX {
+        if others.map(bytes_of).sum::<usize>() + bytes_of(&join.protocols) > GROUP_BYTES_MAX {
             return Err(refuse(ResponseError::GroupMaxSizeReached, id));
         }
         let before = join.instance.as_ref().and_then(|instance| self.instances.get(instance)).cloned();
@@ -291,15 +309,52 @@ impl Classic {
                 let until_ms = (now_ms + self.initial_delay_ms).min(at_most_ms);
                 self.gathering = Some(Gathering { until_ms, at_most_ms, more_came: false });
             }
-            for member in self.members.values_mut() {
-                member.assignment = Bytes::new();
-                let waiting = member.syncing.take();
-                effects.extend(waiting.map(|t| Effect::Sync(t, Err(ResponseError::RebalanceInProgress))));
-            }
+            self.dismiss_syncing(effects);
             self.phase = Phase::Joining;
             self.deadline_ms = at_most_ms;
         }
         self.complete_if_all_joined(now_ms, effects);
+    }
+
+    fn dismiss_syncing(&mut self, effects: &mut Vec<Effect>) {
+        for member in self.members.values_mut() {
+            let waiting = member.syncing.take();
+            effects.extend(waiting.map(|t| Effect::Sync(t, Err(ResponseError::RebalanceInProgress))));
+        }
+    }
+
+    /// Those who wait are told to begin again: the group becomes of the other protocol.
+    pub fn dismiss(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.dismiss_syncing(&mut effects);
+        for (id, member) in &mut self.members {
+            let refused = refuse(ResponseError::RebalanceInProgress, id);
+            effects.extend(member.joining.take().map(|ticket| Effect::Join(ticket, Err(refused))));
+        }
+        effects
+    }
+
+    /// A group of consumers that were in one of the other protocol. They have to join again.
+    pub fn of_consumers(
+        generation: i32,
+        members: IndexMap<String, Member>,
+        initial_delay_ms: i64,
+        now_ms: i64,
+    ) -> Classic {
+        let instance = |(id, member): (&String, &Member)| Some((member.instance.clone()?, id.clone()));
+        let mut group = Classic {
+            phase: Phase::Stable,
+            generation,
+            protocol_type: CONSUMERS.to_owned(),
+            instances: members.iter().filter_map(instance).collect(),
+            members,
+            initial_delay_ms,
+            ..Classic::default()
+        };
+        group.protocol = group.vote();
+        // Nobody waits, so nobody has to be told.
+        group.rebalance(now_ms, &mut Vec::new());
+        group
     }
 
     fn rebalance_ms(&self) -> i64 {
@@ -416,6 +471,7 @@ impl Classic {
                 let before = member.syncing.replace(ticket);
                 effects.extend(before.map(|t| Effect::Sync(t, Err(ResponseError::RebalanceInProgress))));
                 if is_leader {
+                    self.members.values_mut().for_each(|member| member.assignment = Bytes::new());
                     for (id, assignment) in assignments {
                         if let Some(member) = self.members.get_mut(id) {
                             member.assignment = assignment.clone();
@@ -535,7 +591,7 @@ impl Classic {
 
     /// The topics that members are subscribed to, where they are consumers.
     pub fn subscribed(&self) -> Vec<String> {
-        if self.protocol_type != "consumer" {
+        if self.protocol_type != CONSUMERS {
             return Vec::new();
         }
         let metadata = self.members.values().map(|member| member.metadata(&self.protocol));
@@ -544,6 +600,28 @@ impl Classic {
 }
 
 impl Member {
+    /// Whom another group hands over, alive now.
+    pub fn moved(
+        (instance, client_id, client_host): (Option<String>, String, String),
+        (session_ms, rebalance_ms): (i64, i64),
+        protocols: Protocols,
+        assignment: Bytes,
+        now_ms: i64,
+    ) -> Member {
+        Member {
+            instance,
+            client_id,
+            client_host,
+            session_ms,
+            rebalance_ms,
+            protocols,
+            assignment,
+            expires_ms: now_ms.saturating_add(session_ms),
+            joining: None,
+            syncing: None,
+        }
+    }
+
     fn of(join: &Join, now_ms: i64) -> Member {
         Member {
             instance: join.instance.clone(),

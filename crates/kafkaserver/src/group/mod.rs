@@ -1,7 +1,7 @@
 //! Consumer groups: who is a member, what each has, and how far the group has come.
 //!
 //! A group is of the protocol of its members, [`classic`] or [`consumer`]; an empty one becomes of the protocol of the
-//! next who joins. Membership is in memory and ends with the server; members notice and join again. Committed offsets are in the
+//! next who joins, and one with members of both is of the consumer protocol. Membership is in memory and ends with the server; members notice and join again. Committed offsets are in the
 //! broker's own topic, durable before the commit is acknowledged.
 
 pub(crate) mod classic;
@@ -25,12 +25,13 @@ use tokio::sync::oneshot;
 
 use self::{
     classic::{Classic, Effect, Join, JoinRefused, Joined, Phase, Synced},
-    consumer::Consumer,
+    consumer::{Consumer, Visible},
     offsets::{Committed, Place},
     patterns::Patterns,
 };
 use crate::{
     broker::Broker,
+    call::Call,
     error::Failure,
     store::{Kept, Key},
 };
@@ -116,6 +117,14 @@ impl State {
         }
     }
 
+    /// When the last member of the consumer protocol has gone, the others are a classic group.
+    fn downgrade_if_all_classic(&mut self, now_ms: i64) {
+        if self.consumer.is_all_classic() {
+            self.classic = self.consumer.become_classic(self.classic.initial_delay_ms, now_ms);
+            self.kind = Kind::Classic;
+        }
+    }
+
     /// Whether it has no members.
     pub fn is_empty(&self) -> bool {
         self.classic.phase == Phase::Empty && self.consumer.is_empty()
@@ -195,7 +204,8 @@ impl Groups {
     }
 
     /// Join a group; resolves when the group's generation begins.
-    pub async fn join(&self, broker: &Broker, group: &str, mut join: Join) -> Result<Joined, JoinRefused> {
+    pub async fn join(&self, call: &Call, group: &str, mut join: Join) -> Result<Joined, JoinRefused> {
+        let broker = &call.broker;
         let refused = |error| JoinRefused { error, member_id: String::new() };
         if group.is_empty() {
             return Err(refused(ResponseError::InvalidGroupId));
@@ -207,16 +217,24 @@ impl Groups {
         }
         let (send, wait) = oneshot::channel();
         let begun = self.with_new(broker, group, |state| {
+            let now_ms = broker.now_ms();
+            if let Some(replaced) = state.consumer.last_replaced_by(&join) {
+                // Who is replaced is there, so that it cannot fail.
+                let _ = state.consumer.leave(&replaced, None, false, now_ms);
+                state.downgrade_if_all_classic(now_ms);
+            }
             if !state.consumer.is_empty() {
-                return Err(ResponseError::InconsistentGroupProtocol);
+                return Some(state.consumer.join_classic(&join, &Visible(call), now_ms));
             }
             state.kind = Kind::Classic;
             state.joining.insert(join.ticket, send);
-            let effects = state.classic.join(join, broker.now_ms());
+            let effects = state.classic.join(join, now_ms);
             state.settle(effects);
-            Ok(())
+            None
         });
-        begun.flatten().map_err(refused)?;
+        if let Some(decided) = begun.map_err(refused)? {
+            return decided;
+        }
         wait.await.unwrap_or_else(|_| Err(refused(ResponseError::CoordinatorNotAvailable)))
     }
 
@@ -225,6 +243,9 @@ impl Groups {
         let ticket = self.ticket();
         let (send, wait) = oneshot::channel();
         let begun = self.with(group, |state| {
+            if !state.consumer.is_empty() {
+                return state.consumer.sync_classic(&sync, broker.now_ms()).map(Some);
+            }
             state.classic.check(&sync.member_id, sync.instance.as_deref(), sync.generation)?;
             let differs = |said: &Option<String>, is: &String| said.as_ref().is_some_and(|said| said != is);
             if differs(&sync.protocol_type, &state.classic.protocol_type)
@@ -235,9 +256,11 @@ impl Groups {
             state.syncing.insert(ticket, send);
             let effects = state.classic.sync(&sync.member_id, &sync.assignments, ticket, broker.now_ms());
             state.settle(effects);
-            Ok(())
+            Ok(None)
         });
-        begun.unwrap_or(Err(ResponseError::UnknownMemberId))?;
+        if let Some(synced) = begun.unwrap_or(Err(ResponseError::UnknownMemberId))? {
+            return Ok(synced);
+        }
         wait.await.unwrap_or(Err(ResponseError::CoordinatorNotAvailable))
     }
 
@@ -250,6 +273,9 @@ impl Groups {
         generation: i32,
     ) -> Result<(), ResponseError> {
         let heard = self.with(group, |state| {
+            if !state.consumer.is_empty() {
+                return state.consumer.beat_classic((id, instance), generation, broker.now_ms());
+            }
             state.classic.check(id, instance, generation)?;
             state.classic.heartbeat(id, broker.now_ms())
         });
@@ -259,7 +285,14 @@ impl Groups {
     /// A member leaves.
     pub fn leave(&self, broker: &Broker, group: &str, id: &str, instance: Option<&str>) -> Result<(), ResponseError> {
         let left = self.with(group, |state| {
-            let (left, effects) = state.classic.leave(id, instance, broker.now_ms());
+            let now_ms = broker.now_ms();
+            if !state.consumer.is_empty() {
+                let holder = instance.filter(|_| id.is_empty()).and_then(|instance| state.consumer.holder(instance));
+                let left = state.consumer.leave(holder.as_deref().unwrap_or(id), instance, false, now_ms);
+                state.downgrade_if_all_classic(now_ms);
+                return left.map_err(|failure| failure.error);
+            }
+            let (left, effects) = state.classic.leave(id, instance, now_ms);
             state.settle(effects);
             left
         });
@@ -287,6 +320,7 @@ impl Groups {
         for group in ticking {
             let mut state = group.state.lock();
             state.consumer.tick(now_ms);
+            state.downgrade_if_all_classic(now_ms);
             let effects = state.classic.tick(now_ms);
             state.settle(effects);
             state.alive_ms = now_ms;

@@ -90,6 +90,9 @@ fn check_committer(state: &State, who: Committer<'_>) -> Result<(), ResponseErro
     if who.generation < 0 && state.is_empty() {
         return Ok(());
     }
+    if state.consumer.is_classic(who.member_id) {
+        return state.consumer.check_classic(who.member_id, who.instance, who.generation).map(drop);
+    }
     if !state.consumer.is_empty() {
         return match (state.consumer.check(who.member_id, who.generation), who.request) {
             (Err(ResponseError::StaleMemberEpoch), Committing::Transaction) => Err(ResponseError::IllegalGeneration),
@@ -113,10 +116,13 @@ impl Groups {
         }
         self.with(group, |state| {
             check_committer(state, who)?;
+            // To commit is to be alive, in the classic protocol.
             if !state.consumer.is_empty() {
+                if state.consumer.is_classic(who.member_id) {
+                    state.consumer.hear_classic(who.member_id, broker.now_ms());
+                }
                 return Ok(());
             }
-            // To commit is to be alive, in the classic protocol.
             state.classic.heartbeat(who.member_id, broker.now_ms()).or_else(|error| match error {
                 ResponseError::RebalanceInProgress => Ok(()),
                 other => Err(other),

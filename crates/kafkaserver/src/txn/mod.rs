@@ -329,7 +329,7 @@ impl Transactions {
                 appends.push(Append { partition, batches: batches.into() });
             }
             appends.push(broker.store.append(&records)?);
-            match settle(broker.log.commit(Commit { appends })).await {
+            match settle(broker.log.commit(Commit::of(appends))).await {
                 Err(failure) if failure.error == ResponseError::UnknownTopicOrPartition => {
                     if broker.log.topic(crate::store::TOPIC).is_none() {
                         return Err(LogError::UnknownTopic(crate::store::TOPIC.to_owned()).into());

@@ -14,6 +14,9 @@ use super::budget::{Budget, Share};
 pub(crate) const FRAME_BYTES_MAX: usize = 100 << 20;
 /// Largest request of a client that has not said who it is.
 pub(crate) const FRAME_BYTES_MAX_STRANGER: usize = 64 << 10;
+/// Most bytes of one connection's requests that wait for their answers; a longer request is read alone. Enough to keep
+/// the log's writer busy between two syncs, and little beside what a client has in its own buffers.
+const CONNECTION_BYTES_MAX: usize = 8 << 20;
 /// How long the rest of a request may take to come.
 const FRAME_TIME_MAX: Duration = Duration::from_secs(30);
 /// Memory for a request is reserved as it comes, so much at a time.
@@ -30,24 +33,30 @@ pub(crate) struct Frames<R> {
     /// Until when the frame has to be whole, once it has begun.
     deadline: Option<Instant>,
     body: Option<Body>,
+    /// Memory of this connection's requests.
+    budget: Budget,
 }
+
+/// What a request takes of its connection's budget, and of that of all.
+pub(crate) type Shares = [Share; 2];
 
 #[derive(Debug)]
 struct Body {
     length: usize,
     bytes: BytesMut,
-    share: Share,
+    shares: Shares,
 }
 
 impl<R: AsyncRead + Unpin> Frames<R> {
     /// The frames that come from there.
     pub fn new(from: R) -> Frames<R> {
-        Frames { from, length: [0; 4], have: 0, deadline: None, body: None }
+        let budget = Budget::new(CONNECTION_BYTES_MAX);
+        Frames { from, length: [0; 4], have: 0, deadline: None, body: None, budget }
     }
 
-    /// The next frame, with its share of the budget; `None` when the client has closed. Both are awaited here, so
-    /// reading rests while the budget is used up. Nothing is lost when this is dropped.
-    pub async fn next(&mut self, bytes_max: usize, budget: &Budget) -> io::Result<Option<(Bytes, Share)>> {
+    /// The next frame, with its shares of the budgets; `None` when the client has closed. Both are awaited here, so
+    /// reading rests while a budget is used up. Nothing is lost when this is dropped.
+    pub async fn next(&mut self, bytes_max: usize, of_all: &Budget) -> io::Result<Option<(Bytes, Shares)>> {
         while self.have < self.length.len() {
             let place = self.length.get_mut(self.have..).unwrap_or_default();
             let count = read(&mut self.from, place, self.deadline).await?;
@@ -65,9 +74,9 @@ impl<R: AsyncRead + Unpin> Frames<R> {
                     let what = format!("a request of more than {bytes_max} bytes, or none of Kafka's");
                     return Err(io::Error::new(io::ErrorKind::InvalidData, what));
                 };
-                let share = budget.take(length).await;
+                let shares = [self.budget.take(length).await, of_all.take(length).await];
                 self.deadline = Some(Instant::now() + FRAME_TIME_MAX);
-                self.body.insert(Body { length, bytes: BytesMut::new(), share })
+                self.body.insert(Body { length, bytes: BytesMut::new(), shares })
             }
         };
         while body.bytes.len() < body.length {
@@ -83,7 +92,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             }
         }
         (self.have, self.deadline) = (0, None);
-        Ok(self.body.take().map(|body| (body.bytes.freeze(), body.share)))
+        Ok(self.body.take().map(|body| (body.bytes.freeze(), body.shares)))
     }
 }
 

@@ -68,6 +68,12 @@ async fn every_version_of_every_api_is_answered() {
         ConsumerGroupHeartbeatRequest::default(),
         ConsumerGroupDescribeRequest::default(),
         DescribeTopicPartitionsRequest::default(),
+        DescribeAclsRequest::default(),
+        CreateAclsRequest::default().with_creations(vec![Default::default()]),
+        DeleteAclsRequest::default().with_filters(vec![Default::default()]),
+        DescribeClientQuotasRequest::default(),
+        DescribeUserScramCredentialsRequest::default(),
+        AlterUserScramCredentialsRequest::default().with_deletions(vec![Default::default()]),
         SaslHandshakeRequest::default(),
         SaslAuthenticateRequest::default(),
     ];

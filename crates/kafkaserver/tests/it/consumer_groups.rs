@@ -1,20 +1,14 @@
 //! Groups of the consumer protocol (KIP-848): the server assigns, and members heartbeat.
 
-use kafka_protocol::{
-    messages::{
-        ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
-        DeleteGroupsRequest, DescribeGroupsRequest, GroupId, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest,
-        ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, TxnOffsetCommitRequest,
-        consumer_group_describe_response::DescribedGroup,
-        consumer_group_heartbeat_request::TopicPartitions,
-        join_group_request::JoinGroupRequestProtocol,
-        leave_group_request::MemberIdentity,
-        offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
-        offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic},
-        offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
-        txn_offset_commit_request::{TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic},
-    },
-    protocol::StrBytes,
+use kafka_protocol::messages::{
+    ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, DeleteGroupsRequest,
+    DescribeGroupsRequest, GroupId, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
+    TxnOffsetCommitRequest,
+    consumer_group_describe_response::DescribedGroup,
+    consumer_group_heartbeat_request::TopicPartitions,
+    join_group_request::JoinGroupRequestProtocol,
+    leave_group_request::MemberIdentity,
+    txn_offset_commit_request::{TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic},
 };
 use kafkaserver::{Names, Operation, ResourceKind, Rule};
 use recordlog::{RecordLog, TopicConfig};
@@ -38,10 +32,6 @@ const UNSUPPORTED_ASSIGNOR: i16 = 112;
 const STALE_MEMBER_EPOCH: i16 = 113;
 const FENCED_MEMBER_EPOCH: i16 = 110;
 const INVALID_REGULAR_EXPRESSION: i16 = 128;
-
-fn group() -> GroupId {
-    GroupId(StrBytes::from_static_str("g"))
-}
 
 fn beat(member: &str, epoch: i32) -> ConsumerGroupHeartbeatRequest {
     ConsumerGroupHeartbeatRequest::default()
@@ -96,29 +86,6 @@ async fn described(client: &mut Client) -> DescribedGroup {
     client.ask(1, &ConsumerGroupDescribeRequest::default().with_group_ids(vec![group()])).await.groups.remove(0)
 }
 
-async fn commit(client: &mut Client, version: i16, (member, epoch): (&str, i32), offset: i64) -> i16 {
-    let partition = OffsetCommitRequestPartition::default().with_committed_offset(offset);
-    let topic = OffsetCommitRequestTopic::default().with_name(name("t")).with_partitions(vec![partition]);
-    let request = OffsetCommitRequest::default()
-        .with_group_id(group())
-        .with_generation_id_or_member_epoch(epoch)
-        .with_member_id(text(member))
-        .with_topics(vec![topic]);
-    client.ask(version, &request).await.topics[0].partitions[0].error_code
-}
-
-/// The error and the offset in partition 0.
-async fn fetched(client: &mut Client, member: Option<&str>, epoch: i32) -> (i16, Option<i64>) {
-    let topic = OffsetFetchRequestTopics::default().with_name(name("t")).with_partition_indexes(vec![0]);
-    let wanted = OffsetFetchRequestGroup::default()
-        .with_group_id(group())
-        .with_member_id(member.map(text))
-        .with_member_epoch(epoch)
-        .with_topics(Some(vec![topic]));
-    let found = client.ask(9, &OffsetFetchRequest::default().with_groups(vec![wanted])).await.groups.remove(0);
-    (found.error_code, found.topics.first().map(|topic| topic.partitions[0].committed_offset))
-}
-
 #[tokio::test]
 async fn two_members_share_and_one_takes_over() {
     let server = Server::start().await;
@@ -164,15 +131,15 @@ async fn offsets_are_committed_by_epoch_and_outlive_the_server() {
     let mut client = server.client().await;
     client.create("t", 1, &[]).await;
     hear(&mut client, join("a")).await;
-    assert_eq!(commit(&mut client, 9, ("a", 1), 7).await, 0);
-    assert_eq!(commit(&mut client, 9, ("a", 2), 8).await, STALE_MEMBER_EPOCH);
-    assert_eq!(commit(&mut client, 9, ("b", 1), 8).await, UNKNOWN_MEMBER_ID);
-    assert_eq!(commit(&mut client, 9, ("", -1), 8).await, UNKNOWN_MEMBER_ID, "it has members");
-    assert_eq!(commit(&mut client, 8, ("a", 1), 8).await, UNSUPPORTED_VERSION);
-    assert_eq!(fetched(&mut client, Some("a"), 1).await, (0, Some(7)));
-    assert_eq!(fetched(&mut client, None, -1).await, (0, Some(7)));
-    assert_eq!(fetched(&mut client, Some("a"), 2).await, (STALE_MEMBER_EPOCH, None));
-    assert_eq!(fetched(&mut client, Some("b"), 1).await, (UNKNOWN_MEMBER_ID, None));
+    assert_eq!(try_commit(&mut client, 9, commit(("a", 1), 0, 7)).await, 0);
+    assert_eq!(try_commit(&mut client, 9, commit(("a", 2), 0, 8)).await, STALE_MEMBER_EPOCH);
+    assert_eq!(try_commit(&mut client, 9, commit(("b", 1), 0, 8)).await, UNKNOWN_MEMBER_ID);
+    assert_eq!(try_commit(&mut client, 9, commit(("", -1), 0, 8)).await, UNKNOWN_MEMBER_ID, "it has members");
+    assert_eq!(try_commit(&mut client, 8, commit(("a", 1), 0, 8)).await, UNSUPPORTED_VERSION);
+    assert_eq!(fetched(&mut client, (Some("a"), 1), 0).await, (0, Some(7)));
+    assert_eq!(fetched(&mut client, (None, -1), 0).await, (0, Some(7)));
+    assert_eq!(fetched(&mut client, (Some("a"), 2), 0).await, (STALE_MEMBER_EPOCH, None));
+    assert_eq!(fetched(&mut client, (Some("b"), 1), 0).await, (UNKNOWN_MEMBER_ID, None));
     let partition = TxnOffsetCommitRequestPartition::default().with_committed_offset(8);
     let topic = TxnOffsetCommitRequestTopic::default().with_name(name("t")).with_partitions(vec![partition]);
     let in_transaction = TxnOffsetCommitRequest::default()
@@ -188,11 +155,11 @@ async fn offsets_are_committed_by_epoch_and_outlive_the_server() {
     let server = server.power_loss().await;
     let mut client = server.client().await;
     assert_eq!(refused(&mut client, beat("a", 1)).await, UNKNOWN_MEMBER_ID);
-    assert_eq!(commit(&mut client, 9, ("a", 1), 9).await, UNKNOWN_MEMBER_ID);
+    assert_eq!(try_commit(&mut client, 9, commit(("a", 1), 0, 9)).await, UNKNOWN_MEMBER_ID);
     let elsewhere = beat("a", 1).with_group_id(GroupId(text("nobody's")));
     assert_eq!(refused(&mut client, elsewhere).await, UNKNOWN_MEMBER_ID);
     assert_eq!(hear(&mut client, join("a")).await, (1, Some(vec![0])));
-    assert_eq!(fetched(&mut client, Some("a"), 1).await, (0, Some(7)));
+    assert_eq!(fetched(&mut client, (Some("a"), 1), 0).await, (0, Some(7)));
 }
 
 #[tokio::test]
@@ -308,7 +275,8 @@ async fn a_group_is_of_the_protocol_of_its_members() {
     let in_classic = DescribeGroupsRequest::default().with_groups(vec![group()]);
     let delete = DeleteGroupsRequest::default().with_groups_names(vec![group()]);
 
-    // While it has members of the one protocol, those of the other are refused.
+    // While it has members of the one protocol, those of the other are refused, unless they are consumers: what these
+    // say of themselves cannot be read.
     assert_eq!(described(&mut client).await.error_code, GROUP_ID_NOT_FOUND);
     assert_eq!(refused(&mut client, join("a")).await, 0);
     assert_eq!(kinds(&mut client, "").await, is("consumer", "Stable"));
@@ -322,11 +290,8 @@ async fn a_group_is_of_the_protocol_of_its_members() {
     let found = client.ask(5, &in_classic).await.groups.remove(0);
     assert_eq!((found.error_code, &*found.group_state), (0, "Dead"));
     assert_eq!(client.ask(2, &delete).await.results[0].error_code, NON_EMPTY_GROUP);
-    let partition = OffsetDeleteRequestPartition::default().with_partition_index(0);
-    let topic = OffsetDeleteRequestTopic::default().with_name(name("t")).with_partitions(vec![partition]);
-    let forget = OffsetDeleteRequest::default().with_group_id(group()).with_topics(vec![topic]);
-    assert_eq!(client.ask(0, &forget).await.topics[0].partitions[0].error_code, GROUP_SUBSCRIBED_TO_TOPIC);
-    assert_eq!(commit(&mut client, 9, ("a", 1), 7).await, 0);
+    assert_eq!(forget(&mut client, 0).await, GROUP_SUBSCRIBED_TO_TOPIC);
+    assert_eq!(try_commit(&mut client, 9, commit(("a", 1), 0, 7)).await, 0);
 
     // An empty one becomes what the next is, and keeps its offsets.
     hear(&mut client, beat("a", -1)).await;
@@ -338,7 +303,7 @@ async fn a_group_is_of_the_protocol_of_its_members() {
     assert_eq!(kinds(&mut client, "").await, is("classic", "CompletingRebalance"));
     assert_eq!(refused(&mut client, join("a")).await, GROUP_ID_NOT_FOUND);
     assert_eq!(described(&mut client).await.error_code, GROUP_ID_NOT_FOUND);
-    assert_eq!(fetched(&mut client, None, -1).await, (0, Some(7)));
+    assert_eq!(fetched(&mut client, (None, -1), 0).await, (0, Some(7)));
     let who = MemberIdentity::default().with_member_id(member.member_id);
     client.ask(5, &LeaveGroupRequest::default().with_group_id(group()).with_members(vec![who])).await;
     assert_eq!(refused(&mut client, join("a")).await, 0);

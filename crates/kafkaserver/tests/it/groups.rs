@@ -1,20 +1,12 @@
 //! Consumer groups: members, assignments, committed offsets.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use kafka_protocol::{
-    messages::{
-        DeleteGroupsRequest, DeleteTopicsRequest, DescribeGroupsRequest, GroupId, HeartbeatRequest, JoinGroupRequest,
-        JoinGroupResponse, LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest,
-        OffsetFetchRequest, SyncGroupRequest, SyncGroupResponse,
-        delete_topics_request::DeleteTopicState,
-        join_group_request::JoinGroupRequestProtocol,
-        leave_group_request::MemberIdentity,
-        offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
-        offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic},
-        offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
-        sync_group_request::SyncGroupRequestAssignment,
-    },
-    protocol::StrBytes,
+use kafka_protocol::messages::{
+    DeleteGroupsRequest, DeleteTopicsRequest, DescribeGroupsRequest, GroupId, HeartbeatRequest, JoinGroupRequest,
+    JoinGroupResponse, LeaveGroupRequest, ListGroupsRequest, OffsetFetchRequest, SyncGroupRequest, SyncGroupResponse,
+    delete_topics_request::DeleteTopicState, join_group_request::JoinGroupRequestProtocol,
+    leave_group_request::MemberIdentity, offset_fetch_request::OffsetFetchRequestGroup,
+    sync_group_request::SyncGroupRequestAssignment,
 };
 
 use crate::support::*;
@@ -28,10 +20,6 @@ const NON_EMPTY_GROUP: i16 = 68;
 const GROUP_ID_NOT_FOUND: i16 = 69;
 const MEMBER_ID_REQUIRED: i16 = 79;
 const GROUP_SUBSCRIBED_TO_TOPIC: i16 = 86;
-
-fn group() -> GroupId {
-    GroupId(StrBytes::from_static_str("g"))
-}
 
 fn join(member: &str) -> JoinGroupRequest {
     let mut subscription = BytesMut::new();
@@ -79,28 +67,6 @@ fn heartbeat(joined: &JoinGroupResponse) -> HeartbeatRequest {
         .with_group_id(group())
         .with_generation_id(joined.generation_id)
         .with_member_id(joined.member_id.clone())
-}
-
-fn commit(generation: i32, member: &str, partition: i32, offset: i64) -> OffsetCommitRequest {
-    let partition = OffsetCommitRequestPartition::default()
-        .with_partition_index(partition)
-        .with_committed_offset(offset)
-        .with_committed_metadata(Some(text("kept")));
-    let topic = OffsetCommitRequestTopic::default().with_name(name("t")).with_partitions(vec![partition]);
-    OffsetCommitRequest::default()
-        .with_group_id(group())
-        .with_generation_id_or_member_epoch(generation)
-        .with_member_id(text(member))
-        .with_topics(vec![topic])
-}
-
-async fn committed(client: &mut Client, partition: i32) -> i64 {
-    let topic = OffsetFetchRequestTopics::default().with_name(name("t")).with_partition_indexes(vec![partition]);
-    let wanted = OffsetFetchRequestGroup::default().with_group_id(group()).with_topics(Some(vec![topic]));
-    let mut found = client.ask(9, &OffsetFetchRequest::default().with_groups(vec![wanted])).await;
-    let found = found.groups.remove(0).topics.remove(0).partitions.remove(0);
-    assert_eq!(found.metadata.as_deref(), Some(if found.committed_offset < 0 { "" } else { "kept" }));
-    found.committed_offset
 }
 
 #[tokio::test]
@@ -151,19 +117,19 @@ async fn offsets_are_kept_over_restarts_and_only_members_commit() {
     let server = Server::start().await;
     let mut client = server.client().await;
     client.create("t", 3, &[]).await;
-    let code = async |client: &mut Client, request: OffsetCommitRequest| {
-        client.ask(8, &request).await.topics[0].partitions[0].error_code
-    };
     assert_eq!(committed(&mut client, 0).await, -1);
-    assert_eq!(code(&mut client, commit(-1, "", 0, 5)).await, 0, "without members anybody commits");
-    assert_eq!(code(&mut client, commit(-1, "", 9, 5)).await, UNKNOWN_TOPIC_OR_PARTITION);
-    assert_eq!(code(&mut client, commit(-1, "", 0, 5).with_group_id(GroupId::default())).await, INVALID_GROUP_ID);
+    assert_eq!(try_commit(&mut client, 8, commit(("", -1), 0, 5)).await, 0, "without members anybody commits");
+    assert_eq!(try_commit(&mut client, 8, commit(("", -1), 9, 5)).await, UNKNOWN_TOPIC_OR_PARTITION);
+    assert_eq!(
+        try_commit(&mut client, 8, commit(("", -1), 0, 5).with_group_id(GroupId::default())).await,
+        INVALID_GROUP_ID
+    );
     let (id, answer) = begin_join(&mut client).await;
     let joined = client.receive::<JoinGroupRequest>(9, answer).await;
     client.ask(5, &sync(&joined, &[(&id, "x")])).await;
-    assert_eq!(code(&mut client, commit(-1, "", 0, 6)).await, UNKNOWN_MEMBER_ID);
-    assert_eq!(code(&mut client, commit(7, &id, 0, 6)).await, ILLEGAL_GENERATION);
-    assert_eq!(code(&mut client, commit(1, &id, 1, 7)).await, 0);
+    assert_eq!(try_commit(&mut client, 8, commit(("", -1), 0, 6)).await, UNKNOWN_MEMBER_ID);
+    assert_eq!(try_commit(&mut client, 8, commit((&id, 7), 0, 6)).await, ILLEGAL_GENERATION);
+    assert_eq!(try_commit(&mut client, 8, commit((&id, 1), 1, 7)).await, 0);
     assert_eq!(committed(&mut client, 1).await, 7);
 
     let server = server.power_loss().await;
@@ -184,13 +150,13 @@ async fn a_topic_that_is_made_again_begins_at_its_beginning() {
     let server = Server::start().await;
     let mut client = server.client().await;
     client.create("t", 1, &[]).await;
-    client.ask(8, &commit(-1, "", 0, 5)).await;
+    client.ask(8, &commit(("", -1), 0, 5)).await;
     assert_eq!(committed(&mut client, 0).await, 5);
     // By SQL, say, which knows nothing of groups.
     recordlog::RecordLog::delete_topic(&*server.log, "t").await.unwrap();
     client.create("t", 1, &[]).await;
     assert_eq!(committed(&mut client, 0).await, -1);
-    client.ask(8, &commit(-1, "", 0, 3)).await;
+    client.ask(8, &commit(("", -1), 0, 3)).await;
     let topic = DeleteTopicState::default().with_name(Some(name("t")));
     client.ask(6, &DeleteTopicsRequest::default().with_topics(vec![topic])).await;
     client.create("t", 1, &[]).await;
@@ -202,19 +168,15 @@ async fn groups_and_offsets_are_deleted() {
     let server = Server::start().await;
     let mut client = server.client().await;
     client.create("t", 2, &[]).await;
-    client.ask(8, &commit(-1, "", 0, 5)).await;
-    client.ask(8, &commit(-1, "", 1, 6)).await;
-    let partition = OffsetDeleteRequestPartition::default().with_partition_index(0);
-    let topic = OffsetDeleteRequestTopic::default().with_name(name("t")).with_partitions(vec![partition]);
-    let forget = OffsetDeleteRequest::default().with_group_id(group()).with_topics(vec![topic]);
+    client.ask(8, &commit(("", -1), 0, 5)).await;
+    client.ask(8, &commit(("", -1), 1, 6)).await;
     let (id, answer) = begin_join(&mut client).await;
     client.receive::<JoinGroupRequest>(9, answer).await;
-    let deleted = client.ask(0, &forget).await;
-    assert_eq!(deleted.topics[0].partitions[0].error_code, GROUP_SUBSCRIBED_TO_TOPIC);
+    assert_eq!(forget(&mut client, 0).await, GROUP_SUBSCRIBED_TO_TOPIC);
     let delete = DeleteGroupsRequest::default().with_groups_names(vec![group()]);
     assert_eq!(client.ask(2, &delete).await.results[0].error_code, NON_EMPTY_GROUP);
     client.ask(2, &LeaveGroupRequest::default().with_group_id(group()).with_member_id(text(&id))).await;
-    assert_eq!(client.ask(0, &forget).await.topics[0].partitions[0].error_code, 0);
+    assert_eq!(forget(&mut client, 0).await, 0);
     assert_eq!((committed(&mut client, 0).await, committed(&mut client, 1).await), (-1, 6));
     assert_eq!(client.ask(2, &delete).await.results[0].error_code, 0);
     assert_eq!(client.ask(2, &delete).await.results[0].error_code, GROUP_ID_NOT_FOUND);

@@ -8,9 +8,14 @@ use std::{path::PathBuf, time::Duration};
 use bytes::{BufMut, Bytes, BytesMut};
 use fuzz::{Damage, Room, peak_bytes};
 use kafka_protocol::messages::{
-    ApiVersionsRequest, ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, CreateTopicsRequest,
-    DescribeConfigsRequest, FetchRequest, InitProducerIdRequest, JoinGroupRequest, ListGroupsRequest, MetadataRequest,
-    OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest, create_topics_request::CreatableTopic,
+    AlterUserScramCredentialsRequest, ApiVersionsRequest, ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest,
+    CreateAclsRequest, CreateTopicsRequest, DeleteAclsRequest, DescribeConfigsRequest, FetchRequest,
+    InitProducerIdRequest, JoinGroupRequest, ListGroupsRequest, MetadataRequest, OffsetCommitRequest,
+    OffsetFetchRequest, SyncGroupRequest,
+    alter_user_scram_credentials_request::{ScramCredentialDeletion, ScramCredentialUpsertion},
+    create_acls_request::AclCreation,
+    create_topics_request::CreatableTopic,
+    delete_acls_request::DeleteAclsFilter,
     join_group_request::JoinGroupRequestProtocol,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,6 +38,10 @@ fn samples() -> Vec<Bytes> {
         .with_session_timeout_ms(10_000)
         .with_protocol_type(text("consumer"))
         .with_protocols(vec![protocol]);
+    // One who comes by the classic protocol to a group of the other, and wants topic t.
+    let subscription = Bytes::from_static(&[0, 1, 0, 0, 0, 1, 0, 1, b't', 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+    let protocol = JoinGroupRequestProtocol::default().with_name(text("range")).with_metadata(subscription);
+    let mixed = join.clone().with_group_id(text("c").into()).with_protocols(vec![protocol]);
     let heartbeat = ConsumerGroupHeartbeatRequest::default()
         .with_group_id(text("c").into())
         .with_member_id(text("m"))
@@ -40,7 +49,31 @@ fn samples() -> Vec<Bytes> {
         .with_subscribed_topic_names(Some(vec![name("t")]))
         .with_subscribed_topic_regex(Some(text("t.*")))
         .with_topic_partitions(Some(Vec::new()));
+    let rule = AclCreation::default()
+        .with_resource_type(2)
+        .with_resource_name(text("t"))
+        .with_principal(text("User:ann"))
+        .with_host(text("*"))
+        .with_operation(2)
+        .with_permission_type(3);
+    let filter = DeleteAclsFilter::default()
+        .with_resource_type_filter(1)
+        .with_pattern_type_filter(1)
+        .with_operation(1)
+        .with_permission_type(1);
+    let credential = ScramCredentialUpsertion::default()
+        .with_name(text("ann"))
+        .with_mechanism(1)
+        .with_iterations(4096)
+        .with_salt(Bytes::from_static(b"salt"))
+        .with_salted_password(Bytes::from_static(&[7; 32]));
+    let gone = ScramCredentialDeletion::default().with_name(text("bob")).with_mechanism(2);
+    let credentials =
+        AlterUserScramCredentialsRequest::default().with_upsertions(vec![credential]).with_deletions(vec![gone]);
     vec![
+        frame(3, 1, &CreateAclsRequest::default().with_creations(vec![rule])),
+        frame(3, 1, &DeleteAclsRequest::default().with_filters(vec![filter])),
+        frame(0, 1, &credentials),
         frame(9, 1, &produce_request("t", 0, batch(&["a", "b"]))),
         frame(3, 1, &produce_request("t", 0, batch(&["a", "b"]))),
         frame(12, 1, &fetch_request("t", 0, 0)),
@@ -51,6 +84,7 @@ fn samples() -> Vec<Bytes> {
         frame(4, 1, &ApiVersionsRequest::default().with_client_software_name(text("name"))),
         frame(7, 1, &CreateTopicsRequest::default().with_topics(topics)),
         frame(5, 1, &join),
+        frame(3, 1, &mixed),
         frame(5, 1, &SyncGroupRequest::default().with_group_id(text("g").into())),
         frame(1, 1, &heartbeat),
         frame(0, 1, &ConsumerGroupDescribeRequest::default().with_group_ids(vec![text("c").into()])),
@@ -98,7 +132,8 @@ fn answer_kind(request: &[u8], answer: &[u8]) -> String {
 fn damaged_requests_harm_nobody() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let server = runtime.block_on(async {
-        let server = Server::start().await;
+        // Rules count, so that they can be attacked, but do not bind who attacks.
+        let server = Server::start_with(|settings| settings.super_users = vec!["User:ANONYMOUS".into()]).await;
         server.client().await.create("t", 2, &[]).await;
         server
     });

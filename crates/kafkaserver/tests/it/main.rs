@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod login;
 mod support;
 
 mod apis;
@@ -10,6 +11,8 @@ mod consumer_groups;
 mod groups;
 mod hostile;
 mod many;
+mod migration;
 mod records;
+mod security;
 mod topics;
 mod transactions;

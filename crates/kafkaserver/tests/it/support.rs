@@ -6,12 +6,16 @@ use bytes::{BufMut, Bytes, BytesMut};
 use host::{Host, Simulation};
 use kafka_protocol::{
     messages::{
-        CreateTopicsRequest, FetchRequest, FetchResponse, ListOffsetsRequest, ProduceRequest, RequestHeader,
-        ResponseHeader, TopicName, TransactionalId,
+        CreateTopicsRequest, FetchRequest, FetchResponse, GroupId, ListOffsetsRequest, OffsetCommitRequest,
+        OffsetDeleteRequest, OffsetFetchRequest, ProduceRequest, RequestHeader, ResponseHeader, TopicName,
+        TransactionalId,
         create_topics_request::{CreatableTopic, CreatableTopicConfig},
         fetch_request::{FetchPartition, FetchTopic},
         fetch_response::AbortedTransaction,
         list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
+        offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
+        offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic},
+        offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics},
         produce_request::{PartitionProduceData, TopicProduceData},
         produce_response::PartitionProduceResponse,
     },
@@ -79,11 +83,16 @@ impl Server {
 
     /// End as by a loss of power, and start again.
     pub async fn power_loss(self) -> Server {
+        self.power_loss_with(|_| {}).await
+    }
+
+    /// The same, with settings.
+    pub async fn power_loss_with(self, change: impl FnOnce(&mut Settings)) -> Server {
         self.stop.cancel();
         self.serving.await.unwrap();
         let after = self.sim.power_loss();
         drop(self.log);
-        Server::start_on(after, |_| {}).await
+        Server::start_on(after, change).await
     }
 }
 
@@ -267,4 +276,61 @@ pub fn fetch_request(topic: &str, partition: i32, offset: i64) -> FetchRequest {
         .with_max_bytes(16 << 20)
         .with_session_epoch(-1)
         .with_topics(vec![topic])
+}
+
+/// The group of tests.
+pub fn group() -> GroupId {
+    GroupId(text("g"))
+}
+
+/// What is kept with every offset that tests commit.
+const KEPT: &str = "kept";
+
+/// A commit of the group in a partition of topic t, by a member with its generation or epoch; `("", -1)`: by nobody.
+pub fn commit((member, epoch): (&str, i32), partition: i32, offset: i64) -> OffsetCommitRequest {
+    let partition = OffsetCommitRequestPartition::default()
+        .with_partition_index(partition)
+        .with_committed_offset(offset)
+        .with_committed_metadata(Some(text(KEPT)));
+    let topic = OffsetCommitRequestTopic::default().with_name(name("t")).with_partitions(vec![partition]);
+    OffsetCommitRequest::default()
+        .with_group_id(group())
+        .with_generation_id_or_member_epoch(epoch)
+        .with_member_id(text(member))
+        .with_topics(vec![topic])
+}
+
+/// The error of a commit.
+pub async fn try_commit(client: &mut Client, version: i16, request: OffsetCommitRequest) -> i16 {
+    client.ask(version, &request).await.topics[0].partitions[0].error_code
+}
+
+/// The error and the group's offset in a partition of topic t, as a member with its epoch asks for it.
+pub async fn fetched(client: &mut Client, (member, epoch): (Option<&str>, i32), partition: i32) -> (i16, Option<i64>) {
+    let topic = OffsetFetchRequestTopics::default().with_name(name("t")).with_partition_indexes(vec![partition]);
+    let wanted = OffsetFetchRequestGroup::default()
+        .with_group_id(group())
+        .with_member_id(member.map(text))
+        .with_member_epoch(epoch)
+        .with_topics(Some(vec![topic]));
+    let found = client.ask(9, &OffsetFetchRequest::default().with_groups(vec![wanted])).await.groups.remove(0);
+    let Some(topic) = found.topics.first() else { return (found.error_code, None) };
+    let kept = &topic.partitions[0];
+    assert_eq!(kept.metadata.as_deref(), Some(if kept.committed_offset < 0 { "" } else { KEPT }));
+    (found.error_code, Some(kept.committed_offset))
+}
+
+/// The group's offset in a partition of topic t, -1 for none.
+pub async fn committed(client: &mut Client, partition: i32) -> i64 {
+    let (error, offset) = fetched(client, (None, -1), partition).await;
+    assert_eq!(error, 0);
+    offset.unwrap()
+}
+
+/// Forget the group's offset in a partition of topic t; the error.
+pub async fn forget(client: &mut Client, partition: i32) -> i16 {
+    let partition = OffsetDeleteRequestPartition::default().with_partition_index(partition);
+    let topic = OffsetDeleteRequestTopic::default().with_name(name("t")).with_partitions(vec![partition]);
+    let request = OffsetDeleteRequest::default().with_group_id(group()).with_topics(vec![topic]);
+    client.ask(0, &request).await.topics[0].partitions[0].error_code
 }

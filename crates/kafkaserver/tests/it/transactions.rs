@@ -216,7 +216,7 @@ async fn commits_of_the_engine_are_atomic_to_kafka_clients() {
     client.create("u", 1, &[]).await;
     let epoch = |value: &str| {
         let append = |topic: &str| Append { partition: TopicPartition::new(topic, 0), batches: batch(&[value]).into() };
-        server.log.commit(Commit { appends: vec![append("t"), append("u")] })
+        server.log.commit(Commit::of(vec![append("t"), append("u")]))
     };
     epoch("1").await.unwrap().unwrap();
     let mut producer = begin(&mut client).await;

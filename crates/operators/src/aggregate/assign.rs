@@ -1,14 +1,14 @@
 //! Which rows count, and for which groups.
 
 use arrow::array::ArrayRef;
-use statestore::Mode;
+use statestore::{BLOCK_KEYS, Keys, Mode, RowEncoder};
 use types::Result;
 
 use super::{
     Aggregate,
     windows::{TimeWindows, time_bytes},
 };
-use crate::{Change, ChangeBatch, ReportKind, StepContext, table_rows::encoder};
+use crate::{Change, ChangeBatch, ReportKind, StepContext, TimeCursor, table_rows::encoder};
 
 /// Rows and groups: one entry for each pair, in order of rows, then of windows.
 #[derive(Default)]
@@ -56,6 +56,25 @@ impl Assigned {
     }
 }
 
+/// Rows of a batch (and windows) with the keys of their groups, which are looked for together.
+#[derive(Default)]
+struct Block {
+    /// Rows and starts of windows.
+    entries: Vec<(u32, i64)>,
+    keys: Keys,
+    hashes: Vec<u32>,
+    /// The start of the last window.
+    near: Option<i64>,
+}
+
+impl Block {
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.keys.clear();
+        self.hashes.clear();
+    }
+}
+
 impl Aggregate {
     pub(super) fn assign(
         &mut self,
@@ -64,45 +83,68 @@ impl Aggregate {
         context: &mut StepContext<'_>,
     ) -> Result<Assigned> {
         let encoder = encoder(keys, Mode::Ordered)?;
-        let time = context.time;
-        let mut clock = time.cursor();
+        let mut clock = context.time.cursor();
         let mut out = Assigned::with_capacity(input.len(), self.windows.is_some());
-        let mut key = Vec::new();
-        for (row, at) in (0..input.len()).zip(0u32..) {
-            let op = input.op(row);
-            if op == Change::Tombstone {
-                continue;
+        let mut block = Block::default();
+        for first in (0..input.len()).step_by(BLOCK_KEYS) {
+            block.clear();
+            for row in first..input.len().min(first + BLOCK_KEYS) {
+                self.find_windows(input, row, &encoder, &mut clock, &mut block, context);
             }
-            let seq = input.seq.value(row);
-            if !self.spec.keep_null_keys && encoder.any_null(row) {
-                if !op.is_retraction() {
-                    context.report(seq, ReportKind::NullKey, "a GROUP BY column is NULL");
+            block.hashes.extend(block.keys.iter().map(|key| self.groups.hash(key)));
+            self.groups.look_ahead(&block.hashes);
+            let found = block.entries.iter().zip(block.keys.iter().zip(&block.hashes));
+            for ((row, start), (key, hash)) in found {
+                if self.windows.is_some() {
+                    out.starts.push(*start);
                 }
-                continue;
-            }
-            key.clear();
-            encoder.encode(row, &mut key);
-            let rowtime = input.rowtime.value(row);
-            let Some(windows) = self.windows else {
-                self.enter(&key, 0, at, rowtime, &mut out);
-                continue;
-            };
-            let (stream_time, plain) = (clock.at(seq), key.len());
-            for start in windows.starts(rowtime) {
-                if windows.is_closed(start, stream_time) {
-                    context.report(seq, ReportKind::Late, late(&windows, start, stream_time));
-                    continue;
-                }
-                key.truncate(plain);
-                key.extend_from_slice(&time_bytes(start));
-                out.starts.push(start);
-                self.enter(&key, start, at, rowtime, &mut out);
+                self.enter((key, *hash), *start, *row, input.rowtime.value(*row as usize), &mut out);
             }
         }
         Ok(out)
     }
 
-    fn enter(&mut self, key: &[u8], start: i64, row: u32, rowtime: i64, out: &mut Assigned) {
+    /// Add the row's groups to the block; rows that have none are reported.
+    fn find_windows(
+        &self,
+        input: &ChangeBatch,
+        row: usize,
+        encoder: &RowEncoder<'_>,
+        clock: &mut TimeCursor<'_>,
+        block: &mut Block,
+        context: &mut StepContext<'_>,
+    ) {
+        let (op, seq, at) = (input.op(row), input.seq.value(row), u32::try_from(row).unwrap_or(u32::MAX));
+        if op == Change::Tombstone {
+            return;
+        }
+        if !self.spec.keep_null_keys && encoder.any_null(row) {
+            if !op.is_retraction() {
+                context.report(seq, ReportKind::NullKey, "a GROUP BY column is NULL");
+            }
+            return;
+        }
+        let Some(windows) = self.windows else {
+            block.entries.push((at, 0));
+            block.keys.push(|out| encoder.encode(row, out));
+            return;
+        };
+        let stream_time = clock.at(seq);
+        for start in windows.starts(input.rowtime.value(row), block.near) {
+            block.near = Some(start);
+            if windows.is_closed(start, stream_time) {
+                context.report(seq, ReportKind::Late, late(&windows, start, stream_time));
+                continue;
+            }
+            block.entries.push((at, start));
+            block.keys.push(|out| {
+                encoder.encode(row, out);
+                out.extend_from_slice(&time_bytes(start));
+            });
+        }
+    }
+
+    fn enter(&mut self, key: (&[u8], u32), start: i64, row: u32, rowtime: i64, out: &mut Assigned) {
         let (slot, new) = self.slot(key, start);
         let Some(group) = self.groups.touch(slot) else { return };
         group.rowtime = group.rowtime.max(rowtime);

@@ -6,7 +6,7 @@ use arrow::{
     array::{ArrayRef, Int64Array, UInt32Array},
     compute::concat,
 };
-use statestore::{Mode, RowDecoder};
+use statestore::{Keys, Mode, RowDecoder};
 use types::{Error, Result};
 
 use super::{Aggregate, assign::Assigned};
@@ -56,6 +56,22 @@ impl Aggregate {
             None => after,
         };
         self.write(input, keys, assigned, &emitted, &values)
+    }
+
+    /// The groups of these keys that are there, as they are: without windows.
+    pub(super) fn rows_of(&self, keys: &Keys) -> Result<ChangeBatch> {
+        let broken = |e| corrupt("an aggregate", e);
+        let mut decoder = RowDecoder::new(&self.spec.key_types, Mode::Ordered).map_err(broken)?;
+        let (mut builder, mut slots) = (ChangeBuilder::default(), vec![]);
+        for slot in keys.iter().filter_map(|key| self.groups.find(key)) {
+            let Some(group) = self.groups.get(slot) else { continue };
+            decoder.push(&group.key).map_err(broken)?;
+            builder.push(0, group.rowtime, Change::Upsert);
+            slots.push(slot);
+        }
+        let mut columns = decoder.finish().map_err(broken)?;
+        columns.extend(self.states.iter().map(|s| s.values(&slots)));
+        Ok(builder.finish(columns))
     }
 
     fn every_change(&self, input: &ChangeBatch, assigned: &Assigned, old: bool, base: u32) -> Vec<Emitted> {

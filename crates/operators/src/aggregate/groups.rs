@@ -1,22 +1,22 @@
 //! Which group has which slot.
 
-use std::hash::BuildHasher;
+use std::hint::black_box;
 
-use foldhash::fast::RandomState;
-use hashbrown::{HashTable, hash_table::Entry};
+use statestore::{BLOCK_KEYS, Index, Residency};
 
 use crate::key_bytes::KeyBytes;
 
 /// Groups by key bytes, in numbered slots.
 #[derive(Default)]
 pub(crate) struct Groups {
-    index: HashTable<u32>,
+    index: Index,
     slots: Vec<Group>,
     free: Vec<u32>,
     dirty: Vec<u32>,
     removed: Vec<KeyBytes>,
-    hasher: RandomState,
     key_bytes: usize,
+    /// Where groups may be on disk only: which ones.
+    pub residency: Option<Box<Residency>>,
 }
 
 /// One group.
@@ -49,26 +49,46 @@ impl Groups {
 
     /// Memory, about.
     pub fn size_bytes(&self) -> usize {
-        self.key_bytes + self.slots.len() * (size_of::<Group>() + 8)
+        self.key_bytes + self.slots.len() * size_of::<Group>() + self.index.size_bytes()
+    }
+
+    /// What the index knows of a key.
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u32 {
+        self.index.hash(key)
+    }
+
+    /// Have the processor fetch the groups of keys of these hashes, which are looked for next.
+    pub fn look_ahead(&self, hashes: &[u32]) {
+        let mut slots: [u32; BLOCK_KEYS] = [0; BLOCK_KEYS];
+        for hashes in hashes.chunks(BLOCK_KEYS) {
+            let mut found = 0;
+            self.index.look_ahead(hashes, |slot| {
+                if let Some(place) = slots.get_mut(found) {
+                    *place = slot;
+                    found += 1;
+                }
+            });
+            let groups =
+                slots.get(..found).unwrap_or_default().iter().filter_map(|slot| self.slots.get(*slot as usize));
+            black_box(groups.fold(0, |all, group| all ^ group.mark));
+        }
     }
 
     /// The slot of `key`, and whether it is new.
     pub fn intern(&mut self, key: &[u8]) -> (u32, bool) {
-        let hash = self.hasher.hash_one(key);
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        let entry = self.index.entry(
-            hash,
-            |i| slots.get(*i as usize).is_some_and(|g| *g.key == *key),
-            |i| hasher.hash_one(slots.get(*i as usize).map_or(&[][..], |g| &g.key)),
-        );
-        let place = match entry {
-            Entry::Occupied(found) => return (*found.get(), false),
-            Entry::Vacant(place) => place,
-        };
+        self.intern_hashed(self.hash(key), key)
+    }
+
+    /// As [`Groups::intern`], of a key whose [hash](Groups::hash) is known.
+    pub fn intern_hashed(&mut self, hash: u32, key: &[u8]) -> (u32, bool) {
+        if let Some(slot) = self.find_hashed(hash, key) {
+            return (slot, false);
+        }
         let mut group = Group { key: key.into(), rowtime: i64::MIN, live: true, ..Group::default() };
         self.key_bytes += group.key.heap_bytes();
         let slot = self.free.pop().unwrap_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
-        place.insert(slot);
+        self.index.insert(hash, slot);
         match self.slots.get_mut(slot as usize) {
             Some(old) => {
                 // A slot is in the list of changed ones at most once.
@@ -111,16 +131,18 @@ impl Groups {
 
     /// The slot of `key`, if it is there.
     pub fn find(&self, key: &[u8]) -> Option<u32> {
-        let hash = self.hasher.hash_one(key);
-        self.index.find(hash, |i| self.slots.get(*i as usize).is_some_and(|g| *g.key == *key)).copied()
+        self.find_hashed(self.hash(key), key)
+    }
+
+    #[inline]
+    fn find_hashed(&self, hash: u32, key: &[u8]) -> Option<u32> {
+        self.index.find(hash, |slot| self.slots.get(slot as usize).is_some_and(|g| *g.key == *key))
     }
 
     fn unlink(&mut self, slot: u32) -> Option<KeyBytes> {
         let group = self.slots.get_mut(slot as usize).filter(|g| g.live)?;
         let key = std::mem::take(&mut group.key);
-        if let Ok(entry) = self.index.find_entry(self.hasher.hash_one(&*key), |i| *i == slot) {
-            entry.remove();
-        }
+        self.index.remove(self.index.hash(&key), slot);
         self.key_bytes -= key.heap_bytes();
         Some(key)
     }
@@ -134,6 +156,15 @@ impl Groups {
         }
         *group = Group { dirty: group.dirty, ..Group::default() };
         self.free.push(slot);
+    }
+
+    /// Forget the group in a slot: it is on disk.
+    pub fn evict(&mut self, slot: u32) {
+        self.unlink(slot);
+        if let Some(group) = self.slots.get_mut(slot as usize) {
+            *group = Group { dirty: group.dirty, ..Group::default() };
+            self.free.push(slot);
+        }
     }
 
     /// Forget the group of `key`, as a changelog says; gives the slot that it had.
@@ -155,10 +186,7 @@ impl Groups {
         }
         group.key = key.into();
         self.key_bytes += group.key.heap_bytes();
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.index.insert_unique(hasher.hash_one(key), slot, |i| {
-            hasher.hash_one(slots.get(*i as usize).map_or(&[][..], |g| &g.key))
-        });
+        self.index.insert(self.index.hash(key), slot);
         self.touch(slot);
     }
 

@@ -13,6 +13,7 @@ mod emit;
 mod finals;
 pub(crate) mod fold;
 pub(crate) mod groups;
+mod paging;
 pub(crate) mod state;
 pub(crate) mod windows;
 
@@ -24,6 +25,7 @@ use planner::{
     expr::evaluate,
     plan::{AggregateCall, BoundExpr, WindowSpec},
 };
+use statestore::{Keys, Paged};
 use types::Result;
 
 use self::{
@@ -81,9 +83,10 @@ impl Aggregate {
         Aggregate { spec, windows, groups: Groups::default(), states, by_start, open_from: i64::MIN }
     }
 
-    /// The slot of a group, and whether it is new. Its states are there after [`Aggregate::make_room`].
-    fn slot(&mut self, key: &[u8], start: i64) -> (u32, bool) {
-        let (slot, new) = self.groups.intern(key);
+    /// The slot of a group, by its key and what the index knows of that, and whether it is new. Its states are there
+    /// after [`Aggregate::make_room`].
+    fn slot(&mut self, (key, hash): (&[u8], u32), start: i64) -> (u32, bool) {
+        let (slot, new) = self.groups.intern_hashed(hash, key);
         if new && self.windows.is_some() {
             self.by_start.entry(start).or_default().push(slot);
         }
@@ -96,6 +99,18 @@ impl Aggregate {
         self.states.iter_mut().for_each(|s| s.resize(slots));
     }
 
+    /// The group of `key` with a stored state; its slot.
+    fn load(&mut self, key: &[u8], value: &[u8]) -> Result<u32> {
+        let start = match self.windows {
+            Some(_) => key.last_chunk::<8>().map_or(0, |b| bytes_time(*b)),
+            None => 0,
+        };
+        let (slot, _) = self.slot((key, self.groups.hash(key)), start);
+        self.make_room();
+        load(value, &mut self.groups, &mut self.states, slot)?;
+        Ok(slot)
+    }
+
     fn step_rows(&mut self, input: &ChangeBatch, context: &mut StepContext<'_>) -> Result<ChangeBatch> {
         let batch = input.to_record_batch(&self.spec.input)?;
         let mut errors = RowErrors::default();
@@ -103,6 +118,7 @@ impl Aggregate {
         for (row, reason) in errors.rows {
             context.report(input.seq.value(row), ReportKind::Expression, reason);
         }
+        self.page_in(input, &keys)?;
         let assigned = self.assign(input, &keys, context)?;
         if assigned.rows.is_empty() {
             return self.nothing();
@@ -173,24 +189,38 @@ impl Operator for Aggregate {
             if let Some(group) = self.groups.get(slot) {
                 store(group, &self.states, slot, &mut value);
                 each(&group.key, Some(&value));
+                let bytes = group.key.len() + value.len();
+                if let Some(residency) = &mut self.groups.residency {
+                    residency.changed(slot, bytes);
+                }
             }
         }
     }
 
     fn restore(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
         let Some(value) = value else {
-            if let Some(slot) = self.groups.remove_restored(key) {
+            let slot = self.groups.remove_restored(key);
+            if let Some(slot) = slot {
                 self.states.iter_mut().for_each(|s| s.reset(slot as usize));
+            }
+            if let Some(residency) = &mut self.groups.residency {
+                residency.removed(key);
+                slot.into_iter().for_each(|slot| residency.freed(slot));
             }
             return Ok(());
         };
-        let start = match self.windows {
-            Some(_) => key.last_chunk::<8>().map_or(0, |b| bytes_time(*b)),
-            None => 0,
-        };
-        let (slot, _) = self.slot(key, start);
-        self.make_room();
-        load(value, &mut self.groups, &mut self.states, slot)
+        let slot = self.load(key, value)?;
+        if let Some(residency) = &mut self.groups.residency {
+            residency.changed(slot, key.len() + value.len());
+        }
+        Ok(())
+    }
+
+    fn rows(&self, keys: &Keys) -> Result<Option<ChangeBatch>> {
+        match self.windows {
+            Some(_) => Ok(None),
+            None => self.rows_of(keys).map(Some),
+        }
     }
 
     fn entries(&self, each: &mut dyn FnMut(&[u8], &[u8])) {
@@ -201,7 +231,15 @@ impl Operator for Aggregate {
         }
     }
 
+    fn paged(&mut self, each: &mut dyn FnMut(&mut dyn Paged)) -> bool {
+        let may_leave = self.may_leave();
+        if may_leave {
+            each(self);
+        }
+        may_leave
+    }
+
     fn size(&self) -> (usize, usize) {
-        (self.groups.len(), self.groups.size_bytes() + self.states.iter().map(|s| s.size_bytes()).sum::<usize>())
+        (self.groups.len(), self.size_bytes())
     }
 }

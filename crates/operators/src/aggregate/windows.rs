@@ -24,11 +24,18 @@ impl TimeWindows {
         Some(TimeWindows { size_ms: size_ms.max(1), advance_ms: advance_ms.max(1), grace_ms, retention_ms })
     }
 
-    /// Starts of the windows that hold `time_ms`, ascending.
-    pub fn starts(&self, time_ms: i64) -> impl Iterator<Item = i64> {
+    /// Starts of the windows that hold `time_ms`, ascending. `near` is the start of a window that may well be the only
+    /// one, such as that of the time before: then nothing is divided.
+    pub fn starts(&self, time_ms: i64, near: Option<i64>) -> impl Iterator<Item = i64> {
         let advance = self.advance_ms;
-        let first = time_ms.saturating_sub(self.size_ms).saturating_add(advance).max(0) / advance * advance;
-        let count = if first > time_ms { 0 } else { (time_ms - first) / advance + 1 };
+        let is_same = |start: &i64| self.size_ms == advance && (0..advance).contains(&time_ms.saturating_sub(*start));
+        let (first, count) = match near.filter(is_same) {
+            Some(start) => (start, 1),
+            None => {
+                let first = time_ms.saturating_sub(self.size_ms).saturating_add(advance).max(0) / advance * advance;
+                (first, if first > time_ms { 0 } else { (time_ms - first) / advance + 1 })
+            }
+        };
         (0..count).map(move |i| first + i * advance)
     }
 
@@ -67,7 +74,12 @@ mod tests {
     #[test]
     fn starts() {
         let w = |size_ms, advance_ms| TimeWindows { size_ms, advance_ms, grace_ms: 5, retention_ms: 100 };
-        let check = |w: TimeWindows, t, want: &[i64]| assert_eq!(w.starts(t).collect::<Vec<_>>(), want, "{t}");
+        let check = |w: TimeWindows, t, want: &[i64]| {
+            assert_eq!(w.starts(t, None).collect::<Vec<_>>(), want, "{t}");
+            for near in [0, 10, 20] {
+                assert_eq!(w.starts(t, Some(near)).collect::<Vec<_>>(), want, "{t} near {near}");
+            }
+        };
         check(w(10, 10), 0, &[0]);
         check(w(10, 10), 29, &[20]);
         check(w(10, 4), 11, &[4, 8]);

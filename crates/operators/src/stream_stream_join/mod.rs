@@ -10,23 +10,30 @@
 //! but is not kept for those to come, and is reported.
 
 mod buffer;
+mod rows;
+
+use std::cmp::Reverse;
 
 use arrow::{
-    array::{ArrayRef, BooleanArray, UInt32Array},
+    array::{Array, ArrayRef, BooleanArray, UInt32Array},
+    compute::interleave,
     datatypes::{DataType, SchemaRef},
 };
 use functions::RowErrors;
 use planner::plan::BoundExpr;
 use statestore::{Mode, RowDecoder, RowEncoder};
 use syntax::ast::JoinKind;
-use types::Result;
+use types::{Error, Result};
 
-use self::buffer::{Buffer, Number};
+use self::{
+    buffer::Buffer,
+    rows::{Kept, Number, RowId},
+};
 use crate::{
     Change, ChangeBatch, ChangeBuilder, Operator, ReportKind, StepContext, TimeCursor,
     aggregate::windows::{bytes_time, time_bytes},
     change::take_rows,
-    corrupt,
+    corrupt, null_column,
     residual::Residual,
     table_rows::{Side, column_types, encoder, key_columns},
 };
@@ -50,6 +57,8 @@ pub struct StreamStreamSpec {
     pub grace_ms: Option<i64>,
     /// Of an outer join: what else has to hold for two rows to be partners, over left and right columns.
     pub residual: Option<BoundExpr>,
+    /// Of each column of the output whether somebody reads it; the others are NULL.
+    pub wanted: Vec<bool>,
 }
 
 /// Without GRACE PERIOD, rows are kept that much longer than the join spans: 24 hours, as ksqlDB's default.
@@ -66,8 +75,10 @@ pub struct StreamStreamJoin {
     /// The latest event time of each side, over all partitions.
     times: [i64; 2],
     times_changed: bool,
-    /// Rows of the batch's other side that were found, to be marked.
-    found: Vec<u32>,
+    /// Rows of the other side that are partners of the row at hand, by time.
+    found: Vec<(i64, RowId)>,
+    /// Counts steps.
+    step: u32,
 }
 
 /// The batch at hand and what comes of it.
@@ -76,10 +87,10 @@ struct Work<'a> {
     keys: [RowEncoder<'a>; 2],
     rows: [RowEncoder<'a>; 2],
     key: Vec<u8>,
-    row: Vec<u8>,
     builder: ChangeBuilder,
     sides: [Side; 2],
-    out_keys: RowDecoder,
+    out_keys: OutKeys,
+    step: u32,
     clock: TimeCursor<'a>,
     clocks: [TimeCursor<'a>; 2],
     /// Of each side: how many rows before this one have its order.
@@ -105,16 +116,19 @@ impl<'a> Work<'a> {
         keys: &'a [Vec<ArrayRef>; 2],
         times: [i64; 2],
         time: &'a crate::TimeLine,
+        step: u32,
     ) -> Result<Work<'a>> {
+        let (left, right) = (spec.schemas[0].fields().len(), spec.schemas[1].fields().len());
+        let wanted = |from: usize, n: usize| (from..from + n).map(|c| spec.wanted.get(c) != Some(&false)).collect();
         Ok(Work {
             keys: [encoder(&keys[0], Mode::Ordered)?, encoder(&keys[1], Mode::Ordered)?],
             rows: [encoder(&batches[0].columns, Mode::Compact)?, encoder(&batches[1].columns, Mode::Compact)?],
             batches,
             key: vec![],
-            row: vec![],
             builder: ChangeBuilder::default(),
-            sides: [Side::new(&spec.schemas[0])?, Side::new(&spec.schemas[1])?],
-            out_keys: RowDecoder::new(&spec.key_types, Mode::Ordered).map_err(|e| corrupt("a join", e))?,
+            sides: [Side::of(&spec.schemas[0], wanted(0, left))?, Side::of(&spec.schemas[1], wanted(left, right))?],
+            out_keys: OutKeys::new(&spec.key_types, wanted(left + right, spec.key_types.len()))?,
+            step,
             clock: time.cursor(),
             clocks: [time.input(0).cursor_from(times[0]), time.input(1).cursor_from(times[1])],
             tie: [(u64::MAX, 0); 2],
@@ -129,31 +143,76 @@ impl<'a> Work<'a> {
         Incoming { side, row, time, number: (seq, tie), now: self.clock.at(seq) }
     }
 
-    fn pair(&mut self, incoming: Incoming, key: &[u8], partner: &buffer::Kept) -> Result<()> {
-        self.sides[incoming.side].push_own(incoming.row);
-        self.sides[1 - incoming.side].push_stored(partner.columns())?;
-        self.push_own(incoming, key, incoming.time.max(partner.time))
+    /// The row and a partner, which is in the buffer of the other side.
+    fn pair(&mut self, incoming: Incoming, buffer: &mut Buffer, (time, id): (i64, RowId)) -> Result<()> {
+        let other = 1 - incoming.side;
+        let theirs = &mut self.sides[other];
+        let next = theirs.next_stored();
+        // Many rows of one side meet few of the other: each is decoded once.
+        match buffer.decoded(other, id, self.step, u32::try_from(next).unwrap_or(u32::MAX)) {
+            Some(place) => theirs.push_again(place as usize),
+            None => theirs.push_stored(buffer.get(other, id).map_or(&[][..], |kept| kept.columns))?,
+        }
+        self.push_own(incoming, incoming.time.max(time));
+        Ok(())
     }
 
-    fn lonely(&mut self, incoming: Incoming, key: &[u8]) -> Result<()> {
-        self.sides[incoming.side].push_own(incoming.row);
+    fn lonely(&mut self, incoming: Incoming) {
         self.sides[1 - incoming.side].null();
-        self.push_own(incoming, key, incoming.time)
+        self.push_own(incoming, incoming.time);
     }
 
-    fn push_own(&mut self, incoming: Incoming, key: &[u8], time: i64) -> Result<()> {
-        self.out_keys.push(key).map_err(|e| corrupt("a join", e))?;
+    fn push_own(&mut self, incoming: Incoming, time: i64) {
+        self.sides[incoming.side].push_own(incoming.row);
+        self.out_keys.push_own(incoming.side, incoming.row);
         // Rows that the same record gave up come before.
         self.builder.push(incoming.number.0 | 1, time, Change::Insert);
-        Ok(())
     }
 
-    fn given_up(&mut self, side: usize, kept: &buffer::Kept, seq: u64) -> Result<()> {
-        self.sides[side].push_stored(kept.columns())?;
+    fn given_up(&mut self, side: usize, kept: &Kept<'_>, seq: u64) -> Result<()> {
+        self.sides[side].push_stored(kept.columns)?;
         self.sides[1 - side].null();
-        self.out_keys.push(kept.key()).map_err(|e| corrupt("a join", e))?;
+        self.out_keys.push_stored(kept.key)?;
         self.builder.push(seq, kept.time, Change::Insert);
         Ok(())
+    }
+}
+
+/// The key columns of what comes out: of rows of the batch, and of rows that were kept.
+struct OutKeys {
+    decoder: RowDecoder,
+    types: Vec<DataType>,
+    wanted: Vec<bool>,
+    /// (side, row of its batch) or (2, row of the decoder).
+    picks: Vec<(usize, usize)>,
+}
+
+impl OutKeys {
+    fn new(types: &[DataType], wanted: Vec<bool>) -> Result<OutKeys> {
+        let decoder = RowDecoder::new(types, Mode::Ordered).map_err(|e| corrupt("a join", e))?;
+        Ok(OutKeys { decoder, types: types.to_vec(), wanted, picks: vec![] })
+    }
+
+    fn push_own(&mut self, side: usize, row: usize) {
+        self.picks.push((side, row));
+    }
+
+    fn push_stored(&mut self, key: &[u8]) -> Result<()> {
+        self.picks.push((2, self.decoder.len()));
+        self.decoder.push(key).map_err(|e| corrupt("a join", e))
+    }
+
+    fn finish(mut self, [left, right]: &[Vec<ArrayRef>; 2]) -> Result<Vec<ArrayRef>> {
+        let stored = self.decoder.finish().map_err(|e| corrupt("a join", e))?;
+        let columns = self.types.iter().zip(&self.wanted).enumerate().map(|(at, (ty, wanted))| {
+            let sources: Vec<&dyn Array> =
+                [left, right, &stored].iter().filter_map(|columns| columns.get(at)).map(AsRef::as_ref).collect();
+            if !wanted || self.picks.is_empty() || sources.len() < 3 {
+                return Ok(null_column(ty, self.picks.len()));
+            }
+            interleave(&sources, &self.picks).map_err(|e| Error::internal(format!("join: {e}")))
+        });
+        columns.collect()
     }
 }
 
@@ -164,7 +223,8 @@ impl StreamStreamJoin {
         let times = [i64::MIN; 2];
         let [left, right] = &spec.schemas;
         let residual = spec.residual.clone().map(|condition| Residual::new(condition, left, right));
-        StreamStreamJoin { spec, residual, buffer: Buffer::default(), times, times_changed: false, found: vec![] }
+        let buffer = Buffer::default();
+        StreamStreamJoin { spec, residual, buffer, times, times_changed: false, found: vec![], step: 0 }
     }
 
     fn is_outer(&self, side: usize) -> bool {
@@ -199,16 +259,16 @@ impl StreamStreamJoin {
             return Ok(());
         }
         let mut closed = vec![];
-        while let Some((close, slot)) = self.buffer.pop_alone(now) {
-            closed.push((time.when(close).map_or(seq, |w| w.0), close, slot));
+        while let Some((close, side, id)) = self.buffer.pop_alone(now) {
+            closed.push((time.when(close).map_or(seq, |w| w.0), close, side, id));
         }
         // By the row that closed them, then by their end; of the same end right rows first, then by key and arrival.
         let buffer = &self.buffer;
-        let order = |slot: u32| buffer.get(slot).map(|k| (std::cmp::Reverse(k.side), k.key(), k.number));
-        closed.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| order(a.2).cmp(&order(b.2))));
-        for (seq, _, slot) in closed {
-            if let Some(kept) = buffer.get(slot) {
-                work.given_up(kept.side, kept, seq)?;
+        let order = |side, id| (Reverse(side), buffer.get(side, id).map(|kept| (kept.key, kept.number)));
+        closed.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| order(a.2, a.3).cmp(&order(b.2, b.3))));
+        for (seq, _, side, id) in closed {
+            if let Some(kept) = buffer.get(side, id) {
+                work.given_up(side, &kept, seq)?;
             }
         }
         Ok(())
@@ -225,33 +285,34 @@ impl StreamStreamJoin {
         let kept_from = other_time.saturating_sub(self.retention());
         let low = time.saturating_sub(older).max(kept_from);
         let high = time.saturating_add(younger);
-        let partners = match &self.residual {
-            Some(residual) => Some(self.partners(residual, incoming, &key, (low, high), work, context)?),
-            None => None,
-        };
-        let mut matched = false;
-        for (at, (slot, partner)) in self.buffer.between(other, &key, low, high).enumerate() {
-            if partners.as_ref().is_some_and(|p| !p.value(at)) {
-                continue;
-            }
-            matched = true;
-            work.pair(incoming, &key, partner)?;
-            if partner.is_alone() {
-                self.found.push(slot);
+        let hash = self.buffer.hash(&key);
+        let mut found = std::mem::take(&mut self.found);
+        found.clear();
+        self.buffer.find(other, hash, &key, (low, high), &mut found);
+        if let Some(residual) = &self.residual {
+            let partners = self.partners(residual, incoming, &found, work, context)?;
+            let mut partners = partners.values().iter();
+            found.retain(|_| partners.next().unwrap_or(false));
+        }
+        let matched = !found.is_empty();
+        for partner in &found {
+            work.pair(incoming, &mut self.buffer, *partner)?;
+            if self.is_outer(other) {
+                let close = self.close_ms(other, partner.0);
+                self.buffer.set_together(other, partner.1, close);
             }
         }
-        self.found.drain(..).for_each(|slot| self.buffer.set_together(slot));
+        self.found = found;
         let keeps = time.saturating_add(self.retention()) >= own_time;
         let alone = !matched && self.is_outer(side);
         let close = self.close_ms(side, time);
         let waits = alone && keeps && self.spec.grace_ms.is_some() && close > now;
         if alone && !waits {
-            work.lonely(incoming, &key)?;
+            work.lonely(incoming);
         }
         if keeps {
-            work.row.clear();
-            work.rows[side].encode(row, &mut work.row);
-            self.buffer.insert(side, time, number, &key, &work.row, waits.then_some(close));
+            let write = |out: &mut Vec<u8>| work.rows[side].encode(row, out);
+            self.buffer.insert(side, hash, (time, number, &key), waits.then_some(close), write);
         } else {
             let message = format!("too late to wait for partners in the join: stream time is {own_time} (ms)");
             context.report(number.0, ReportKind::Late, message);
@@ -260,13 +321,12 @@ impl StreamStreamJoin {
         Ok(())
     }
 
-    /// Which of the other side's rows of the key and of times from `low` to `high` are partners of the incoming one.
+    /// Which of the other side's rows, of the same key and near enough in time, are partners of the incoming one.
     fn partners(
         &self,
         residual: &Residual,
         incoming: Incoming,
-        key: &[u8],
-        (low, high): (i64, i64),
+        found: &[(i64, RowId)],
         work: &Work<'_>,
         context: &mut StepContext<'_>,
     ) -> Result<BooleanArray> {
@@ -274,8 +334,8 @@ impl StreamStreamJoin {
         let broken = |e| corrupt("a join", e);
         let types = column_types(&self.spec.schemas[other]);
         let mut candidates = RowDecoder::new(&types, Mode::Compact).map_err(broken)?;
-        for (_, kept) in self.buffer.between(other, key, low, high) {
-            candidates.push(kept.columns()).map_err(broken)?;
+        for kept in found.iter().filter_map(|(_, id)| self.buffer.get(other, *id)) {
+            candidates.push(kept.columns).map_err(broken)?;
         }
         let count = candidates.len();
         if count == 0 {
@@ -356,14 +416,16 @@ impl Operator for StreamStreamJoin {
             key_columns(right_key, &right, right_schema, context)?,
         ];
         let batches = [left, right];
-        let mut work = Work::new(&self.spec, &batches, &keys, self.times, context.time)?;
+        // 0 is the step of rows that were in none.
+        self.step = self.step.checked_add(1).unwrap_or(1);
+        let mut work = Work::new(&self.spec, &batches, &keys, self.times, context.time, self.step)?;
         self.rows(&mut work, context)?;
-        let Work { sides: [left_side, right_side], mut out_keys, builder, .. } = work;
+        let Work { sides: [left_side, right_side], out_keys, builder, .. } = work;
         self.advance(context);
         let [left, right] = &batches;
         let mut columns = left_side.finish(left)?;
         columns.extend(right_side.finish(right)?);
-        columns.extend(out_keys.finish().map_err(|e| corrupt("a join", e))?);
+        columns.extend(out_keys.finish(&keys)?);
         Ok(builder.finish(columns))
     }
 
@@ -395,7 +457,8 @@ impl Operator for StreamStreamJoin {
     }
 
     fn entries(&self, each: &mut dyn FnMut(&[u8], &[u8])) {
-        self.buffer.entries(each);
+        let retention = self.retention();
+        self.buffer.entries(self.times.map(|time| time.saturating_sub(retention)), each);
         if self.times.iter().any(|t| *t > i64::MIN) {
             let [left, right] = self.times.map(time_bytes);
             each(&[TIMES], &[left, right].concat());

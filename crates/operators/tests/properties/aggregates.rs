@@ -117,7 +117,8 @@ fn run(group: &str, from_table: bool, units: &[Unit], cuts: &Cuts) -> Result<(),
     for old in [false, true] {
         let make = || Box::new(Aggregate::new(spec(group, from_table, old))) as _;
         let place = |row: &In| row.values[at].clone();
-        let subject = Subject { inputs: vec![schema(COLUMNS)], make: &make, place: &place, key: Some(&[0]) };
+        let subject =
+            Subject { inputs: vec![schema(COLUMNS)], make: &make, place: &place, key: Some(&[0]), batched: false };
         check(&subject, units, cuts, &oracle(units, at, old))?;
     }
     Ok(())

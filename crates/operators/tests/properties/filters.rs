@@ -49,7 +49,12 @@ fn of_upserts(units: &[Unit]) -> Vec<Out> {
 fn run(is_table: bool, units: &[Unit], cuts: &Cuts, want: &[Out]) -> Result<(), TestCaseError> {
     let make = || Box::new(Filter::new(predicate("V > 2", COLUMNS), schema(COLUMNS), is_table)) as _;
     let place = |row: &In| row.values.first().cloned().unwrap_or(Null) as Value;
-    check(&Subject { inputs: vec![schema(COLUMNS)], make: &make, place: &place, key: None }, units, cuts, want)
+    check(
+        &Subject { inputs: vec![schema(COLUMNS)], make: &make, place: &place, key: None, batched: false },
+        units,
+        cuts,
+        want,
+    )
 }
 
 proptest! {

@@ -92,7 +92,7 @@ fn run(units: &[Unit], (kind, residual): Join, cuts: &Vec<u8>, want: &[Out]) -> 
     };
     let make = || Box::new(ForeignKeyJoin::new(spec.clone())) as _;
     let place = |row: &In| row.values[if row.input == 0 { 1 } else { 0 }].clone();
-    let subject = Subject { inputs: vec![schema(COLUMNS); 2], make: &make, place: &place, key: None };
+    let subject = Subject { inputs: vec![schema(COLUMNS); 2], make: &make, place: &place, key: None, batched: false };
     check(&subject, units, cuts, want)
 }
 

@@ -38,15 +38,21 @@ fn with_old_values(units: &[Unit]) -> Vec<Out> {
 fn run(old: bool, units: &[Unit], cuts: &Cuts, want: &[Out]) -> Result<(), TestCaseError> {
     let make = || Box::new(Materialize::new(schema(COLUMNS), vec![0], old, None)) as _;
     let place = |row: &In| row.values[0].clone();
-    check(&Subject { inputs: vec![schema(COLUMNS)], make: &make, place: &place, key: None }, units, cuts, want)
+    check(
+        &Subject { inputs: vec![schema(COLUMNS)], make: &make, place: &place, key: None, batched: false },
+        units,
+        cuts,
+        want,
+    )
 }
 
-/// Readers see committed epochs; windows older than retention are gone.
+/// Readers see committed epochs; windows older than retention are gone, also those that were restored.
 fn readers_see(events: &[Event]) -> Result<(), TestCaseError> {
     const RETENTION_MS: i64 = 20;
     let expiry = Expiry { column: 1, retention_ms: RETENTION_MS };
-    let mut table = Materialize::new(schema(COLUMNS), vec![0, 1], false, Some(expiry));
-    let view = table.view();
+    let make = || Materialize::new(schema(COLUMNS), vec![0, 1], false, Some(expiry));
+    let mut table = make();
+    let (mut view, mut changelog) = (table.view(), vec![]);
     let (mut rows, mut seen, mut stream_time) = (BTreeMap::new(), vec![], None);
     for (epoch, unit) in (1u64..).zip(upserts(events)) {
         let row = &unit[0];
@@ -68,6 +74,14 @@ fn readers_see(events: &[Event]) -> Result<(), TestCaseError> {
         rows.retain(|key, ()| !matches!(key[1], Int(start) if start + RETENTION_MS < now));
         view.read().scan(|key, _| seen.push(key.to_vec()));
         prop_assert_eq!(std::mem::take(&mut seen).len(), rows.len(), "after the commit");
+        table.drain(&mut |key, value| changelog.push((key.to_vec(), value.map(<[u8]>::to_vec))));
+        if epoch % 5 == 0 {
+            table = make();
+            changelog.iter().try_for_each(|(key, value)| table.restore(key, value.as_deref())).expect("is restored");
+            table.drain(&mut |_, _| {});
+            view = table.view();
+            view.write().commit(epoch);
+        }
     }
     Ok(())
 }

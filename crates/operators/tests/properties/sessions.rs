@@ -98,7 +98,7 @@ fn run(events: &[Event], w: Windows, emit_final: bool, old: bool, cuts: &Vec<u8>
     let place = |row: &In| row.values[0].clone();
     let key: &[usize] = &[0, 7, 8];
     let key = (!emit_final).then_some(key);
-    let subject = Subject { inputs: vec![schema(COLUMNS)], make: &make, place: &place, key };
+    let subject = Subject { inputs: vec![schema(COLUMNS)], make: &make, place: &place, key, batched: false };
     let units = stream(events);
     check(&subject, &units, cuts, &oracle(&units, w, emit_final, old))
 }

@@ -149,10 +149,11 @@ proptest! {
             after_ms: join.after,
             grace_ms: join.grace,
             residual: join.residual.then(left_is_larger),
+            wanted: vec![true; 5],
         };
         let make = || Box::new(StreamStreamJoin::new(spec.clone())) as _;
         let place = |row: &In| row.values[0].clone() as Value;
-        let subject = Subject { inputs: vec![schema(COLUMNS); 2], make: &make, place: &place, key: None };
+        let subject = Subject { inputs: vec![schema(COLUMNS); 2], make: &make, place: &place, key: None, batched: true };
         let units = stream(&events);
         check(&subject, &units, &cuts, &oracle(&units, join))?;
     }

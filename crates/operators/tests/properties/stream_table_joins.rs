@@ -57,7 +57,7 @@ proptest! {
                 Box::new(StreamTableJoin::new(schemas, [key(), key()], kind, condition)) as _
             };
             let place = |row: &In| row.values[0].clone();
-            let subject = Subject { inputs: vec![schema(COLUMNS); 2], make: &make, place: &place, key: None };
+            let subject = Subject { inputs: vec![schema(COLUMNS); 2], make: &make, place: &place, key: None, batched: false };
             check(&subject, &units, &cuts, &oracle(&units, kind, residual))?;
         }
     }

@@ -105,7 +105,7 @@ proptest! {
                     Box::new(join.with_residual(residual.then(left_is_larger))) as _
                 };
                 let place = |row: &In| row.values[0].clone();
-                let subject = Subject { inputs: vec![schema(COLUMNS); 2], make: &make, place: &place, key: None };
+                let subject = Subject { inputs: vec![schema(COLUMNS); 2], make: &make, place: &place, key: None, batched: false };
                 let want = oracle(&units, (kind, residual), old);
                 check(&subject, &units, &cuts, &want)?;
                 if old {

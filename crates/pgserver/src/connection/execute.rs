@@ -63,6 +63,10 @@ impl<B: Backend> Connection<B> {
                     TopicOutcome::CopyIn(writer, format) => Product::CopyTopic(writer, format),
                 })
             }
+            Kind::Peer(request) => {
+                let answer = crate::peer::answer(&self.server.backend, request);
+                Ok(Product::Rows(self.wire.wait(answer).await?))
+            }
             Kind::Sql(sql) => match &sql.kind {
                 StatementKind::Transaction(kind) => Ok(Product::Complete(self.transact(*kind).to_owned())),
                 StatementKind::DeclareCursor { name, query } => {
@@ -163,7 +167,7 @@ impl<B: Backend> Connection<B> {
                 use TransactionKind::{Commit, Rollback};
                 matches!(sql.kind, StatementKind::Transaction(Commit | Rollback))
             }
-            Kind::System(_) | Kind::Topic(_) => false,
+            Kind::System(_) | Kind::Topic(_) | Kind::Peer(_) => false,
         };
         if self.transaction == TransactionStatus::Failed && !ends {
             let message = "current transaction is aborted, commands ignored until end of transaction block";

@@ -109,6 +109,7 @@ impl<B: Backend> Connection<B> {
         let (shape, plan) = match statement.as_ref().map(|s| &s.kind) {
             None => (nothing(), None),
             Some(Kind::Topic(topic)) => (Described { parameters: Vec::new(), columns: topic.columns() }, None),
+            Some(Kind::Peer(_)) => (Described { parameters: Vec::new(), columns: Some(crate::peer::columns()) }, None),
             Some(Kind::System(query)) => {
                 let described = engine::deep(self.server.system.describe(query, &self.identity));
                 let (parameters, columns) = self.wire.wait(described).await??;

@@ -147,7 +147,7 @@ fn result_columns(schema: &SchemaRef) -> Arc<[ResultColumn]> {
 pub(crate) async fn execute(log: Arc<dyn RecordLog>, statement: &TopicStatement) -> Result<TopicOutcome> {
     match statement {
         TopicStatement::Create { name, if_not_exists, partitions, settings } => {
-            let config = TopicConfig { partitions: *partitions, replicas: 1, settings: settings.clone() };
+            let config = TopicConfig { partitions: *partitions, replicas: 0, settings: settings.clone() };
             match log.create_topic(name, config).await {
                 Err(LogError::TopicExists(_)) if *if_not_exists => {}
                 created => _ = created.map_err(log_error)?,
@@ -214,6 +214,6 @@ fn log_error(error: LogError) -> Error {
         LogError::OutOfRange { .. } => Error::new(ErrorKind::User, "22003", message),
         LogError::Corrupt { .. } => Error::corrupt(message),
         LogError::Io { .. } => Error::new(ErrorKind::Unavailable, "58030", message),
-        LogError::Closed => Error::unavailable(message),
+        LogError::Closed | LogError::Fenced(_) | LogError::Unavailable(_) => Error::unavailable(message),
     }
 }

@@ -133,7 +133,7 @@ impl CopyRows for TopicWriter {
 
     async fn write(&mut self, rows: Vec<Vec<Option<String>>>) -> Result<u64> {
         let appends = self.appends(&rows)?;
-        let ticket = self.log.commit(Commit { appends });
+        let ticket = self.log.commit(Commit::of(appends));
         match ticket.await {
             Ok(Ok(_)) => Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX)),
             Ok(Err(e)) => Err(log_error(e)),

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Replicas of a topic for which nothing was asked.
-const REPLICAS_DEFAULT: u16 = 1;
+const REPLICAS_DEFAULT: u16 = 0;
 
 /// Partitions, replicas and settings of a topic to create.
 type NewTopic = (u32, u16, BTreeMap<String, String>);

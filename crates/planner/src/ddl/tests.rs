@@ -77,7 +77,7 @@ fn properties_take_effect() {
     let Ok(Planned::CreateSource { topic: Some((partitions, replicas, settings)), .. }) = planned else {
         panic!("no topic is made")
     };
-    assert_eq!((partitions, replicas), (2, 1));
+    assert_eq!((partitions, replicas), (2, 0));
     assert_eq!(settings.get("cleanup.policy").map(String::as_str), Some("compact"));
 }
 

@@ -27,6 +27,11 @@ pub fn is_constant(expr: &BoundExpr) -> bool {
     fixed && !expr.is_volatile_node() && expr.children().into_iter().all(is_constant)
 }
 
+/// Whether the value follows from the row alone.
+pub fn is_deterministic(expr: &BoundExpr) -> bool {
+    !expr.is_volatile_node() && expr.children().into_iter().all(is_deterministic)
+}
+
 /// The literal that `expr` is, if all that it needs is there: its children are literals, it is deterministic and does
 /// not fail.
 pub(crate) fn folded(expr: &BoundExpr) -> Option<BoundExpr> {

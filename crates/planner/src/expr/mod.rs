@@ -16,6 +16,7 @@ mod call;
 mod case;
 mod coerce;
 mod collector;
+mod common;
 mod compare;
 mod construct;
 mod fold;
@@ -45,7 +46,8 @@ use indexmap::IndexMap;
 use syntax::ast::Expr;
 use types::{Result, SqlType};
 
-pub use fold::{constant_or_reason, constant_value, is_constant};
+pub use common::{canonical, computed_parts, replace_parts};
+pub use fold::{constant_or_reason, constant_value, is_constant, is_deterministic};
 pub use in_list::InSetExpr;
 pub use kernel::{CallStyle, KernelExpr};
 pub use logical::LogicalExpr;

@@ -45,6 +45,9 @@ pub struct BatchBuilder {
     /// Room, the header's place, and the records so far.
     buffer: Vec<u8>,
     count: u32,
+    /// The next record's offset, counted from the batch's first.
+    next_delta: u32,
+    base_offset: i64,
     base_timestamp: i64,
     max_timestamp: i64,
     producer_id: i64,
@@ -72,6 +75,8 @@ impl BatchBuilder {
         let mut builder = BatchBuilder {
             buffer: Vec::new(),
             count: 0,
+            next_delta: 0,
+            base_offset: 0,
             base_timestamp: -1,
             max_timestamp: -1,
             producer_id: -1,
@@ -88,7 +93,7 @@ impl BatchBuilder {
     fn restart(&mut self, capacity: usize) {
         self.buffer = Vec::with_capacity(capacity);
         self.buffer.resize(ROOM_BYTES + HEADER_BYTES, 0);
-        self.count = 0;
+        (self.count, self.next_delta) = (0, 0);
         (self.has_null_key, self.has_tombstone) = (false, false);
     }
 
@@ -112,6 +117,23 @@ impl BatchBuilder {
         self.producer_id = producer_id;
         self.producer_epoch = producer_epoch;
         self.base_sequence = base_sequence;
+    }
+
+    /// Offset of the coming batches' first record, for batches that have their place already; it must be set again for
+    /// each.
+    pub fn set_base_offset(&mut self, base_offset: i64) {
+        self.base_offset = base_offset;
+    }
+
+    /// Leave out `offsets` before the next record, such as those of records that are gone. Fails when the batch would
+    /// span more than the format can say; it is then as it was.
+    pub fn leave_out(&mut self, offsets: u64) -> Result<(), BatchError> {
+        let span = u64::from(self.next_delta).saturating_add(offsets);
+        match u32::try_from(span).ok().filter(|next| self.count > 0 && *next < RECORDS_MAX) {
+            Some(next) => self.next_delta = next,
+            None => return Err(BatchError::Field("last offset delta", i64::try_from(span).unwrap_or(i64::MAX))),
+        }
+        Ok(())
     }
 
     /// Mark the coming batches as part of a transaction, or not.
@@ -145,13 +167,13 @@ impl BatchBuilder {
         let headers_length = if headers.is_empty() { 1 } else { headers_length(headers) };
         let content = key_length.saturating_add(value_length).saturating_add(headers_length);
         let total = self.buffer.len().saturating_add(content).saturating_add(PREFIX_BYTES_MAX + VARINT_BYTES_MAX);
-        if total > BYTES_MAX || self.count >= RECORDS_MAX {
+        if total > BYTES_MAX || self.next_delta >= RECORDS_MAX {
             return Err(BatchError::OverLimit { what: "batch", bytes: total });
         }
         // All lengths are below 2^31 from here on.
         let key_code = key.map_or(-1, |key| key.len() as i64);
         let value_code = value.map_or(-1, |value| value.len() as i64);
-        let offset_delta = i64::from(self.count);
+        let offset_delta = i64::from(self.next_delta);
         let length = 1
             + varint::length(time_delta)
             + varint::length(offset_delta)
@@ -164,7 +186,10 @@ impl BatchBuilder {
         at = varint::put(&mut prefix, at, time_delta);
         at = varint::put(&mut prefix, at, offset_delta);
         at = varint::put(&mut prefix, at, key_code);
-        self.buffer.extend_from_slice(prefix.get(..at).unwrap_or(&prefix));
+        // A copy of a fixed size needs no call; what is too much of it is taken back.
+        let end = self.buffer.len() + at;
+        self.buffer.extend_from_slice(&prefix);
+        self.buffer.truncate(end);
         self.buffer.extend_from_slice(key.unwrap_or_default());
         put_varint(&mut self.buffer, value_code);
         self.buffer.extend_from_slice(value.unwrap_or_default());
@@ -178,6 +203,7 @@ impl BatchBuilder {
         self.has_null_key |= key.is_none();
         self.has_tombstone |= value.is_none();
         self.count += 1;
+        self.next_delta += 1;
         Ok(())
     }
 
@@ -216,11 +242,12 @@ impl BatchBuilder {
         let batch = buffer.get_mut(ROOM_BYTES..).unwrap_or_default();
         let length = i32::try_from(batch.len() - LOG_OVERHEAD_BYTES);
         let length = length.map_err(|_| BatchError::OverLimit { what: "batch", bytes: batch.len() })?;
+        put(batch, 0, self.base_offset.to_be_bytes());
         put(batch, 8, length.to_be_bytes());
         put(batch, 12, (-1_i32).to_be_bytes());
         put(batch, 16, [2]);
         put(batch, ATTRIBUTES_AT, (self.attributes | compression.code()).to_be_bytes());
-        put(batch, LAST_OFFSET_DELTA_AT, (self.count - 1).to_be_bytes());
+        put(batch, LAST_OFFSET_DELTA_AT, self.next_delta.saturating_sub(1).to_be_bytes());
         put(batch, BASE_TIMESTAMP_AT, self.base_timestamp.to_be_bytes());
         put(batch, MAX_TIMESTAMP_AT, self.max_timestamp.to_be_bytes());
         put(batch, PRODUCER_ID_AT, self.producer_id.to_be_bytes());
@@ -236,8 +263,9 @@ impl BatchBuilder {
 #[inline]
 fn put_varint(buffer: &mut Vec<u8>, value: i64) {
     let mut bytes = [0; VARLONG_BYTES_MAX];
-    let end = varint::put(&mut bytes, 0, value);
-    buffer.extend_from_slice(bytes.get(..end).unwrap_or(&bytes));
+    let end = buffer.len() + varint::put(&mut bytes, 0, value);
+    buffer.extend_from_slice(&bytes);
+    buffer.truncate(end);
 }
 
 fn headers_length(headers: &[(&str, Option<&[u8]>)]) -> usize {

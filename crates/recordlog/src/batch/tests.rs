@@ -63,6 +63,27 @@ fn record(key: &str, value: &str, time: i64) -> Owned {
 }
 
 #[test]
+fn offsets_may_be_left_out_within_a_batch() {
+    let mut builder = BatchBuilder::new();
+    assert!(builder.leave_out(1).is_err(), "there is no record to leave them out behind");
+    builder.set_base_offset(500);
+    for gap in [0, 3, 1_000_000] {
+        if gap > 0 {
+            builder.leave_out(gap).unwrap();
+        }
+        builder.push(None, Some(b"v"), 7, &[]).unwrap();
+    }
+    assert!(builder.leave_out(u64::from(u32::MAX)).is_err());
+    let bytes = builder.finish(Compression::None).unwrap();
+    let batch = Batch::parse(&bytes).unwrap();
+    let offsets: Vec<i64> = batch.records().map(|record| record.unwrap().offset).collect();
+    assert_eq!(offsets, [500, 504, 1_000_505]);
+    assert_eq!(batch.header().next_offset(), 1_000_506);
+    builder.push(None, None, 8, &[]).unwrap();
+    assert_eq!(Batch::parse(&builder.finish(Compression::None).unwrap()).unwrap().header().record_count, 1);
+}
+
+#[test]
 fn known_bytes() {
     let bytes = build(&[record("k", "vv", 1_000)], Compression::None);
     let expect: &[u8] = &[

@@ -4,13 +4,9 @@
 //! speaks of is durable. Until then the checkpoint before it and the journals since stand.
 
 use std::{
-    collections::BTreeSet,
     io,
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    path::Path,
+    sync::{Arc, atomic::Ordering},
 };
 
 use host::Disk;
@@ -21,6 +17,7 @@ use super::{
     journal,
     producers::{Producers, read_producers, write_producers},
     segment::{SegmentFile, SegmentMeta},
+    syncs::{sync_all, sync_dirs},
     topics::Topics,
     wire::{Reading, Writing},
 };
@@ -31,10 +28,6 @@ const FORMAT_VERSION: u32 = 2;
 /// The version before partitions knew producers; it is still read.
 const FORMAT_VERSION_WITHOUT_PRODUCERS: u32 = 1;
 const FILE_NAME: &str = "checkpoint";
-/// Threads that sync segments for a checkpoint.
-const SYNC_THREADS_MAX: usize = 16;
-/// With fewer files a thread it is not worth to start one.
-const SYNCS_PER_THREAD_MIN: usize = 4;
 /// A partition takes this many bytes at least.
 const PARTITION_BYTES_MIN: usize = 8 + 8 + 8 + 4;
 
@@ -188,50 +181,6 @@ impl Checkpoint {
         }
         Ok(())
     }
-}
-
-/// Sync files, several at a time: most of a sync is waiting for the device, which takes many at once.
-fn sync_all(shared: &Shared, files: &[Arc<SegmentFile>]) -> io::Result<()> {
-    let workers = if shared.settings.threads { SYNC_THREADS_MAX.min(files.len() / SYNCS_PER_THREAD_MIN) } else { 0 };
-    let next = AtomicUsize::new(0);
-    let sync_rest = || {
-        while let Some(file) = files.get(next.fetch_add(1, Ordering::SeqCst)) {
-            shared.files.sync(file)?;
-        }
-        Ok(())
-    };
-    std::thread::scope(|scope| {
-        let spawn = |_| std::thread::Builder::new().name("recordlog-sync".into()).spawn_scoped(scope, sync_rest);
-        // Where there are no threads to be had the one that is here does it all.
-        let threads: Vec<_> = (1..workers).map_while(|n| spawn(n).ok()).collect();
-        let own: io::Result<()> = sync_rest();
-        let others = threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err(io::Error::other("a sync panicked"))));
-        others.fold(own, |all, one| all.and(one))
-    })
-}
-
-/// Make the names of newly made segments durable.
-pub(super) fn sync_dirs<'a>(shared: &Shared, files: impl IntoIterator<Item = &'a Arc<SegmentFile>>) -> io::Result<()> {
-    let fresh: Vec<&Arc<SegmentFile>> = files
-        .into_iter()
-        .filter(|file| file.fresh.load(Ordering::SeqCst) && !file.removed.load(Ordering::SeqCst))
-        .collect();
-    if fresh.is_empty() {
-        return Ok(());
-    }
-    let dirs: BTreeSet<PathBuf> = fresh.iter().map(|file| file.dir().to_path_buf()).collect();
-    for dir in dirs {
-        match shared.host.disk.sync_dir(&dir) {
-            // The topic was deleted meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            other => other?,
-        }
-    }
-    shared.host.disk.sync_dir(&shared.topics_dir)?;
-    for file in fresh {
-        file.fresh.store(false, Ordering::SeqCst);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

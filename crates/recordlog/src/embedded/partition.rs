@@ -242,8 +242,8 @@ impl Partition {
         while position < segment.meta.length && taken.batches.is_empty() {
             let left = usize::try_from(segment.meta.length - position).unwrap_or(usize::MAX);
             let want = bytes_max.clamp(READ_BYTES_MIN, READ_BYTES_MAX).max(taken.need).min(left);
-            let mut chunk = vec![0; want];
-            handle.read_exact_at(position, &mut chunk).map_err(|error| failed(error.into()))?;
+            let mut chunk = Vec::new();
+            handle.read_into(position, want, &mut chunk).map_err(|error| failed(error.into()))?;
             position += self.take(&Bytes::from(chunk), left, from, bytes_max, &mut taken)? as u64;
         }
         Ok(taken.batches)

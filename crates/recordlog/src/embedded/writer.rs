@@ -16,7 +16,7 @@ use bytes::BytesMut;
 
 use super::{
     Durability, Shared,
-    checkpoint::{Checkpoint, Image, sync_dirs},
+    checkpoint::{Checkpoint, Image},
     entry::{Entry, Part, PartBytes},
     frame::FRAME_BYTES,
     journal::Journal,
@@ -24,6 +24,7 @@ use super::{
     prepare::PreparedAppend,
     producers::{Note, Producer, Verdict},
     segment::{Segment, SegmentFile, SegmentMeta, file_name},
+    syncs::{sync_dirs, sync_referred},
 };
 use crate::{Appended, LogError, Offset, Result, StoredBatch};
 
@@ -249,7 +250,7 @@ impl Writer {
             written.map_err(|error| io_error("write", &segment.file, &error))?;
         }
         let durability = shared.settings.durability;
-        let mut inline = 0;
+        let (mut inline, mut referred) = (0, Vec::new());
         for segment in plan.segments.iter_mut().filter(|segment| segment.bytes > 0) {
             let small = segment.bytes < shared.settings.inline_bytes_max as u64;
             segment.by_reference =
@@ -259,18 +260,12 @@ impl Writer {
                 continue;
             }
             self.referred_bytes += segment.bytes;
-            if durability == Durability::Fsync {
-                let synced = shared.files.to_write(&segment.file).and_then(|handle| handle.sync_data());
-                synced.map_err(|error| {
-                    shared.rewrite_segments.store(true, Ordering::SeqCst);
-                    io_error("sync", &segment.file, &error)
-                })?;
-                sync_dirs(shared, [&segment.file]).map_err(|error| io_error("sync", &segment.file, &error))?;
-            } else {
-                self.unsynced.push(Arc::clone(&segment.file));
+            match durability {
+                Durability::Fsync => referred.push(Arc::clone(&segment.file)),
+                Durability::Interval(_) | Durability::None => self.unsynced.push(Arc::clone(&segment.file)),
             }
         }
-        Ok(())
+        sync_referred(shared, &referred)
     }
 
     fn write_journal(&mut self, shared: &Shared, appends: &[PreparedAppend], plan: &Plan) -> Result<()> {

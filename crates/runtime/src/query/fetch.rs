@@ -1,6 +1,6 @@
 //! What an epoch reads: each partition of each source, cut where the order of records asks for it, decoded.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 use operators::{ChangeBatch, Report};
 use planner::plan::{QueryPlan, Start};
@@ -8,22 +8,30 @@ use rayon::prelude::*;
 use recordlog::{Offset, RecordLog, TopicPartition};
 use types::{Error, Result};
 
-use super::{PARALLEL_RECORDS_MIN, Query, nanos, reader_name};
+use super::{PARALLEL_RECORDS_MIN, Query, nanos};
 use crate::{
     graph::{NodeId, NodeKind, SourceNode},
     headers::HeaderBook,
     journal::Progress,
     log_error,
+    order::{Numbers, Times},
+    repartition::RepartitionReader,
     rows::RowReader,
-    shared::Membership,
+    shared::{Membership, SharedRows},
     source::{Cut, ReadRange, Reader, Taken, take_epoch},
 };
 
-/// Reads one partition of a source.
+/// Reads one partition of a source, or of what a stage before wrote for an exchange.
 pub(super) struct SourceReader {
     pub node: NodeId,
     pub reader: Reader,
-    pub rows: RowReader,
+    pub rows: Decoder,
+}
+
+/// What makes rows of what is read.
+pub(super) enum Decoder {
+    Source(Box<RowReader>),
+    Exchange(Box<RepartitionReader>),
 }
 
 /// What an epoch has read of one partition of a source.
@@ -32,44 +40,174 @@ pub(super) struct Fetched {
     pub partition: TopicPartition,
     pub read: ReadRange,
     pub rows: ChangeBatch,
+    /// Rows besides, which the filter that reads them would drop in silence.
+    pub left_out: usize,
     pub reports: Vec<Report>,
     pub headers: HeaderBook,
 }
 
+impl SourceReader {
+    /// Read and decode: what was taken, or of what is there about so many bytes.
+    pub fn read(&mut self, log: &dyn RecordLog, taken: Option<Taken>, cut: Cut) -> Result<Fetched> {
+        let SourceReader { node, reader, rows } = self;
+        let partition = reader.partition.clone();
+        let (node, mut reports) = (*node, vec![]);
+        let bytes = match (&taken, cut) {
+            (_, Cut::Bytes(bytes)) => bytes.max(1),
+            (Some(_), Cut::Records(_)) => 0,
+            (None, Cut::Records(_)) => return Err(Error::internal("an epoch without a cut")),
+        };
+        let (read, got) = match (rows, taken) {
+            (Decoder::Exchange(rows), taken) => {
+                let (read, batch) = match taken {
+                    Some(taken) => (taken.range(), rows.read(&partition, &taken, &mut reports)?),
+                    None => (reader.read_all(&mut **rows, log, bytes, Offset::MAX)?, rows.finish(&mut reports)?),
+                };
+                (read, SharedRows::all(batch, rows.take_headers()))
+            }
+            (Decoder::Source(rows), taken) => {
+                let alone = !reader.shared.as_ref().is_some_and(Membership::has_company);
+                match taken {
+                    None if alone => {
+                        let read = reader.read_all(&mut **rows, log, bytes, Offset::MAX)?;
+                        let batch = rows.finish(&partition, &mut reports)?;
+                        (read, SharedRows::all(batch, rows.take_headers()))
+                    }
+                    taken => {
+                        let taken = taken.map_or_else(|| reader.take_all(log, bytes), Ok)?;
+                        let got = match &reader.shared {
+                            Some(shared) if taken.to > taken.from && (!alone || taken.is_hollow()) => {
+                                shared.read(log, &partition, &taken, rows, &mut reports)?
+                            }
+                            _ => {
+                                let batch = rows.read(&partition, &taken, &mut reports)?;
+                                SharedRows::all(batch, rows.take_headers())
+                            }
+                        };
+                        (taken.range(), got)
+                    }
+                }
+            }
+        };
+        let SharedRows { rows, headers, left_out } = got;
+        Ok(Fetched { node, partition, read, rows, left_out, reports, headers })
+    }
+}
+
 impl Query {
     pub(super) fn place_readers(&mut self, plan: &QueryPlan, progress: Option<&Progress>) -> Result<()> {
-        for (at, node) in self.graph.nodes.iter().enumerate() {
-            let NodeKind::Source(source) = &node.kind else { continue };
-            let id = self.log.topic(&source.source.topic).map(|t| t.id.to_string());
-            let read_before = progress.and_then(|pr| pr.topics.get(&source.source.topic));
-            let is_another = read_before.is_some() && read_before != id.as_ref();
-            if is_another {
-                tracing::warn!(query = %self.options.id, topic = %source.source.topic, "the topic was made anew; it is read from its beginning");
-            }
-            for p in 0..node.partitions {
-                let partition = TopicPartition::new(source.source.topic.as_str(), p);
-                let known = progress.and_then(|pr| pr.offsets.get(&reader_name(node.number, &partition))).copied();
-                let next = match known {
-                    Some(next) if !is_another => next,
-                    // Made anew, or a partition that the topic did not have when the query began.
-                    _ if progress.is_some() => self.log.offsets(&partition).map_err(log_error)?.start,
-                    _ => first_offset(&*self.log, source, &partition, plan.from_earliest)?,
-                };
-                let (registry, strict) = (self.options.registry.as_ref(), self.options.strict_timestamps);
-                let rows = RowReader::new(source, node.schema.clone(), registry, strict)?;
-                let mut reader = Reader::new(partition, next, id.clone());
-                if source.start == Start::Snapshot {
-                    let end = match progress {
-                        Some(progress) => progress.snapshots.get(&reader_name(node.number, &reader.partition)).copied(),
-                        None => Some(self.log.offsets(&reader.partition).map_err(log_error)?.end),
-                    };
-                    reader.snapshot_end = end.filter(|end| next < *end);
+        self.numbers = Arc::new(Numbers::starting_at(progress.map_or(0, |pr| pr.numbers)));
+        let came_later = progress.is_none() && self.came_later()?;
+        let mut readers = vec![];
+        for (at, node) in self.graph.nodes.iter().enumerate().filter(|(_, node)| self.runs(node.stage)) {
+            for p in self.own_partitions(node.partitions) {
+                match &node.kind {
+                    NodeKind::Source(source) => {
+                        readers.push(self.source_reader((at, source, p), plan, (progress, came_later))?);
+                    }
+                    NodeKind::Exchange(_) if self.options.share.is_some() => {
+                        readers.push(self.exchange_reader(at, p, progress)?);
+                    }
+                    _ => {}
                 }
-                reader.shared = Some(self.options.shared.join(&reader, source, &node.schema, registry, strict));
-                self.readers.push(SourceReader { node: at, reader, rows });
             }
         }
+        // Of one reader everything comes in order.
+        self.ordered = self.graph.ordered && (self.options.share.is_none() || readers.len() > 1);
+        if self.log.arrival_end().is_none() {
+            for SourceReader { node, reader, .. } in &mut readers {
+                let reached = progress.filter(|pr| pr.topics.get(&*reader.partition.topic) == reader.topic_id.as_ref());
+                let name = self.reader_name(*node, &reader.partition);
+                let taken = reached.and_then(|pr| pr.reached.get(&name)).copied();
+                reader.times = self.ordered.then(|| Times::after(taken));
+                reader.numbers = Some(self.numbers.clone());
+            }
+        }
+        self.readers = readers;
+        self.consumed.begin(&self.readers);
         Ok(())
+    }
+
+    /// Whether it is a task of a partition that its topic did not have when the query began.
+    fn came_later(&self) -> Result<bool> {
+        let options = &self.options;
+        match options.share {
+            Some(_) if options.durable => Ok(!options.progress.tasks(&*self.log, &options.id)?.is_empty()),
+            _ => Ok(false),
+        }
+    }
+
+    fn source_reader(
+        &self,
+        (at, source, p): (NodeId, &SourceNode, u32),
+        plan: &QueryPlan,
+        (progress, came_later): (Option<&Progress>, bool),
+    ) -> Result<SourceReader> {
+        let partition = TopicPartition::new(source.source.topic.as_str(), p);
+        let begin = || match came_later {
+            true => Ok(self.log.offsets(&partition).map_err(log_error)?.start),
+            false => first_offset(&*self.log, source, &partition, plan.from_earliest),
+        };
+        let mut reader = self.reader_at(at, partition.clone(), progress, &begin)?;
+        let schema = self.graph.nodes.get(at).map(|n| n.schema.clone());
+        let schema = schema.ok_or_else(|| Error::internal("a source that is none"))?;
+        let (registry, strict) = (self.options.registry.as_ref(), self.options.strict_timestamps);
+        let rows = RowReader::new(source, schema.clone(), registry, strict)?;
+        if source.start == Start::Snapshot {
+            let end = match progress {
+                Some(progress) => progress.snapshots.get(&self.reader_name(at, &partition)).copied(),
+                None if came_later => None,
+                None => Some(self.log.offsets(&partition).map_err(log_error)?.end),
+            };
+            reader.snapshot_end = end.filter(|end| reader.next < *end);
+        }
+        if self.log.arrival_end().is_some() {
+            reader.shared = Some(self.options.shared.join(&reader, source, &schema, registry, strict));
+        }
+        Ok(SourceReader { node: at, reader, rows: Decoder::Source(Box::new(rows)) })
+    }
+
+    fn exchange_reader(&self, at: NodeId, p: u32, progress: Option<&Progress>) -> Result<SourceReader> {
+        let node = self.graph.nodes.get(at).ok_or_else(|| Error::internal("an exchange that is none"))?;
+        let topic = self.options.names.repartition(&self.options.id, node.number);
+        let reader = self.reader_at(at, TopicPartition::new(topic, p), progress, &|| Ok(0))?;
+        let rows = RepartitionReader::new(node.schema.clone())?;
+        Ok(SourceReader { node: at, reader, rows: Decoder::Exchange(Box::new(rows)) })
+    }
+
+    /// A reader that goes on where `progress` says, or else begins at `begin`.
+    fn reader_at(
+        &self,
+        at: NodeId,
+        partition: TopicPartition,
+        progress: Option<&Progress>,
+        begin: &dyn Fn() -> Result<Offset>,
+    ) -> Result<Reader> {
+        let topic = &*partition.topic;
+        let id = self.log.topic(topic).map(|t| t.id.to_string());
+        let read_before = progress.and_then(|pr| pr.topics.get(topic));
+        let is_another = read_before.is_some() && read_before != id.as_ref();
+        if is_another {
+            tracing::warn!(query = %self.options.id, topic, "the topic was made anew; it is read from its beginning");
+        }
+        let known = progress.and_then(|pr| pr.offsets.get(&self.reader_name(at, &partition))).copied();
+        let next = match known {
+            Some(next) if !is_another => next,
+            // Made anew, or a partition that the topic did not have when the query began.
+            _ if progress.is_some() => self.log.offsets(&partition).map_err(log_error)?.start,
+            _ => begin()?,
+        };
+        Ok(Reader::new(partition, next, id))
+    }
+
+    /// Whether the next epoch is worth to be spread over threads, or to wait for its turn. Not asked of a cluster, which
+    /// may take its time to answer.
+    pub fn has_much_to_read(&self) -> bool {
+        if self.log.arrival_end().is_none() {
+            return false;
+        }
+        let waiting = self.readers.iter().filter_map(|r| r.reader.waiting(&*self.log).ok());
+        waiting.sum::<u64>() >= PARALLEL_RECORDS_MIN
     }
 
     /// Read and decode what an epoch takes, one entry a reader.
@@ -83,39 +221,16 @@ impl Query {
         let (clock, stats) = (&self.host.clock, &self.stats);
         let read = |source: &mut SourceReader, taken: Option<Taken>| -> Result<Fetched> {
             let started = clock.monotonic();
-            let SourceReader { node, reader, rows } = source;
-            let partition = reader.partition.clone();
-            let mut reports = vec![];
-            let alone = !reader.shared.as_ref().is_some_and(Membership::has_company);
-            let (read, batch, headers) = match (taken, cut) {
-                (None, Cut::Bytes(bytes)) if alone => {
-                    let read = reader.read_all(rows, log, bytes.max(1), Offset::MAX)?;
-                    (read, rows.finish(&partition, &mut reports)?, rows.take_headers())
-                }
-                (taken, _) => {
-                    let taken = match (taken, cut) {
-                        (Some(taken), _) => taken,
-                        (None, Cut::Bytes(bytes)) => reader.take_all(log, bytes.max(1))?,
-                        (None, Cut::Records(_)) => return Err(Error::internal("an epoch without a cut")),
-                    };
-                    let (batch, headers) = match &reader.shared {
-                        Some(shared) if taken.to > taken.from && (!alone || taken.is_hollow()) => {
-                            shared.read(log, &partition, &taken, rows, &mut reports)?
-                        }
-                        _ => (rows.read(&partition, &taken, &mut reports)?, rows.take_headers()),
-                    };
-                    (taken.range(), batch, headers)
-                }
-            };
-            if let Some(stats) = stats.nodes.get(*node) {
+            let fetched = source.read(log, taken, cut)?;
+            if let Some(stats) = stats.nodes.get(source.node) {
                 stats.busy_ns.fetch_add(nanos(clock.monotonic().saturating_sub(started)), Ordering::Relaxed);
             }
-            Ok(Fetched { node: *node, partition, read, rows: batch, reports, headers })
+            Ok(fetched)
         };
         // Where order does not matter, each partition is read and decoded in one go.
-        let taken: Vec<Option<Taken>> = if self.graph.ordered || matches!(cut, Cut::Records(_)) {
+        let taken: Vec<Option<Taken>> = if self.ordered || matches!(cut, Cut::Records(_)) {
             let mut readers: Vec<&mut Reader> = self.readers.iter_mut().map(|r| &mut r.reader).collect();
-            take_epoch(&mut readers, log, cut, self.graph.ordered, pool)?.into_iter().map(Some).collect()
+            take_epoch(&mut readers, log, cut, self.ordered, pool)?.into_iter().map(Some).collect()
         } else {
             self.readers.iter().map(|_| None).collect()
         };
@@ -129,7 +244,7 @@ impl Query {
     }
 }
 
-fn first_offset(
+pub(super) fn first_offset(
     log: &dyn RecordLog,
     source: &SourceNode,
     partition: &TopicPartition,

@@ -12,7 +12,7 @@ use std::{
 use operators::SUB_BITS;
 use types::Result;
 
-use super::{Epoch, Fetched, Query, SourceReader};
+use super::{Epoch, Fetched, Query, SourceReader, fetch::Decoder};
 use crate::{graph::NodeId, headers::HeaderBook};
 
 /// Stream time that goes on without records, by operator: at which order to which time, ascending.
@@ -35,7 +35,8 @@ impl Query {
             });
             // One window closes after the other, as if a record came just at its end: behind all that has come, and
             // before all that is to come.
-            let first = (self.log.arrival_end() << SUB_BITS).saturating_sub(times.len() as u64);
+            let end = self.log.arrival_end().unwrap_or_else(|| self.numbers.reserve(1) + 1);
+            let first = (end << SUB_BITS).saturating_sub(times.len() as u64);
             steps.insert(at, (first..).zip(times).collect());
         }
         if steps.is_empty() {
@@ -72,10 +73,13 @@ impl Query {
 
 /// What an epoch without records reads of a partition.
 fn nothing(source: &mut SourceReader) -> Result<Fetched> {
+    let taken = source.reader.take_none();
     let SourceReader { node, reader, rows } = source;
     let (partition, mut reports) = (reader.partition.clone(), vec![]);
-    let taken = reader.take_none();
-    let rows = rows.read(&partition, &taken, &mut reports)?;
+    let rows = match rows {
+        Decoder::Source(rows) => rows.read(&partition, &taken, &mut reports)?,
+        Decoder::Exchange(rows) => rows.read(&partition, &taken, &mut reports)?,
+    };
     let headers = HeaderBook::default();
-    Ok(Fetched { node: *node, partition, read: taken.range(), rows, reports, headers })
+    Ok(Fetched { node: *node, partition, read: taken.range(), rows, left_out: 0, reports, headers })
 }

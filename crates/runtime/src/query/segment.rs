@@ -1,10 +1,15 @@
 //! One segment of the graph: its partitions, each from its inputs to what other segments and the sink take.
 
-use std::{collections::BTreeMap, sync::atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use host::Host;
 use operators::{ChangeBatch, Operator, Picked, Report, StepContext, TimeLine, merge_sorted};
+use parking_lot::RwLock;
 use rayon::prelude::*;
+use statestore::View;
 use types::{Error, Result};
 
 use super::{Query, fetch::Fetched, idle::Steps, nanos};
@@ -17,38 +22,42 @@ use crate::{
 /// One partition of a segment.
 #[derive(Default)]
 pub(super) struct Task {
+    pub partition: u32,
     pub operators: BTreeMap<NodeId, Box<dyn Operator>>,
     pub routers: BTreeMap<NodeId, Router>,
+    /// The rows that it keeps for readers, until the query has them.
+    pub view: Option<Arc<RwLock<View>>>,
+}
+
+impl Task {
+    /// An empty one of that partition.
+    pub fn of(partition: u32) -> Task {
+        Task { partition, ..Task::default() }
+    }
 }
 
 /// What a task's run gives.
 #[derive(Default)]
-struct TaskOutput {
+pub(super) struct TaskOutput {
     /// Rows that other segments (or the sink) take.
-    rows: BTreeMap<NodeId, ChangeBatch>,
+    pub rows: BTreeMap<NodeId, ChangeBatch>,
     /// Rows for exchanges, by exchange.
     routed: BTreeMap<NodeId, Routed>,
-    reports: Vec<Report>,
+    pub reports: Vec<Report>,
 }
 
-/// What segments left for those after them.
+/// What segments left for those after them: by node, its partitions that run here.
 #[derive(Default)]
 pub(super) struct Outputs {
     pub rows: BTreeMap<NodeId, Vec<ChangeBatch>>,
-    routed: BTreeMap<NodeId, Vec<Routed>>,
+    pub routed: BTreeMap<NodeId, Vec<Routed>>,
     pub times: BTreeMap<NodeId, TimeLine>,
 }
 
 impl Query {
-    pub(super) fn run_segment(
-        &mut self,
-        at: usize,
-        (fetched, steps): (&[Fetched], &Steps),
-        outputs: &mut Outputs,
-        reports: &mut Vec<Report>,
-        parallel: bool,
-    ) -> Result<()> {
-        let Some(segment) = self.graph.segments.get(at) else { return Ok(()) };
+    /// How stream time advances for the operators of a segment that go by it.
+    pub(super) fn set_times(&self, at: usize, steps: &Steps, outputs: &mut Outputs) {
+        let Some(segment) = self.graph.segments.get(at) else { return };
         for node in segment.nodes.iter().filter(|n| self.graph.nodes.get(**n).is_some_and(|n| n.timed)) {
             let inputs = self.graph.nodes.get(*node).map(|n| n.inputs.as_slice()).unwrap_or_default();
             let batches = |input| outputs.rows.get(input).into_iter().flatten().map(|b| (&b.seq, &b.rowtime)).collect();
@@ -57,6 +66,17 @@ impl Query {
             steps.get(node).into_iter().flatten().for_each(|(seq, time)| line.advance(*seq, *time));
             outputs.times.insert(*node, line);
         }
+    }
+
+    pub(super) fn run_segment(
+        &mut self,
+        at: usize,
+        (fetched, steps): (&[Fetched], &Steps),
+        outputs: &mut Outputs,
+        reports: &mut Vec<Report>,
+        parallel: bool,
+    ) -> Result<()> {
+        self.set_times(at, steps, outputs);
         let run = Run {
             graph: &self.graph,
             segment: at,
@@ -66,12 +86,13 @@ impl Query {
             host: &self.host,
             caching: self.options.caching,
             epoch: self.epoch,
+            first: self.first_partition(),
         };
         let Some(tasks) = self.tasks.get_mut(at) else { return Ok(()) };
         let results: Vec<Result<TaskOutput>> = if parallel && tasks.len() > 1 {
-            self.pool.install(|| tasks.par_iter_mut().enumerate().map(|(p, task)| run.task(p, task)).collect())
+            self.pool.install(|| tasks.par_iter_mut().map(|task| run.task(task)).collect())
         } else {
-            tasks.iter_mut().enumerate().map(|(p, task)| run.task(p, task)).collect()
+            tasks.iter_mut().map(|task| run.task(task)).collect()
         };
         for result in results {
             let output = result?;
@@ -88,38 +109,46 @@ impl Query {
 }
 
 /// What tasks of a segment share.
-struct Run<'a> {
-    graph: &'a Graph,
-    segment: usize,
-    outputs: &'a Outputs,
-    fetched: &'a [Fetched],
-    stats: &'a QueryStats,
-    host: &'a Host,
-    caching: bool,
-    epoch: u64,
+pub(super) struct Run<'a> {
+    pub graph: &'a Graph,
+    pub segment: usize,
+    pub outputs: &'a Outputs,
+    pub fetched: &'a [Fetched],
+    pub stats: &'a QueryStats,
+    pub host: &'a Host,
+    pub caching: bool,
+    pub epoch: u64,
+    /// The first partition that runs here.
+    pub first: u32,
 }
 
 impl Run<'_> {
-    /// Run partition `p` of the segment.
-    fn task(&self, p: usize, task: &mut Task) -> Result<TaskOutput> {
+    /// Run one partition of the segment.
+    pub fn task(&self, task: &mut Task) -> Result<TaskOutput> {
+        let p = task.partition;
         let mut out = TaskOutput::default();
         let mut local: BTreeMap<NodeId, ChangeBatch> = BTreeMap::new();
         let none = TimeLine::default();
         let nodes = self.graph.segments.get(self.segment).map(|s| s.nodes.as_slice()).unwrap_or_default();
         for at in nodes {
             let Some(node) = self.graph.nodes.get(*at) else { continue };
-            if p >= node.partitions as usize {
+            if p >= node.partitions {
                 continue;
             }
-            let started = self.host.clock.monotonic();
+            let (started, mut left_out) = (self.host.clock.monotonic(), 0);
             let batch = match &node.kind {
                 NodeKind::Source(_) => {
-                    let own = self.fetched.iter().find(|f| f.node == *at && f.partition.partition as usize == p);
-                    own.map(|f| f.rows.clone()).ok_or_else(|| Error::internal("a reader is missing"))?
+                    let own = self.read(*at, p).ok_or_else(|| Error::internal("a reader is missing"))?;
+                    left_out = own.left_out;
+                    own.rows.clone()
                 }
-                NodeKind::Exchange(_) => {
-                    gather(self.outputs.routed.get(at).map(Vec::as_slice).unwrap_or_default(), p, &node.schema)?
-                }
+                NodeKind::Exchange(_) => match self.read(*at, p) {
+                    Some(read) => read.rows.clone(),
+                    None => {
+                        let routed = self.outputs.routed.get(at).map(Vec::as_slice).unwrap_or_default();
+                        gather(routed, p as usize, &node.schema)?
+                    }
+                },
                 NodeKind::Union => {
                     let inputs = self.inputs(node, p, &mut local);
                     let pieces: Vec<Picked<'_>> = inputs.iter().map(|batch| Picked { batch, rows: None }).collect();
@@ -135,38 +164,36 @@ impl Run<'_> {
                 }
             };
             if let Some(stats) = self.stats.nodes.get(*at) {
-                stats.rows.fetch_add(batch.len() as u64, Ordering::Relaxed);
+                stats.rows.fetch_add((batch.len() + left_out) as u64, Ordering::Relaxed);
                 stats.busy_ns.fetch_add(nanos(self.host.clock.monotonic().saturating_sub(started)), Ordering::Relaxed);
             }
             local.insert(*at, batch);
         }
-        self.hand_over(p, task, local, &mut out)?;
+        self.hand_over(task, local, &mut out)?;
         Ok(out)
     }
 
-    fn inputs(&self, node: &Node, p: usize, local: &mut BTreeMap<NodeId, ChangeBatch>) -> Vec<ChangeBatch> {
+    /// What was read from the log of partition `p` of node `at`.
+    fn read(&self, at: NodeId, p: u32) -> Option<&Fetched> {
+        self.fetched.iter().find(|f| f.node == at && f.partition.partition == p)
+    }
+
+    fn inputs(&self, node: &Node, p: u32, local: &mut BTreeMap<NodeId, ChangeBatch>) -> Vec<ChangeBatch> {
         let input = |i: &NodeId| {
             let schema = self.graph.nodes.get(*i).map(|n| &n.schema);
-            let found = local.remove(i).or_else(|| self.outputs.rows.get(i).and_then(|o| o.get(p)).cloned());
+            let place = (p - self.first) as usize;
+            let found = local.remove(i).or_else(|| self.outputs.rows.get(i).and_then(|o| o.get(place)).cloned());
             found.or_else(|| schema.map(ChangeBatch::empty))
         };
         node.inputs.iter().filter_map(input).collect()
     }
 
     /// Give what other segments need: rows, or rows routed to where they go.
-    fn hand_over(
-        &self,
-        p: usize,
-        task: &mut Task,
-        mut local: BTreeMap<NodeId, ChangeBatch>,
-        out: &mut TaskOutput,
-    ) -> Result<()> {
-        for (at, node) in self.graph.nodes.iter().enumerate() {
-            let NodeKind::Exchange(spec) = &node.kind else { continue };
+    fn hand_over(&self, task: &mut Task, mut local: BTreeMap<NodeId, ChangeBatch>, out: &mut TaskOutput) -> Result<()> {
+        for (at, node, spec) in self.graph.exchanges() {
             let Some(batch) = node.inputs.first().and_then(|i| local.remove(i)) else { continue };
             let Some(router) = task.routers.get_mut(&at) else { continue };
-            let from = u32::try_from(p).unwrap_or(0);
-            out.routed.insert(at, router.route(spec, batch, from, node.partitions, &mut out.reports)?);
+            out.routed.insert(at, router.route(spec, batch, task.partition, node.partitions, &mut out.reports)?);
         }
         out.rows = local;
         Ok(())

@@ -30,9 +30,10 @@ pub static FUNCTION: Scalar = Scalar {
 
 fn eval(call: &Call<'_>, errors: &mut RowErrors) -> Result<ArrayRef> {
     let (texts, paths) = (call.view::<StringArray>(0)?, call.view::<StringArray>(1)?);
+    let mut compiled = call.cache.by_row(Path::parse);
     call.try_rows::<StringArray, _, std::string::String>(errors, |row| {
         let Some((text, path)) = texts.get(row).zip(paths.get(row)) else { return Ok(None) };
-        let path = call.cache.get(path, Path::parse)?;
+        let path = compiled.get(path)?;
         Ok(path.find(text)?.filter(|value| *value != Value::Null).map(|value| plain(&value)))
     })
 }

@@ -28,12 +28,13 @@ pub static FUNCTION: Scalar = Scalar {
 fn eval(call: &Call<'_>, errors: &mut RowErrors) -> Result<ArrayRef> {
     let (patterns, texts) = (call.view::<StringArray>(0)?, call.view::<StringArray>(1)?);
     let groups = call.optional::<Int32Array>(2)?;
+    let mut compiled = call.cache.by_row(compile);
     call.try_rows::<StringArray, _, std::string::String>(errors, |row| {
         let group = groups.map_or(Some(0), |g| g.get(row));
         let (Some(pattern), Some(text), Some(group)) = (patterns.get(row), texts.get(row), group) else {
             return Ok(None);
         };
-        let regex = call.cache.get(pattern, compile)?;
+        let regex = compiled.get(pattern)?;
         let group = usize::try_from(group).ok();
         let found = group.and_then(|group| regex.captures(text)?.get(group));
         Ok(found.map(|m| m.as_str()))

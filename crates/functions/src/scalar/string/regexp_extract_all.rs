@@ -33,6 +33,7 @@ pub static FUNCTION: Scalar = Scalar {
 fn eval(call: &Call<'_>, errors: &mut RowErrors) -> Result<ArrayRef> {
     let (patterns, texts) = (call.view::<StringArray>(0)?, call.view::<StringArray>(1)?);
     let groups = call.optional::<Int32Array>(2)?;
+    let mut compiled = call.cache.by_row(compile);
     let mut out = ListBuilder::new(StringBuilder::new());
     for row in 0..call.rows {
         let group = groups.map_or(Some(0), |g| g.get(row));
@@ -40,7 +41,7 @@ fn eval(call: &Call<'_>, errors: &mut RowErrors) -> Result<ArrayRef> {
             out.append(false);
             continue;
         };
-        let regex = match call.cache.get(pattern, compile) {
+        let regex = match compiled.get(pattern) {
             Ok(regex) => regex,
             Err(reason) => {
                 errors.push(row, reason);

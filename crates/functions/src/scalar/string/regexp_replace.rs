@@ -28,11 +28,12 @@ pub static FUNCTION: Scalar = Scalar {
 fn eval(call: &Call<'_>, errors: &mut RowErrors) -> Result<ArrayRef> {
     let (texts, patterns, news) =
         (call.view::<StringArray>(0)?, call.view::<StringArray>(1)?, call.view::<StringArray>(2)?);
+    let mut compiled = call.cache.by_row(compile);
     call.try_rows::<StringArray, _, std::string::String>(errors, |row| {
         let (Some(text), Some(pattern), Some(new)) = (texts.get(row), patterns.get(row), news.get(row)) else {
             return Ok(None);
         };
-        let regex = call.cache.get(pattern, compile)?;
+        let regex = compiled.get(pattern)?;
         Ok(Some(regex.replace_all(text, replacement(new).as_str()).into_owned()))
     })
 }

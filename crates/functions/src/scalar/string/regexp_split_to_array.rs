@@ -29,23 +29,28 @@ pub static FUNCTION: Scalar = Scalar {
 
 fn eval(call: &Call<'_>, errors: &mut RowErrors) -> Result<ArrayRef> {
     let (texts, patterns) = (call.view::<StringArray>(0)?, call.view::<StringArray>(1)?);
+    let mut compiled = call.cache.by_row(compile);
     let mut out = ListBuilder::new(StringBuilder::new());
     for row in 0..call.rows {
-        let parts = match texts.get(row).zip(patterns.get(row)) {
-            None => None,
-            Some((text, "")) => Some(split_text(text, "")),
-            Some((text, pattern)) => match call.cache.get(pattern, compile) {
-                Ok(regex) => Some(regex.split(text).collect()),
+        let mut add = |part: &str| out.values().append_value(part);
+        let is_split = match texts.get(row).zip(patterns.get(row)) {
+            None => false,
+            Some((text, "")) => {
+                split_text(text, "", add);
+                true
+            }
+            Some((text, pattern)) => match compiled.get(pattern) {
+                Ok(regex) => {
+                    regex.split(text).for_each(&mut add);
+                    true
+                }
                 Err(reason) => {
                     errors.push(row, reason);
-                    None
+                    false
                 }
             },
         };
-        if let Some(parts) = &parts {
-            parts.iter().for_each(|part| out.values().append_value(part));
-        }
-        out.append(parts.is_some());
+        out.append(is_split);
     }
     Ok(Arc::new(out.finish()))
 }

@@ -1,8 +1,9 @@
 //! `SPLIT`.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use arrow::array::{ArrayRef, BinaryArray, BinaryBuilder, ListBuilder, StringArray, StringBuilder};
+use memchr::memmem;
 use types::Result;
 
 use crate::{
@@ -33,51 +34,55 @@ fn texts(call: &Call<'_>, _: &mut RowErrors) -> Result<ArrayRef> {
     let (texts, delimiters) = (call.view::<StringArray>(0)?, call.view::<StringArray>(1)?);
     let mut out = ListBuilder::new(StringBuilder::new());
     for row in 0..call.rows {
-        let parts = texts.get(row).zip(delimiters.get(row)).map(|(text, delimiter)| split_text(text, delimiter));
-        if let Some(parts) = &parts {
-            parts.iter().for_each(|part| out.values().append_value(part));
+        let both = texts.get(row).zip(delimiters.get(row));
+        if let Some((text, delimiter)) = both {
+            split_text(text, delimiter, |part| out.values().append_value(part));
         }
-        out.append(parts.is_some());
+        out.append(both.is_some());
     }
     Ok(Arc::new(out.finish()))
 }
 
 /// The parts between delimiters, or the characters.
-pub(super) fn split_text<'a>(text: &'a str, delimiter: &str) -> Vec<&'a str> {
-    if !delimiter.is_empty() {
-        return text.split(delimiter).collect();
+pub(super) fn split_text<'a>(text: &'a str, delimiter: &str, mut each: impl FnMut(&'a str)) {
+    if delimiter.is_empty() && !text.is_empty() {
+        text.char_indices().filter_map(|(at, c)| text.get(at..at + c.len_utf8())).for_each(each);
+    } else {
+        between(text.as_bytes(), delimiter.as_bytes(), |part| each(text.get(part).unwrap_or_default()));
     }
-    if text.is_empty() {
-        return vec![""];
-    }
-    text.char_indices().filter_map(|(at, c)| text.get(at..at + c.len_utf8())).collect()
 }
 
 fn bytes(call: &Call<'_>, _: &mut RowErrors) -> Result<ArrayRef> {
     let (values, delimiters) = (call.view::<BinaryArray>(0)?, call.view::<BinaryArray>(1)?);
     let mut out = ListBuilder::new(BinaryBuilder::new());
     for row in 0..call.rows {
-        let parts = values.get(row).zip(delimiters.get(row)).map(|(value, delimiter)| split_bytes(value, delimiter));
-        if let Some(parts) = &parts {
-            parts.iter().for_each(|part| out.values().append_value(part));
+        let both = values.get(row).zip(delimiters.get(row));
+        if let Some((value, delimiter)) = both {
+            split_bytes(value, delimiter, |part| out.values().append_value(part));
         }
-        out.append(parts.is_some());
+        out.append(both.is_some());
     }
     Ok(Arc::new(out.finish()))
 }
 
-fn split_bytes<'a>(value: &'a [u8], delimiter: &[u8]) -> Vec<&'a [u8]> {
-    if delimiter.is_empty() {
-        return if value.is_empty() { vec![value] } else { value.chunks(1).collect() };
+fn split_bytes<'a>(value: &'a [u8], delimiter: &[u8], mut each: impl FnMut(&'a [u8])) {
+    if delimiter.is_empty() && !value.is_empty() {
+        value.chunks(1).for_each(each);
+    } else {
+        between(value, delimiter, |part| each(value.get(part).unwrap_or_default()));
     }
-    let (mut parts, mut rest) = (Vec::new(), value);
-    while let Some(at) = rest.windows(delimiter.len()).position(|w| w == delimiter) {
-        let (part, after) = rest.split_at(at);
-        parts.push(part);
-        rest = after.get(delimiter.len()..).unwrap_or(&[]);
+}
+
+/// Where the parts between the delimiters lie; the whole, where either is empty.
+fn between(value: &[u8], delimiter: &[u8], mut each: impl FnMut(Range<usize>)) {
+    let mut from = 0;
+    if !delimiter.is_empty() {
+        for at in memmem::find_iter(value, delimiter) {
+            each(from..at);
+            from = at + delimiter.len();
+        }
     }
-    parts.push(rest);
-    parts
+    each(from..value.len());
 }
 
 #[cfg(test)]
@@ -94,7 +99,11 @@ mod tests {
         check(&FUNCTION, &["b'YS5iLmM='", "b'Lg=='"], "[YQ==, Yg==, Yw==]");
         check(&FUNCTION, &["b'YWJj'", "b''"], "[YQ==, Yg==, Yw==]");
         check(&FUNCTION, &["STRING NULL", "'.'"], "NULL");
-        assert_eq!(split_text("", ""), [""]);
-        assert_eq!(split_bytes(b"", b"."), [b""]);
+        check(&FUNCTION, &["'aXYbXYXYc'", "'XY'"], "[a, b, , c]");
+        check(&FUNCTION, &["'aaa'", "'aa'"], "[, a]");
+        let (mut of_text, mut of_bytes) = (vec![], vec![]);
+        split_text("", "", |part| of_text.push(part));
+        split_bytes(b"", b".", |part| of_bytes.push(part));
+        assert_eq!((of_text, of_bytes), (vec![""], vec![&b""[..]]), "one empty part, not none");
     }
 }

@@ -3,9 +3,9 @@
 use arrow::array::{ArrayRef, StringArray, TimestampMillisecondArray};
 use types::Result;
 
-use super::text::zone;
 use crate::{
     FunctionDoc, RowErrors,
+    javatime::Zone,
     overload::Param::{String, Timestamp},
     scalar::definition::{Call, Overload, Scalar},
 };
@@ -28,12 +28,13 @@ pub static FUNCTION: Scalar = Scalar {
 fn eval(call: &Call<'_>, errors: &mut RowErrors) -> Result<ArrayRef> {
     let stamps = call.view::<TimestampMillisecondArray>(0)?;
     let (froms, tos) = (call.view::<StringArray>(1)?, call.view::<StringArray>(2)?);
+    let (mut zones_from, mut zones_to) = (call.cache.by_row(Zone::parse), call.cache.by_row(Zone::parse));
     call.try_rows::<TimestampMillisecondArray, _, std::string::String>(errors, |row| {
         let (Some(local), Some(from), Some(to)) = (stamps.get(row), froms.get(row), tos.get(row)) else {
             return Ok(None);
         };
-        let from = zone(call, from).map_err(|e| e.to_string())?;
-        let to = zone(call, to).map_err(|e| e.to_string())?;
+        let from = zones_from.get(from).map_err(|e| e.to_string())?;
+        let to = zones_to.get(to).map_err(|e| e.to_string())?;
         let instant = local.checked_sub(from.offset_of_local(local) * 1000);
         let shown = instant.and_then(|instant| instant.checked_add(to.offset_at(instant) * 1000));
         shown.map(Some).ok_or_else(|| "the result does not fit into a TIMESTAMP".to_owned())

@@ -1,7 +1,5 @@
 //! What the functions share that read and write dates and times as text: patterns and zones, compiled once.
 
-use std::sync::Arc;
-
 use arrow::array::{Array, ArrayAccessor, ArrayRef, StringArray};
 use types::Result;
 
@@ -10,11 +8,6 @@ use crate::{
     javatime::{Moment, Parsed, Pattern, TimeError, Zone},
     scalar::definition::Call,
 };
-
-/// The zone of that ID.
-pub(super) fn zone(call: &Call<'_>, id: &str) -> Result<Arc<Zone>, TimeError> {
-    call.cache.get(id, Zone::parse)
-}
 
 /// The first argument, formatted by the pattern in the second, in the zone in the third (UTC, if there is none).
 pub(super) fn format<'a, A>(
@@ -28,15 +21,16 @@ where
 {
     let (values, patterns, zones) =
         (call.view::<A>(0)?, call.view::<StringArray>(1)?, call.optional::<StringArray>(2)?);
+    let (mut compiled, mut by_id) = (call.cache.by_row(Pattern::compile), call.cache.by_row(Zone::parse));
     call.try_rows::<StringArray, _, TimeError>(errors, |row| {
         let Some((value, pattern)) = values.get(row).zip(patterns.get(row)) else { return Ok(None) };
         let zone = match zones.map(|z| z.get(row)) {
             None => None,
             Some(None) => return Ok(None),
-            Some(Some(id)) => Some(zone(call, id)?),
+            Some(Some(id)) => Some(by_id.get(id)?),
         };
-        let pattern = call.cache.get(pattern, Pattern::compile)?;
-        pattern.format(&moment(value, zone.as_deref().unwrap_or(&Zone::UTC))).map(Some)
+        let pattern = compiled.get(pattern)?;
+        pattern.format(&moment(value, zone.unwrap_or(&Zone::UTC))).map(Some)
     })
 }
 
@@ -65,16 +59,17 @@ where
 {
     let texts = call.view::<StringArray>(0)?;
     let (patterns, zones) = (call.view::<StringArray>(1)?, call.optional::<StringArray>(2)?);
+    let (mut compiled, mut by_id) = (call.cache.by_row(Pattern::compile), call.cache.by_row(Zone::parse));
     call.try_rows::<A, T, TimeError>(errors, |row| {
         let Some((text, pattern)) = texts.get(row).zip(patterns.get(row)) else { return Ok(None) };
         let zone = match zones.map(|z| z.get(row)) {
             None => None,
             Some(None) => return Ok(None),
-            Some(Some(id)) => Some(zone(call, id)?),
+            Some(Some(id)) => Some(by_id.get(id)?),
         };
-        let pattern = call.cache.get(pattern, Pattern::compile)?;
-        let parsed = read(&pattern, text)?;
-        value(&parsed, zone.as_deref().unwrap_or(&Zone::UTC)).map(Some)
+        let pattern = compiled.get(pattern)?;
+        let parsed = read(pattern, text)?;
+        value(&parsed, zone.unwrap_or(&Zone::UTC)).map(Some)
     })
 }
 

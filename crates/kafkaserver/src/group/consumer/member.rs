@@ -7,6 +7,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::assign::{Assignor, Part, Parts};
+use crate::group::classic::{Protocols, bytes_of};
 
 /// The epoch of a static member that is away and will be back.
 pub(crate) const AWAY: i32 = -2;
@@ -47,6 +48,16 @@ pub(crate) struct About {
     pub assignor: Option<Assignor>,
     /// How long it may take to give partitions up.
     pub rebalance_ms: i64,
+    /// For a member that speaks the classic protocol.
+    pub classic: Option<ClassicSide>,
+}
+
+/// What a member of the classic protocol said besides.
+#[derive(Debug, Clone)]
+pub(crate) struct ClassicSide {
+    pub session_ms: i64,
+    /// What it can do, the best first.
+    pub protocols: Protocols,
 }
 
 impl About {
@@ -54,7 +65,13 @@ impl About {
     pub fn bytes(&self) -> usize {
         let texts = [&self.instance, &self.rack, &self.pattern].into_iter().flatten().map(String::len);
         let names = self.names.iter().map(|name| name.len() + NAME_BYTES);
-        texts.chain(names).sum::<usize>() + self.client_id.len() + self.client_host.len()
+        let protocols = self.classic.as_ref().map_or(0, |classic| bytes_of(&classic.protocols));
+        texts.chain(names).sum::<usize>() + self.client_id.len() + self.client_host.len() + protocols
+    }
+
+    /// How long it may be silent: who speaks the classic protocol says so himself.
+    pub(super) fn session_ms(&self, of_group_ms: i64) -> i64 {
+        self.classic.as_ref().map_or(of_group_ms, |classic| classic.session_ms)
     }
 }
 
@@ -78,6 +95,8 @@ pub(crate) struct Member {
     pub target: Parts,
     /// When its session ends unless it is heard of.
     pub(super) expires_ms: i64,
+    /// Until when one of the classic protocol has to join again, or to sync.
+    pub(super) due_ms: Option<i64>,
 }
 
 /// Whether a member still has any of these: who does not say what he has, has what he had.
@@ -103,7 +122,8 @@ impl Member {
 
     /// When it is taken out unless something happens.
     pub(super) fn deadline_ms(&self) -> i64 {
-        self.revoked_by_ms.map_or(self.expires_ms, |by_ms| by_ms.min(self.expires_ms))
+        let others = [self.revoked_by_ms, self.due_ms].into_iter().flatten();
+        others.fold(self.expires_ms, i64::min)
     }
 
     /// It has given up everything, and begins anew.
@@ -112,6 +132,7 @@ impl Member {
         self.assigned.clear();
         self.revoking.clear();
         self.revoked_by_ms = None;
+        self.due_ms = None;
         self.standing = Standing::Settled;
     }
 

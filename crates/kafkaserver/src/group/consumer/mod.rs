@@ -11,6 +11,7 @@
 
 mod assign;
 mod member;
+mod mixed;
 #[cfg(test)]
 mod properties;
 mod serve;
@@ -27,7 +28,8 @@ use kafka_protocol::error::ResponseError;
 use self::assign::{Candidate, Question};
 pub(crate) use self::{
     assign::{Assignor, Part, Parts, Shape},
-    member::{AWAY, About, Member, Names},
+    member::{AWAY, About, ClassicSide, Member, Names},
+    serve::Visible,
 };
 use crate::error::Failure;
 
@@ -65,6 +67,8 @@ pub(crate) struct Beat {
     pub owned: Option<Parts>,
     pub client_id: String,
     pub client_host: String,
+    /// For one who joins by the classic protocol.
+    pub classic: Option<ClassicSide>,
 }
 
 impl Beat {
@@ -173,7 +177,7 @@ impl Consumer {
             self.instances.insert(instance.clone(), id.clone());
         }
         member.about = about;
-        member.expires_ms = now_ms.saturating_add(self.session_ms);
+        member.expires_ms = now_ms.saturating_add(member.about.session_ms(self.session_ms));
         if beat.epoch == JOINING {
             self.release(&member);
             member.begin_anew(JOINING);
@@ -214,8 +218,11 @@ impl Consumer {
                 if !joins {
                     return Err(ResponseError::FencedInstanceId.into());
                 }
+                // In the classic protocol nobody says that he is away: who comes takes the place of who was there.
+                let replaces =
+                    |member: &Member| member.is_away() || member.about.classic.is_some() || beat.classic.is_some();
                 return match self.members.get(holder) {
-                    Some(member) if member.is_away() && known.is_none() => Ok(Who::Back(holder.clone())),
+                    Some(member) if replaces(member) && known.is_none() => Ok(Who::Back(holder.clone())),
                     _ => Err(ResponseError::UnreleasedInstanceId.into()),
                 };
             }
@@ -225,6 +232,9 @@ impl Consumer {
         match known {
             // One who joins has given up what he had.
             Some(_) if joins => Ok(Who::Known),
+            Some(member) if member.about.classic.is_some() != beat.classic.is_some() => {
+                Err(ResponseError::UnknownMemberId.into())
+            }
             Some(member) => check_epoch(member, beat).map(|()| Who::Known),
             None if joins => Ok(Who::New),
             None => Err(ResponseError::UnknownMemberId.into()),
@@ -411,6 +421,7 @@ fn say(before: Option<&About>, beat: &Beat, topics: &dyn Topics) -> Result<(Abou
     about.pattern = beat.pattern.clone().or(about.pattern).filter(|pattern| !pattern.is_empty());
     about.assignor = beat.assignor.or(about.assignor);
     about.rebalance_ms = beat.rebalance_ms.unwrap_or(about.rebalance_ms);
+    about.classic.clone_from(&beat.classic);
     let mut changed = before.is_none();
     if let Some(names) = beat.names.as_ref().filter(|names| **names != *about.names) {
         about.names = Arc::new(names.clone());

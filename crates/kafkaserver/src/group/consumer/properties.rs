@@ -1,15 +1,20 @@
 //! Members come, go, die, are slow and lose answers, topics grow: no partition is two members' at any time, and when
 //! it is calm everything is somebody's, evenly.
 //!
+//! Members of the classic protocol are among them, those that keep what they may while they join again and those that
+//! give up everything first.
+//!
 //! A member here does as clients do. It takes over at once what it is told to have, gives up only some time after it
 //! was told, and says so with its next heartbeat. When an answer was lost it says everything.
 
+use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::{
     tests::{World, beat, join, names, new_group},
     *,
 };
+use crate::group::{Sync, classic::Join, subscription};
 
 const HEARTBEAT_MS: i64 = 5_000;
 const NAMES: [&str; 3] = ["t", "u", "v"];
@@ -30,12 +35,24 @@ struct Client {
     said: bool,
     /// Whether the last answer was lost.
     unsure: bool,
+    /// For one of the classic protocol.
+    classic: Option<Classic>,
+}
+
+/// What a client of the classic protocol knows besides.
+#[derive(Debug, Clone, Copy)]
+struct Classic {
+    /// It gives up everything before it joins again.
+    is_eager: bool,
+    has_to_join: bool,
 }
 
 #[derive(Debug, Clone)]
 enum Act {
     /// A new client with these topics, perhaps a static one.
     Join(usize, bool),
+    /// One of the classic protocol, perhaps an eager one.
+    JoinClassic(usize, bool),
     /// A client heartbeats; the answer may be lost.
     Beat(usize, bool),
     /// A client does what it was told.
@@ -53,6 +70,7 @@ fn act() -> impl Strategy<Value = Act> {
     let client = 0_usize..8;
     prop_oneof![
         3 => (1_usize..8, any::<bool>()).prop_map(|(topics, is_static)| Act::Join(topics, is_static)),
+        2 => (1_usize..8, any::<bool>()).prop_map(|(topics, is_eager)| Act::JoinClassic(topics, is_eager)),
         8 => (client.clone(), prop::bool::weighted(0.15)).prop_map(|(client, lost)| Act::Beat(client, lost)),
         8 => client.clone().prop_map(Act::Obey),
         1 => (client.clone(), any::<bool>()).prop_map(|(client, for_a_while)| Act::Leave(client, for_a_while)),
@@ -68,12 +86,42 @@ fn topics_of(bits: usize) -> Vec<&'static str> {
     NAMES.iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0).map(|(_, name)| *name).collect()
 }
 
+/// What a client of the classic protocol says when it joins.
+fn said(topics: &[&str], owned: &[(&str, i32)]) -> Bytes {
+    let mut bytes = BytesMut::new();
+    let string = |bytes: &mut BytesMut, text: &str| {
+        bytes.put_i16(i16::try_from(text.len()).unwrap());
+        bytes.put_slice(text.as_bytes());
+    };
+    bytes.put_i16(1);
+    bytes.put_i32(i32::try_from(topics.len()).unwrap());
+    topics.iter().for_each(|topic| string(&mut bytes, topic));
+    bytes.put_i32(-1);
+    bytes.put_i32(i32::try_from(owned.len()).unwrap());
+    for (topic, partition) in owned {
+        string(&mut bytes, topic);
+        bytes.put_i32(1);
+        bytes.put_i32(*partition);
+    }
+    bytes.freeze()
+}
+
 struct Play {
     group: Consumer,
     world: World,
     clients: BTreeMap<String, Client>,
     now_ms: i64,
     joined: usize,
+}
+
+impl Client {
+    /// It is no member, gives up everything, and joins with its next heartbeat.
+    fn begin_anew(&mut self, error: ResponseError) {
+        let expected = [ResponseError::UnknownMemberId, ResponseError::IllegalGeneration];
+        assert!(expected.contains(&error), "{error:?}");
+        (self.epoch, self.told) = (JOINING, None);
+        self.owned.clear();
+    }
 }
 
 impl Play {
@@ -88,15 +136,22 @@ impl Play {
     }
 
     fn join(&mut self, topics: Vec<&'static str>, instance: Option<String>) {
+        self.come(topics, instance, None);
+    }
+
+    fn come(&mut self, topics: Vec<&'static str>, instance: Option<String>, classic: Option<Classic>) {
         self.joined += 1;
         let id = format!("m{:03}", self.joined);
-        let client =
-            Client { epoch: JOINING, topics, instance, owned: Parts::new(), told: None, said: true, unsure: false };
+        let owned = Parts::new();
+        let client = Client { epoch: JOINING, topics, instance, owned, told: None, said: true, unsure: false, classic };
         self.clients.insert(id.clone(), client);
         self.beat(&id, false);
     }
 
     fn beat(&mut self, id: &str, lost: bool) {
+        if self.clients.get(id).is_some_and(|client| client.classic.is_some()) {
+            return self.beat_classic(id, lost);
+        }
         let Some(client) = self.clients.get_mut(id) else { return };
         let mut request = match client.epoch == JOINING || client.unsure {
             true => Beat { epoch: client.epoch, owned: Some(client.owned.clone()), ..join(id, &client.topics) },
@@ -131,11 +186,78 @@ impl Play {
         }
     }
 
+    /// A heartbeat of the classic protocol, or all that it takes to have an assignment again.
+    fn beat_classic(&mut self, id: &str, lost: bool) {
+        let Some(client) = self.clients.get_mut(id) else { return };
+        let Some(classic) = &mut client.classic else { return };
+        if client.epoch != JOINING && !classic.has_to_join {
+            match self.group.beat_classic((id, None), client.epoch, self.now_ms) {
+                Ok(()) => {}
+                Err(ResponseError::RebalanceInProgress) => classic.has_to_join = true,
+                Err(error) => return client.begin_anew(error),
+            }
+            return;
+        }
+        // What it was told to give up it gives up before it joins again.
+        if let Some(told) = client.told.take() {
+            client.owned = told;
+        }
+        if classic.is_eager {
+            client.owned.clear();
+        }
+        let name = |id: u128| NAMES.into_iter().find(|name| self.world.0[*name].id == id).unwrap();
+        let owned: Vec<(&str, i32)> = client.owned.iter().map(|(id, partition)| (name(*id), *partition)).collect();
+        let joins = Join {
+            member_id: id.to_owned(),
+            new_member_id: String::new(),
+            instance: None,
+            client_id: String::new(),
+            client_host: String::new(),
+            session_ms: 45_000,
+            rebalance_ms: 60_000,
+            protocol_type: "consumer".to_owned(),
+            protocols: vec![("any".to_owned(), said(&client.topics, &owned))],
+            id_required: true,
+            can_skip: true,
+            ticket: 0,
+        };
+        let joined = match self.group.join_classic(&joins, &self.world, self.now_ms) {
+            // It asks again.
+            Ok(_) if lost => return,
+            Ok(joined) => joined,
+            Err(refused) => return client.begin_anew(refused.error),
+        };
+        client.epoch = joined.generation;
+        classic.has_to_join = false;
+        let sync = Sync {
+            member_id: id.to_owned(),
+            instance: None,
+            generation: client.epoch,
+            protocol_type: None,
+            protocol: None,
+            assignments: Vec::new(),
+        };
+        match self.group.sync_classic(&sync, self.now_ms) {
+            Ok(_) if lost => classic.has_to_join = true,
+            Ok(synced) => {
+                let places = subscription::read_assignment(&synced.assignment).unwrap();
+                let told: Parts = places.iter().map(|(topic, part)| (self.world.0[topic.as_str()].id, *part)).collect();
+                client.owned.extend(told.iter().copied());
+                client.told = Some(told);
+            }
+            Err(ResponseError::RebalanceInProgress) => classic.has_to_join = true,
+            Err(error) => client.begin_anew(error),
+        }
+    }
+
     fn obey(&mut self, id: &str) {
         if let Some(client) = self.clients.get_mut(id)
             && let Some(told) = client.told.take()
         {
-            client.said = false;
+            client.said = client.classic.is_some();
+            if let Some(classic) = &mut client.classic {
+                classic.has_to_join |= client.owned != told;
+            }
             client.owned = told;
         }
     }
@@ -146,7 +268,10 @@ impl Play {
                 let instance = is_static.then(|| format!("i{}", self.joined % 3));
                 self.join(topics_of(bits), instance);
             }
-            Act::Join(..) => {}
+            Act::JoinClassic(bits, is_eager) if self.clients.len() < 8 => {
+                self.come(topics_of(bits), None, Some(Classic { is_eager, has_to_join: false }));
+            }
+            Act::Join(..) | Act::JoinClassic(..) => {}
             Act::Beat(number, lost) => drop(self.nth(number).map(|id| self.beat(&id, lost))),
             Act::Obey(number) => drop(self.nth(number).map(|id| self.obey(&id))),
             Act::Leave(number, for_a_while) => {
@@ -163,6 +288,10 @@ impl Play {
             Act::Subscribe(number, bits) => {
                 if let Some(client) = self.nth(number).and_then(|id| self.clients.get_mut(&id)) {
                     client.topics = topics_of(bits);
+                    // Only a join tells the server of a classic client's topics.
+                    if let Some(classic) = &mut client.classic {
+                        classic.has_to_join = true;
+                    }
                 }
             }
             Act::Grow(topic) => {
@@ -191,6 +320,10 @@ impl Play {
 
     /// Everybody heartbeats and obeys for a while; who is silent is taken out.
     fn calm_down(&mut self) {
+        if self.clients.values().all(|client| client.classic.is_some()) && !self.clients.is_empty() {
+            // Such a group is a classic one, which this is not about.
+            self.join(vec!["t"], None);
+        }
         for _ in 0..CALM_ROUNDS {
             self.now_ms += HEARTBEAT_MS;
             self.group.tick(self.now_ms);

@@ -10,11 +10,14 @@ use crate::{
     auth::{Operation, Resource},
     call::Call,
     error::Failure,
-    group::{Groups, Kind, State, classic},
+    group::{
+        Groups, Kind, State,
+        classic::{self, Classic},
+    },
 };
 
 /// The topics that a caller may see.
-struct Visible<'a>(&'a Call);
+pub(crate) struct Visible<'a>(pub &'a Call);
 
 impl Topics for Visible<'_> {
     fn shape(&self, name: &str) -> Option<Shape> {
@@ -35,13 +38,27 @@ impl Topics for Visible<'_> {
     }
 }
 
+fn is_classic(state: &State) -> bool {
+    state.classic.phase != classic::Phase::Empty
+}
+
 /// What a group of the classic protocol answers to members of the other.
-fn check_kind(state: &State, group: &str) -> Result<(), Failure> {
-    if state.classic.phase == classic::Phase::Empty {
-        return Ok(());
-    }
+fn refused(group: &str) -> Failure {
     let message = format!("group {group} has members of the classic protocol");
-    Err(Failure::new(ResponseError::GroupIdNotFound, message))
+    Failure::new(ResponseError::GroupIdNotFound, message)
+}
+
+/// A member of the consumer protocol comes to a group of consumers of the classic one: the group becomes of the
+/// consumer protocol, and the others stay in it.
+fn upgrade(state: &mut State, beat: Beat, topics: &dyn Topics, now_ms: i64) -> Result<Option<Heard>, Failure> {
+    let Some(mut consumer) = state.consumer.of_classic(&state.classic, topics, now_ms) else { return Ok(None) };
+    let heard = consumer.heartbeat(beat, topics, now_ms)?;
+    state.consumer = consumer;
+    state.kind = Kind::Consumer;
+    let waiting = state.classic.dismiss();
+    state.classic = Classic::default();
+    state.settle(waiting);
+    Ok(Some(heard))
 }
 
 impl Groups {
@@ -50,7 +67,10 @@ impl Groups {
         let broker = &call.broker;
         let joins = beat.epoch == JOINING;
         let hear = |state: &mut State| {
-            check_kind(state, group)?;
+            if is_classic(state) {
+                let upgraded = if joins { upgrade(state, beat, &Visible(call), broker.now_ms())? } else { None };
+                return upgraded.ok_or_else(|| refused(group));
+            }
             let heard = state.consumer.heartbeat(beat, &Visible(call), broker.now_ms())?;
             state.kind = Kind::Consumer;
             Ok(heard)
@@ -72,8 +92,13 @@ impl Groups {
         for_a_while: bool,
     ) -> Result<(), Failure> {
         let left = self.with(group, |state| {
-            check_kind(state, group)?;
-            state.consumer.leave(id, instance, for_a_while, call.broker.now_ms())
+            if is_classic(state) {
+                return Err(refused(group));
+            }
+            let now_ms = call.broker.now_ms();
+            let left = state.consumer.leave(id, instance, for_a_while, now_ms);
+            state.downgrade_if_all_classic(now_ms);
+            left
         });
         left.unwrap_or(Err(ResponseError::UnknownMemberId.into()))
     }

@@ -1,0 +1,169 @@
+//! How to reach the cluster, and how the clients are set: what a user gives comes over our defaults, and what the log
+//! depends on comes over both.
+
+use std::collections::BTreeMap;
+
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use recordlog::{LogError, Result};
+
+/// Where the cluster is and how to talk to it.
+#[derive(Debug, Clone, Default)]
+pub struct ClusterConfig {
+    /// Brokers to ask first: `host:port`, several with commas between.
+    pub bootstrap: String,
+    /// Whose log it is: processes of one service share their work, those of another have nothing to do with it.
+    pub service: String,
+    /// Settings of librdkafka's, by its names, such as `security.protocol`, `sasl.mechanism`, `sasl.username`,
+    /// `sasl.password`, `ssl.ca.location`, `compression.type`.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// What a user may not set: the log's promises rest on them.
+const FIXED: &[&str] = &[
+    "acks",
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "delivery.report.only.error",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.gapless.guarantee",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "isolation.level",
+    "request.required.acks",
+    "transactional.id",
+];
+
+/// Longest that a broker waits for a fetch to have something. A partition that begins to be read has to wait for the
+/// fetch under way, so it is short.
+const FETCH_WAIT_MS: u32 = 30;
+/// Wait before a partition whose queue was full is looked at again.
+const QUEUE_BACKOFF_MS: u32 = 2;
+/// Wait before a fetch that failed is repeated.
+const ERROR_BACKOFF_MS: u32 = 100;
+/// Bytes of a fetch's answer, over all its partitions.
+const FETCH_BYTES: usize = 32 << 20;
+/// A partition's queue is refilled when fewer messages are in it than so many bytes each would make: librdkafka keeps
+/// about 350 bytes about each.
+const MESSAGE_BYTES: usize = 256;
+/// Bytes that a producer holds at most.
+pub(crate) const PRODUCER_QUEUE_BYTES: usize = 64 << 20;
+/// Largest record that is handed to the cluster, which has limits of its own (`max.message.bytes`).
+const MESSAGE_BYTES_MAX: usize = 256 << 20;
+/// A process of which nothing was heard for so long has lost its seat, ms: the least that brokers take by default.
+const SESSION_TIMEOUT_MS: u32 = 6_000;
+/// How often a process says that it is there, ms; it learns as often that another one is gone.
+const HEARTBEAT_MS: u32 = 500;
+/// How often a client looks whether a topic that it waits for is there, ms.
+const METADATA_REFRESH_MS: u32 = 5_000;
+/// A transaction whose process is gone holds readers up for so long at most, ms.
+const TRANSACTION_TIMEOUT_MS: u32 = 10_000;
+/// A record outside of transactions is tried to be delivered for so long, ms.
+const MESSAGE_TIMEOUT_MS: u32 = 10_000;
+
+impl ClusterConfig {
+    /// Whether the properties are such that the log can keep its promises.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.bootstrap.trim().is_empty() {
+            return Err(LogError::Invalid("no address of the cluster is given".to_owned()));
+        }
+        match self.properties.keys().find(|name| FIXED.contains(&name.as_str())) {
+            Some(name) => Err(LogError::Invalid(format!("{name} cannot be set: the log depends on it"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Names of this service's things on the cluster begin so.
+    pub(crate) fn prefix(&self) -> String {
+        format!("_millstream.{}-", self.service)
+    }
+
+    fn base(&self, defaults: &[(&str, String)], fixed: &[(&str, String)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set_log_level(RDKafkaLogLevel::Info);
+        config.set("client.id", format!("millstream-{}", self.service));
+        config.set("socket.nagle.disable", "true");
+        config.set("reconnect.backoff.max.ms", "1000");
+        for (name, value) in defaults {
+            config.set(*name, value);
+        }
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+        for (name, value) in fixed {
+            config.set(*name, value);
+        }
+        config.set("bootstrap.servers", &self.bootstrap);
+        config
+    }
+
+    /// For one that asks and changes what topics there are.
+    pub(crate) fn admin(&self) -> ClientConfig {
+        self.base(&[], &[])
+    }
+
+    /// For one that reads, with so many bytes a partition fetched ahead.
+    pub(crate) fn fetcher(&self, queue_bytes: usize) -> ClientConfig {
+        let defaults = [
+            ("fetch.wait.max.ms", FETCH_WAIT_MS.to_string()),
+            ("fetch.queue.backoff.ms", QUEUE_BACKOFF_MS.to_string()),
+            ("fetch.error.backoff.ms", ERROR_BACKOFF_MS.to_string()),
+            ("fetch.max.bytes", FETCH_BYTES.to_string()),
+            ("max.partition.fetch.bytes", (queue_bytes / 2).to_string()),
+            ("check.crcs", "true".to_owned()),
+        ];
+        let fixed = [
+            ("auto.offset.reset", "error".to_owned()),
+            ("enable.auto.commit", "false".to_owned()),
+            ("enable.auto.offset.store", "false".to_owned()),
+            ("enable.partition.eof", "true".to_owned()),
+            ("isolation.level", "read_committed".to_owned()),
+            ("queued.max.messages.kbytes", (queue_bytes / 1024).to_string()),
+            ("queued.min.messages", (queue_bytes / MESSAGE_BYTES).to_string()),
+        ];
+        self.base(&defaults, &fixed)
+    }
+
+    /// For one that asks for ends behind which there may be open transactions.
+    pub(crate) fn asker_of_all(&self) -> ClientConfig {
+        self.base(&[], &[("isolation.level", "read_uncommitted".to_owned())])
+    }
+
+    /// For one of a group that shares out `topic`; `instance`: which of its members it is.
+    pub(crate) fn member(&self, topic: &str, instance: Option<&str>) -> ClientConfig {
+        let defaults = [
+            ("session.timeout.ms", SESSION_TIMEOUT_MS.to_string()),
+            ("heartbeat.interval.ms", HEARTBEAT_MS.to_string()),
+            ("topic.metadata.refresh.interval.ms", METADATA_REFRESH_MS.to_string()),
+        ];
+        let mut fixed = vec![
+            ("group.id", topic.to_owned()),
+            ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
+            ("auto.offset.reset", "latest".to_owned()),
+            ("enable.auto.commit", "false".to_owned()),
+            ("enable.auto.offset.store", "false".to_owned()),
+        ];
+        fixed.extend(instance.map(|name| ("group.instance.id", name.to_owned())));
+        self.base(&defaults, &fixed)
+    }
+
+    /// For one that writes; `transactional`: by what name transactions are.
+    pub(crate) fn producer(&self, transactional: Option<&str>) -> ClientConfig {
+        let mut defaults = vec![
+            ("linger.ms", "0".to_owned()),
+            ("message.max.bytes", MESSAGE_BYTES_MAX.to_string()),
+            ("queue.buffering.max.kbytes", (PRODUCER_QUEUE_BYTES / 1024).to_string()),
+            ("queue.buffering.max.messages", "0".to_owned()),
+        ];
+        let mut fixed = vec![("acks", "all".to_owned()), ("enable.idempotence", "true".to_owned())];
+        match transactional {
+            Some(name) => {
+                defaults.push(("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string()));
+                fixed.push(("transactional.id", name.to_owned()));
+            }
+            None => defaults.push(("message.timeout.ms", MESSAGE_TIMEOUT_MS.to_string())),
+        }
+        self.base(&defaults, &fixed)
+    }
+}

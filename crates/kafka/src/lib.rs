@@ -1,0 +1,33 @@
+//! The log on a Kafka cluster, through librdkafka: what the engine keeps in topics of its own process otherwise is in
+//! topics of a cluster here, so that several processes can share the work and nothing is lost with a machine.
+//!
+//! Reading: partitions are fetched ahead by a few clients ([`fetchers`]), a reader's place in a partition is a
+//! [`cursor`], which makes record batches out of the messages. Writing: one transactional producer and one thread a
+//! writer ([`writer`]). What is known about topics and ends of partitions is kept and refreshed ([`topics`], [`ends`]),
+//! since the engine asks for it at every step.
+//!
+//! Invariant: knows records as bytes; no SQL and no columns.
+
+mod admin;
+mod caretaker;
+mod client;
+mod commits;
+mod config;
+mod cursor;
+mod ends;
+mod errors;
+mod fetchers;
+mod log;
+mod native;
+mod places;
+mod produce;
+mod seat;
+mod slots;
+mod topics;
+mod watchers;
+mod writer;
+
+pub use config::ClusterConfig;
+pub use log::ClusterLog;
+pub use seat::Seat;
+pub use slots::{Holders, SlotSet, Slots};

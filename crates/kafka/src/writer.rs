@@ -1,0 +1,267 @@
+//! A writer: a thread with the producers of one name. Commits that wait together become one transaction, which is as
+//! good as several: each is visible as a whole, in the order queued.
+//!
+//! After a transaction of a named writer failed, nothing more of it is accepted until somebody takes the name over
+//! again: what comes behind was computed on what failed. Whether a transaction is committed whose end could not be
+//! asked for is not known; taking over settles it.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
+use recordlog::{Append, Appended, LogError, Offset, Result, TopicPartition};
+
+use crate::{
+    admin::Admin,
+    client::Reporting,
+    commits::{self, Queue, Waiting, Work},
+    config::ClusterConfig,
+    ends, errors,
+    places::Places,
+    produce::Producer,
+    topics::Topics,
+    watchers::Watchers,
+};
+
+/// A step of a transaction is tried again until so much time has passed.
+const STEP_WAIT: Duration = Duration::from_secs(20);
+/// One try.
+const TRY_WAIT: Duration = Duration::from_secs(2);
+
+/// What writers need to know of the rest.
+pub(crate) struct Surroundings {
+    pub config: ClusterConfig,
+    pub reporting: Reporting,
+    pub host: host::Host,
+    pub topics: Topics,
+    pub places: Places,
+    pub admin: Admin,
+    pub watchers: Arc<Watchers>,
+}
+
+/// Whose commits they are.
+pub(crate) enum Identity {
+    /// A writer that one process is at a time.
+    Named(Arc<str>),
+    /// Nobody's in particular: they do not depend on each other. The name is this process's own.
+    Nobody(String),
+}
+
+/// The thread's state.
+struct Writer {
+    identity: Identity,
+    surroundings: Arc<Surroundings>,
+    /// Ready for a transaction.
+    transactional: Option<Producer>,
+    /// For single records, which need none.
+    plain: Option<Producer>,
+    failed: Option<LogError>,
+}
+
+/// Start a writer for a queue. It ends when the queue is closed.
+pub(crate) fn start(identity: Identity, queue: Arc<Queue>, surroundings: Arc<Surroundings>) -> Result<()> {
+    let mut writer = Writer { identity, surroundings, transactional: None, plain: None, failed: None };
+    let run = move || {
+        while let Some(work) = queue.next() {
+            match work {
+                Work::TakeOver(reply) => drop(reply.send(writer.take_over())),
+                Work::Commits(group) => writer.run(group),
+            }
+        }
+    };
+    let started = thread::Builder::new().name("kafka-writer".to_owned()).spawn(run);
+    started.map_err(|e| LogError::Io { what: "starting a thread".to_owned(), error: e.to_string() })?;
+    Ok(())
+}
+
+impl Writer {
+    fn run(&mut self, group: Vec<Waiting>) {
+        if let Some(error) = &self.failed {
+            let text = format!("a commit before it failed: {error}");
+            let error = if matches!(error, LogError::Fenced(_)) { error.clone() } else { LogError::Unavailable(text) };
+            return reply_all(group, &Err(error));
+        }
+        let outcome = self.write(&group);
+        match (&outcome, &self.identity) {
+            // What others queued at the same time is not to fail with one.
+            (Err(LogError::Unavailable(_)), Identity::Nobody(_)) => {}
+            (Err(_), Identity::Nobody(_)) if group.len() > 1 => {
+                return group.into_iter().for_each(|one| self.run(vec![one]));
+            }
+            (Err(error), Identity::Named(_)) => self.failed = Some(error.clone()),
+            _ => {}
+        }
+        reply_all(group, &outcome);
+    }
+
+    /// Write commits, all or none.
+    fn write(&mut self, group: &[Waiting]) -> Result<Vec<Appended>> {
+        let appends: Vec<&Append> = group.iter().flat_map(|waiting| &waiting.commit.appends).collect();
+        if appends.iter().all(|append| commits::record_count(append) == 0) {
+            return Ok(appends
+                .iter()
+                .map(|_| Appended { base_offset: -1, record_count: 0, arrival: 0, append_time_ms: -1 })
+                .collect());
+        }
+        let surroundings = Arc::clone(&self.surroundings);
+        let Surroundings { topics, places, admin, host, watchers, .. } = &*surroundings;
+        for append in &appends {
+            topics.check(&append.partition, places.asker(), admin, host.clock.monotonic())?;
+        }
+        let single = |w: &Waiting| w.commit.appends.iter().map(commits::record_count).sum::<u32>() <= 1;
+        let landed = match self.identity {
+            Identity::Nobody(_) if group.iter().all(single) => self.write_plainly(&appends),
+            _ => self.transact(&appends),
+        }?;
+        for (append, landed) in appends.iter().zip(&landed) {
+            let end = landed.base_offset.saturating_add(Offset::from(landed.record_count));
+            places.written(&append.partition, end);
+        }
+        let mut written: Vec<&TopicPartition> = appends.iter().map(|append| &append.partition).collect();
+        written.dedup_by_key(|partition| &partition.topic);
+        written.iter().for_each(|partition| watchers.fire(&partition.topic));
+        Ok(landed)
+    }
+
+    fn write_plainly(&mut self, appends: &[&Append]) -> Result<Vec<Appended>> {
+        let producer = match self.plain.take() {
+            Some(producer) => producer,
+            None => Producer::new(&self.surroundings.config.producer(None), self.surroundings.reporting.clone())?,
+        };
+        // One that has failed is not used again.
+        producer.send(appends).and_then(|()| producer.flush(STEP_WAIT)).map_err(|e| self.with_words(e))?;
+        let landed = producer.landed(appends);
+        self.plain = Some(producer);
+        Ok(landed)
+    }
+
+    fn name(&self) -> String {
+        let name = match &self.identity {
+            Identity::Named(name) => name,
+            Identity::Nobody(name) => name.as_str(),
+        };
+        format!("{}{name}", self.surroundings.config.prefix())
+    }
+
+    fn take_over(&mut self) -> Result<()> {
+        // The predecessor in this process goes first: two producers of one name fence each other.
+        self.transactional = None;
+        self.transactional = Some(self.open()?);
+        self.failed = None;
+        self.surroundings.places.doubt();
+        Ok(())
+    }
+
+    fn open(&self) -> Result<Producer> {
+        let name = self.name();
+        let producer =
+            Producer::new(&self.surroundings.config.producer(Some(&name)), self.surroundings.reporting.clone())?;
+        match self.try_until(|| producer.init(TRY_WAIT)) {
+            Ok(()) => Ok(producer),
+            Err(error) => Err(self.with_words(self.of(&format!("becoming the writer {name}"), &error))),
+        }
+    }
+
+    /// Repeat what may be repeated until it is done or has taken too long.
+    fn try_until(&self, mut step: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+        let clock = &self.surroundings.host.clock;
+        let begun = clock.monotonic();
+        loop {
+            match step() {
+                Err(error) if is_retriable(&error) && clock.monotonic().saturating_sub(begun) < STEP_WAIT => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn transact(&mut self, appends: &[&Append]) -> Result<Vec<Appended>> {
+        let producer = match self.transactional.take() {
+            Some(producer) => producer,
+            None => self.open()?,
+        };
+        producer.begin().map_err(|e| self.of("beginning a transaction", &e))?;
+        if let Err(error) = producer.send(appends).and_then(|()| producer.flush_or_fail(STEP_WAIT)) {
+            return Err(self.undo(producer, error));
+        }
+        match self.try_until(|| producer.commit(TRY_WAIT)) {
+            Ok(()) => {
+                let landed = producer.landed(appends);
+                self.transactional = Some(producer);
+                Ok(landed)
+            }
+            Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
+                let failure = producer.failure();
+                let error = failure.unwrap_or_else(|| self.of_transaction("committing", &error));
+                Err(self.undo(producer, error))
+            }
+            Err(error) => match self.of("committing", &error) {
+                LogError::Fenced(writer) => Err(LogError::Fenced(writer)),
+                // Nothing that was asked for was answered.
+                error => {
+                    let text =
+                        format!("it is not known whether a transaction of {} is committed: {error}", self.name());
+                    Err(self.with_words(LogError::Unavailable(text)))
+                }
+            },
+        }
+    }
+
+    /// Abort what has failed, and keep the producer if that could be done.
+    fn undo(&mut self, producer: Producer, error: LogError) -> LogError {
+        match self.try_until(|| producer.abort(TRY_WAIT)) {
+            Ok(()) => {
+                self.transactional = Some(producer);
+                self.with_words(error)
+            }
+            // Without it the transaction is aborted when its time is up, or when somebody takes over.
+            Err(failed) => match self.of("aborting", &failed) {
+                LogError::Fenced(writer) => LogError::Fenced(writer),
+                _ => self.with_words(error),
+            },
+        }
+    }
+
+    fn with_words(&self, error: LogError) -> LogError {
+        ends::with_words(error, &self.surroundings.reporting.health)
+    }
+
+    fn of(&self, what: &str, error: &KafkaError) -> LogError {
+        match error {
+            KafkaError::Transaction(error) => self.of_transaction(what, error),
+            error => errors::of(what, error),
+        }
+    }
+
+    fn of_transaction(&self, what: &str, error: &RDKafkaError) -> LogError {
+        use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
+        match error.code() {
+            Fenced | InvalidProducerEpoch | ProducerFenced => LogError::Fenced(self.name()),
+            code => match errors::of_code(&format!("{}: {what}", self.name()), code) {
+                LogError::Invalid(text) if !error.is_retriable() => LogError::Invalid(format!("{text}: {error}")),
+                LogError::Invalid(text) | LogError::Unavailable(text) => {
+                    LogError::Unavailable(format!("{text}: {error}"))
+                }
+                other => other,
+            },
+        }
+    }
+}
+
+fn is_retriable(error: &KafkaError) -> bool {
+    match error {
+        KafkaError::Transaction(error) => error.is_retriable() && !error.txn_requires_abort(),
+        KafkaError::Flush(_) => true,
+        _ => false,
+    }
+}
+
+/// Tell each what became of it: `outcome` is about all their appends.
+fn reply_all(group: Vec<Waiting>, outcome: &Result<Vec<Appended>>) {
+    let mut from = 0;
+    for waiting in group {
+        let to = from + waiting.commit.appends.len();
+        let own = outcome.as_ref().map(|landed| landed.get(from..to).unwrap_or_default().to_vec());
+        // Nobody may be waiting any more.
+        let _ = waiting.reply.send(own.map_err(LogError::clone));
+        from = to;
+    }
+}

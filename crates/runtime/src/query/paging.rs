@@ -1,0 +1,200 @@
+//! Keeping a query's state within what it may take of memory: what may leave goes to disk.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
+
+use coldstore::{ColdStore, Entries};
+use rayon::prelude::*;
+use recordlog::TopicPartition;
+use types::{Error, Result};
+
+use super::{
+    Query,
+    segment::Task,
+    state::by_partition,
+    tier::{Tier, attach, each_part, open_part, seal, take, taken_to},
+};
+use crate::{budget::OverBudget, graph::Node};
+
+/// Bytes of changes that it is always worth to write.
+pub(super) const PIECE_BYTES_MIN: usize = 64 << 10;
+
+/// A query with less than that part of what all may have in memory stays there.
+pub(super) const SMALL_PART: u64 = 32;
+
+/// Changes are written in pieces of that part of what all may have in memory.
+const PIECE_PART: u64 = 12;
+
+impl Query {
+    /// Whether the state is to be measured after every epoch.
+    pub(super) fn is_tight(&self) -> bool {
+        self.tier.is_some() || self.options.budget.bytes() >= self.options.budget.hot_bytes() / 2
+    }
+
+    /// Measure the state; let some of it leave memory where there is too much; an error where it may not leave.
+    pub(super) fn keep_within_budget(&mut self) -> Result<()> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        if let Some(tier) = &mut self.tier {
+            tier.check()?;
+            if tier.is_done(false)? {
+                self.written()?;
+            }
+        }
+        let (mut total, paged) = self.measure_state();
+        let mut charged = self.charge.set(total);
+        let budget = self.options.budget.clone();
+        let (bytes_max, hot_bytes) = (budget.bytes_max(), budget.hot_bytes());
+        if self.tier.is_none() && budget.bytes() > budget.cold_from_bytes() && paged > hot_bytes / SMALL_PART {
+            self.begin_tier(&BTreeMap::new())?;
+        }
+        if self.tier.is_some() {
+            let over = budget.bytes().saturating_sub(hot_bytes);
+            self.write_changes(over > 0)?;
+            if over > 0 {
+                self.evict(over, paged);
+                total = self.measure_state().0;
+                charged = self.charge.set(total);
+            }
+            self.count_lookups();
+            if total.saturating_sub(paged) <= bytes_max {
+                return Ok(());
+            }
+        }
+        charged.map_err(|over| self.over_budget(over))
+    }
+
+    /// Measure the state; an error where there is too much.
+    pub(super) fn charge_state(&mut self) -> Result<()> {
+        let (total, _) = self.measure_state();
+        self.charge.set(total).map_err(|over| self.over_budget(over))
+    }
+
+    fn over_budget(&self, over: OverBudget) -> Error {
+        let largest = self.stats.nodes.iter().max_by_key(|n| n.state_bytes.load(Ordering::Relaxed));
+        over.error(&self.options.id, largest.map_or("", |n| n.label.as_str()))
+    }
+
+    /// Let state leave memory from now on. `stores` are there already, by partition.
+    pub(super) fn begin_tier(&mut self, stores: &BTreeMap<u32, Arc<ColdStore>>) -> Result<()> {
+        let Some(topic) = self.log.topic(&self.changelog()) else { return Ok(()) };
+        let Some(options) = self.options.tier.clone().filter(|_| !self.pageable.is_empty()) else { return Ok(()) };
+        let (dir, mut parts) = (options.query_dir(topic.id), BTreeMap::new());
+        for p in self.own_partitions(topic.config.partitions) {
+            if let Some(store) = stores.get(&p) {
+                parts.insert(p, store.clone());
+                continue;
+            }
+            let partition = TopicPartition::new(topic.name.clone(), p);
+            // What was left there by a query that went on without it is not to be relied on.
+            let (store, _) = open_part(&self.host, &dir, &partition, &*self.log, 0)?;
+            let tasks = self.tasks.iter_mut().flatten().filter(|task| task.partition == p);
+            for (at, operator) in tasks.flat_map(|t| &mut t.operators) {
+                if let Some(number) = number_of(&self.graph.nodes, *at) {
+                    attach(&mut **operator, number, &store);
+                }
+            }
+            parts.insert(p, store);
+        }
+        tracing::info!(query = %self.options.id, dir = %dir.display(), "state goes to disk");
+        self.tier = Some(Tier::new(parts, &topic.name, options.background));
+        Ok(())
+    }
+
+    /// Take changes, to be written when the epoch is committed, if there are enough, or memory is short: then what is
+    /// being written is waited for first.
+    fn write_changes(&mut self, is_short: bool) -> Result<()> {
+        let Some(tier) = &mut self.tier else { return Ok(()) };
+        if is_short && tier.is_done(true)? {
+            self.written()?;
+        }
+        seal(self.tasks.iter_mut().flatten().flat_map(|t| t.operators.values_mut()), self.epoch);
+        let Some(tier) = &self.tier else { return Ok(()) };
+        let is_old = tier.is_old(self.host.clock.now_ms());
+        if !tier.is_idle() {
+            return Ok(());
+        }
+        let nodes = &self.graph.nodes;
+        let groups = by_partition(&mut self.tasks);
+        let piece = self.options.budget.hot_bytes() / PIECE_PART / groups.len().max(1) as u64;
+        let piece = usize::try_from(piece).unwrap_or(usize::MAX).max(PIECE_BYTES_MIN);
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        let changed: Vec<usize> = groups.iter_mut().map(|(_, tasks)| changed_bytes(tasks)).collect();
+        let is_much = changed.iter().any(|bytes| *bytes >= piece);
+        if !is_much && !((is_short || is_old) && changed.iter().any(|bytes| *bytes > 0)) {
+            return Ok(());
+        }
+        let work = |(p, mut tasks): (u32, Vec<&mut Task>)| {
+            let mut entries = Entries::default();
+            let operators = tasks.iter_mut().flat_map(|t| &mut t.operators);
+            let operators = operators.filter_map(|(at, o)| Some((number_of(nodes, *at)?, o)));
+            take(operators, piece, &mut entries);
+            (p, entries, taken_to(tasks.into_iter().flat_map(|t| t.operators.values_mut())))
+        };
+        let taken = self.pool.install(|| groups.into_par_iter().map(work).collect());
+        let epoch = self.epoch;
+        if let Some(tier) = &mut self.tier {
+            tier.took(epoch, taken);
+        }
+        Ok(())
+    }
+
+    /// What was taken last is on disk: it may leave memory.
+    fn written(&mut self) -> Result<()> {
+        let Some(tier) = &mut self.tier else { return Ok(()) };
+        for (p, tasks) in by_partition(&mut self.tasks) {
+            let Some(version) = tier.part(p).map(|part| part.version()) else { continue };
+            for (_, operator) in tasks.into_iter().flat_map(|t| &mut t.operators) {
+                each_part(&mut **operator, &mut |_, paged| paged.written(version.clone()));
+            }
+        }
+        tier.merge()
+    }
+
+    /// Give up `over` bytes of the `paged` that may leave, each operator its part.
+    fn evict(&mut self, over: u64, paged: u64) {
+        let share = |bytes: usize, parts: u32| {
+            let share = u128::from(over) * bytes as u128 / u128::from(paged.max(1) * u64::from(parts.max(1)));
+            usize::try_from(share + 1).unwrap_or(usize::MAX)
+        };
+        let work = |tasks: Vec<&mut Task>| {
+            for operator in tasks.into_iter().flat_map(|t| t.operators.values_mut()) {
+                let (mut parts, bytes) = (0, operator.size().1);
+                each_part(&mut **operator, &mut |_, _| parts += 1);
+                each_part(&mut **operator, &mut |_, paged| paged.evict(share(bytes, parts)));
+            }
+        };
+        let groups: Vec<_> = by_partition(&mut self.tasks).into_values().collect();
+        self.pool.install(|| groups.into_par_iter().for_each(work));
+    }
+
+    fn count_lookups(&mut self) {
+        for (at, stats) in self.stats.nodes.iter().enumerate() {
+            let (mut hits, mut misses) = (0, 0);
+            for operator in self.tasks.iter_mut().flatten().filter_map(|t| t.operators.get_mut(&at)) {
+                each_part(&mut **operator, &mut |_, paged| {
+                    let (own_hits, own_misses) = paged.lookups();
+                    hits += own_hits;
+                    misses += own_misses;
+                });
+            }
+            stats.state_hits.store(hits, Ordering::Relaxed);
+            stats.state_misses.store(misses, Ordering::Relaxed);
+        }
+    }
+}
+
+fn number_of(nodes: &[Node], at: usize) -> Option<usize> {
+    nodes.get(at).filter(|n| n.is_stateful()).map(|n| n.number)
+}
+
+fn changed_bytes(tasks: &mut [&mut Task]) -> usize {
+    let mut bytes = 0;
+    for operator in tasks.iter_mut().flat_map(|t| t.operators.values_mut()) {
+        each_part(&mut **operator, &mut |_, paged| bytes += paged.changed_bytes().unwrap_or(0));
+    }
+    bytes
+}

@@ -1,0 +1,7 @@
+//! Queries from outside: plans in, records out. One binary: it is linked once.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod beginnings;
+mod support;
+mod tasks;
