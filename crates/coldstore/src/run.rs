@@ -259,30 +259,30 @@ impl Run {
         self.keys.get(start..end(block)).unwrap_or(&[])
     }
 
-    /// The block that holds `key`, if the run does.
-    pub fn block_of(&self, key: &[u8]) -> Option<usize> {
+    /// How many of the first blocks have first keys for which `is_before` holds, which it does up to one of them.
+    fn blocks_before(&self, is_before: impl Fn(&[u8]) -> bool) -> usize {
         let (mut low, mut high) = (0, self.blocks.len());
         while low < high {
             let middle = low.midpoint(high);
-            if self.first_key(middle) <= key { low = middle + 1 } else { high = middle }
+            if is_before(self.first_key(middle)) { low = middle + 1 } else { high = middle }
         }
-        low.checked_sub(1)
+        low
+    }
+
+    /// The block that holds `key`, if the run does.
+    pub fn block_of(&self, key: &[u8]) -> Option<usize> {
+        self.blocks_before(|first| first <= key).checked_sub(1)
     }
 
     /// Bytes of blocks whose first keys begin with `prefix`.
     pub fn bytes_under(&self, prefix: &[u8]) -> u64 {
-        let mut bytes = 0;
-        let mut at = self.block_of(prefix).unwrap_or(0);
-        while let Some(block) = self.blocks.get(at) {
-            let key = self.first_key(at);
-            match key.starts_with(prefix) {
-                true => bytes += u64::from(block.length),
-                false if key > prefix => break,
-                false => {}
-            }
-            at += 1;
+        let first = self.blocks_before(|key| key < prefix);
+        let end = self.blocks_before(|key| key < prefix || key.starts_with(prefix));
+        let last = end.checked_sub(1).and_then(|last| self.blocks.get(last));
+        match (self.blocks.get(first), last) {
+            (Some(first), Some(last)) => (last.offset + u64::from(last.length)).saturating_sub(first.offset),
+            _ => 0,
         }
-        bytes
     }
 
     fn damaged(&self, what: &'static str) -> ColdError {

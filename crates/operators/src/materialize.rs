@@ -13,7 +13,7 @@ use arrow::{
     datatypes::SchemaRef,
 };
 use parking_lot::RwLock;
-use statestore::{BLOCK_KEYS, Keys, Mode, Paged, RowDecoder, RowEncoder, View};
+use statestore::{BLOCK_KEYS, Keys, Mode, Paged, RowDecoder, RowEncoder, Slots, View};
 use types::Result;
 
 use crate::{
@@ -208,7 +208,7 @@ impl Materialize {
         let input = work.input;
         let (op, rowtime) = (input.op(row), input.rowtime.value(row));
         if self.old_values {
-            self.pass_on(row, view.store().slot_hashed(hash, key).and_then(|slot| view.store().value(slot)), work)?;
+            self.pass_on(row, view.store().find_hashed(hash, key).and_then(|slot| view.store().value(slot)), work)?;
         }
         let present = op.is_present();
         work.value.clear();

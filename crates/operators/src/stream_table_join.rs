@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use arrow::datatypes::SchemaRef;
 use foldhash::fast::RandomState;
 use planner::plan::BoundExpr;
-use statestore::{BLOCK_KEYS, Keys, Mode, Paged, Store};
+use statestore::{BLOCK_KEYS, Keys, Mode, Paged, Slots, Store};
 use syntax::ast::JoinKind;
 use types::Result;
 
@@ -117,7 +117,7 @@ impl Operator for StreamTableJoin {
                 continue;
             }
             let found = match hashes.get(at) {
-                Some(hash) if !left_encoder.any_null(row) => self.table.slot_hashed(*hash, probes.get(at)),
+                Some(hash) if !left_encoder.any_null(row) => self.table.find_hashed(*hash, probes.get(at)),
                 _ => None,
             };
             match found.map(|slot| (slot, decoded.get(&slot))) {

@@ -11,6 +11,9 @@ use std::sync::{
 
 use types::Error;
 
+/// So much state is read back from changelogs in seconds.
+const COLD_FROM_BYTES_MAX: u64 = 512 << 20;
+
 /// A bound over all queries' states, and how much of it is taken.
 #[derive(Debug)]
 pub struct StateBudget {
@@ -36,9 +39,10 @@ impl StateBudget {
         self.hot_bytes
     }
 
-    /// Bytes of state from which on a query that may begins to keep a copy on disk: before memory is short.
+    /// Bytes of state from which on a query that may begins to keep a copy on disk: before memory is short, and before
+    /// a start, which reads all that is not on disk, takes long.
     pub fn cold_from_bytes(&self) -> u64 {
-        self.hot_bytes / 3 * 2
+        (self.hot_bytes / 3 * 2).min(COLD_FROM_BYTES_MAX)
     }
 
     /// Bytes taken, about.

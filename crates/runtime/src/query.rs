@@ -3,6 +3,7 @@
 mod build;
 mod ending;
 mod fetch;
+mod growth;
 mod idle;
 mod paging;
 mod segment;
@@ -28,6 +29,7 @@ use types::{Error, Result};
 
 use self::{
     fetch::{Fetched, SourceReader},
+    growth::Growth,
     idle::Steps,
     segment::{Outputs, Task},
     stage::Consumed,
@@ -132,6 +134,7 @@ pub struct Query {
     fed: Duration,
     stats: Arc<QueryStats>,
     charge: Charge,
+    growth: Growth,
     /// Operators all of whose state may leave memory.
     pageable: BTreeSet<NodeId>,
     /// `None`: all state is in memory.
@@ -212,6 +215,7 @@ impl Query {
             times: BTreeMap::new(),
             fed: host.clock.monotonic(),
             charge: Charge::new(options.budget.clone()),
+            growth: Growth::default(),
             pageable: BTreeSet::new(),
             tier: None,
             failed: None,
@@ -293,7 +297,7 @@ impl Query {
     /// opened again: its state has moved on. Runs on the calling thread and, when there is enough to do, the pool's.
     pub fn run_epoch(&mut self, cut: Cut) -> Result<Option<Epoch>> {
         let started = self.host.clock.monotonic();
-        let fetched = self.fetch(cut)?;
+        let fetched = self.fetch(self.growth.cut(cut))?;
         if fetched.iter().all(|f| f.read.to <= f.read.from) {
             return Ok(None);
         }

@@ -13,7 +13,7 @@ mod rowcodec;
 mod store;
 mod view;
 
-pub use index::{BLOCK_KEYS, Index};
+pub use index::{BLOCK_KEYS, Index, Slots};
 pub use residency::{Keys, PageIn, Paged, Residency, cold_error};
 pub use rowcodec::{CodecError, Mode, RowDecoder, RowEncoder};
 pub use store::Store;

@@ -14,6 +14,8 @@ use coldstore::{ColdError, Version};
 use foldhash::fast::RandomState;
 use types::Error;
 
+use crate::index::{BLOCK_KEYS, Slots};
+
 /// How much of the memory that belongs to an entry in a slot is not counted elsewhere.
 const KEY_OVERHEAD_BYTES: usize = 48;
 
@@ -34,11 +36,11 @@ pub trait Paged {
     /// keys that begin with `prefix`.
     fn attach(&mut self, prefix: Vec<u8>, version: Arc<Version>);
 
-    /// Bytes that were changed and not handed to a writer yet, about; `None` where nothing is attached.
+    /// Memory of what was changed and not handed to a writer yet, about; `None` where nothing is attached.
     fn changed_bytes(&self) -> Option<usize>;
 
-    /// Hand the longest changed entries to a writer, about `bytes_max` of them; whether these were all. `None`: the key
-    /// is gone. Called after a drain, and not again before [`Paged::written`].
+    /// Hand the longest changed entries to a writer, those of about so many bytes of memory; whether these were all.
+    /// `None`: the key is gone. Called after a drain, and not again before [`Paged::written`].
     fn take_changed(&mut self, bytes_max: usize, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) -> bool;
 
     /// What was handed out is in `version`.
@@ -70,7 +72,10 @@ pub struct Residency {
     sealed: VecDeque<(u64, u64)>,
     /// Everything that this epoch and those before it changed was taken.
     taken_to: u64,
-    changed_bytes: usize,
+    /// Slots that are changed.
+    changed_slots: usize,
+    /// Bytes of the keys of removals.
+    removed_bytes: usize,
     writing: Vec<u32>,
     removed: HashSet<Box<[u8]>, RandomState>,
     /// Keys whose removal is being written.
@@ -92,7 +97,8 @@ impl Residency {
             taken: 0,
             sealed: VecDeque::new(),
             taken_to: 0,
-            changed_bytes: 0,
+            changed_slots: 0,
+            removed_bytes: 0,
             writing: vec![],
             removed: HashSet::default(),
             leaving: HashSet::default(),
@@ -111,30 +117,36 @@ impl Residency {
         self.stages.get_mut(at).unwrap_or_else(|| unreachable!("a stage for every slot"))
     }
 
-    /// The entry in a slot, of so many bytes, is other than the cold store has it.
-    pub fn changed(&mut self, slot: u32, bytes: usize) {
-        if std::mem::replace(self.stage(slot), Stage::Changed) != Stage::Changed {
+    fn set(&mut self, slot: u32, to: Stage) -> Stage {
+        let was = std::mem::replace(self.stage(slot), to);
+        self.changed_slots += usize::from(to == Stage::Changed);
+        self.changed_slots -= usize::from(was == Stage::Changed);
+        was
+    }
+
+    /// The entry in a slot is other than the cold store has it.
+    pub fn changed(&mut self, slot: u32) {
+        if self.set(slot, Stage::Changed) != Stage::Changed {
             self.changed.push_back(slot);
             self.put += 1;
-            self.changed_bytes += bytes;
         }
     }
 
     /// A key is gone.
     pub fn removed(&mut self, key: &[u8]) {
         if self.removed.insert(key.into()) {
-            self.changed_bytes += key.len() + KEY_OVERHEAD_BYTES;
+            self.removed_bytes += key.len() + KEY_OVERHEAD_BYTES;
         }
     }
 
     /// A slot is empty.
     pub fn freed(&mut self, slot: u32) {
-        *self.stage(slot) = Stage::Free;
+        self.set(slot, Stage::Free);
     }
 
     /// The entry in a slot was read from the cold store.
     pub fn admitted(&mut self, slot: u32) {
-        *self.stage(slot) = Stage::Used;
+        self.set(slot, Stage::Used);
     }
 
     /// Whether the cold store must not be asked for `key`, which is not in memory: it is gone.
@@ -152,15 +164,16 @@ impl Residency {
         (&self.version, &self.prefix)
     }
 
-    /// Bytes that were changed and not handed to a writer yet, about.
-    pub fn changed_bytes(&self) -> usize {
-        self.changed_bytes
+    /// Memory of what was changed and not handed to a writer yet, where an entry takes so many bytes.
+    pub fn changed_bytes(&self, entry_bytes: usize) -> usize {
+        self.changed_slots * entry_bytes + self.removed_bytes
     }
 
     /// Memory, about, besides that of the entries.
     pub fn size_bytes(&self) -> usize {
-        let keys = self.hidden().map(|k| k.len() + KEY_OVERHEAD_BYTES).sum::<usize>();
-        self.stages.len() + (self.changed.len() + self.writing.len()) * 4 + self.sealed.len() * 16 + keys
+        let leaving = self.leaving.iter().map(|k| k.len() + KEY_OVERHEAD_BYTES).sum::<usize>();
+        let slots = self.stages.len() + (self.changed.len() + self.writing.len()) * 4;
+        slots + self.sealed.len() * 16 + self.removed_bytes + leaving
     }
 
     /// Keys that were looked for: how often they were in memory, and how often not.
@@ -168,51 +181,56 @@ impl Residency {
         (self.hits, self.misses)
     }
 
-    /// Which of `keys` are to be read from the cold store; `find` gives the slot of those in memory.
-    pub fn look_for(&mut self, keys: &Keys, find: impl Fn(&[u8]) -> Option<u32>) -> PageIn {
-        let mut wanted = Keys::default();
-        for key in keys.iter() {
-            match find(key) {
-                Some(slot) => {
-                    self.hits += 1;
-                    let stage = self.stage(slot);
-                    if *stage == Stage::Clean {
-                        *stage = Stage::Used;
+    /// Which of `keys` are to be read from the cold store: those that are not in `memory`.
+    pub fn look_for(&mut self, keys: &Keys, memory: &impl Slots) -> PageIn {
+        let (mut wanted, mut hashes) = (Keys::default(), Vec::with_capacity(BLOCK_KEYS));
+        for first in (0..keys.len()).step_by(BLOCK_KEYS) {
+            let block = || (first..keys.len().min(first + BLOCK_KEYS)).map(|at| keys.get(at));
+            hashes.clear();
+            hashes.extend(block().map(|key| memory.hash(key)));
+            memory.look_ahead(&hashes);
+            for (key, hash) in block().zip(&hashes) {
+                match memory.find_hashed(*hash, key) {
+                    Some(slot) => {
+                        self.hits += 1;
+                        let stage = self.stage(slot);
+                        if *stage == Stage::Clean {
+                            *stage = Stage::Used;
+                        }
                     }
-                }
-                None if self.hides(key) => self.hits += 1,
-                None => {
-                    self.misses += 1;
-                    let prefix = &self.prefix;
-                    wanted.push(|out| {
-                        out.extend_from_slice(prefix);
-                        out.extend_from_slice(key);
-                    });
+                    None if self.hides(key) => self.hits += 1,
+                    None => {
+                        self.misses += 1;
+                        let prefix = &self.prefix;
+                        wanted.push(|out| {
+                            out.extend_from_slice(prefix);
+                            out.extend_from_slice(key);
+                        });
+                    }
                 }
             }
         }
         PageIn { version: self.version.clone(), prefix_bytes: self.prefix.len(), wanted }
     }
 
-    /// As [`Paged::take_changed`]: `entry` gives the bytes that it handed on of the entry in a slot, `gone` hands on that
-    /// a key is gone (and looks whether it came again).
-    pub fn take(&mut self, bytes_max: usize, mut entry: impl FnMut(u32) -> usize, mut gone: impl FnMut(&[u8])) -> bool {
+    /// As [`Paged::take_changed`], of so many entries: `entry` hands on the one in a slot, `gone` that a key is gone (and
+    /// looks whether it came again).
+    pub fn take(&mut self, entries_max: usize, mut entry: impl FnMut(u32), mut gone: impl FnMut(&[u8])) -> bool {
         self.leaving = std::mem::take(&mut self.removed);
+        self.removed_bytes = 0;
         self.leaving.iter().for_each(|key| gone(key));
-        let mut bytes = 0;
-        while bytes < bytes_max {
+        let mut entries = 0;
+        while entries < entries_max {
             let Some(slot) = self.changed.pop_front() else { break };
             self.taken += 1;
-            let stage = self.stage(slot);
-            if *stage == Stage::Changed {
-                *stage = Stage::Writing;
+            if *self.stage(slot) == Stage::Changed {
+                self.set(slot, Stage::Writing);
                 self.writing.push(slot);
-                bytes += entry(slot);
+                entries += 1;
+                entry(slot);
             }
         }
-        let all = self.changed.is_empty();
-        self.changed_bytes = if all { 0 } else { self.changed_bytes.saturating_sub(bytes) };
-        all
+        self.changed.is_empty()
     }
 
     /// What changed so far did so in `epoch` or before it.
@@ -239,9 +257,10 @@ impl Residency {
         self.version = version;
         self.leaving = HashSet::default();
         for slot in std::mem::take(&mut self.writing) {
+            // It changed long ago: what it was used since is known when it is used again.
             let stage = self.stage(slot);
             if *stage == Stage::Writing {
-                *stage = Stage::Used;
+                *stage = Stage::Clean;
             }
         }
     }

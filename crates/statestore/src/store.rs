@@ -9,7 +9,7 @@ use coldstore::Version;
 use types::Result;
 
 use crate::{
-    index::{BLOCK_KEYS, Index},
+    index::{Index, Slots},
     residency::{Keys, PageIn, Paged, Residency},
 };
 
@@ -104,6 +104,11 @@ impl Store {
         self.bytes + self.index.len() * ENTRY_OVERHEAD_BYTES + self.index.size_bytes() + residency
     }
 
+    /// Memory that an entry takes, on average.
+    fn entry_bytes(&self) -> usize {
+        ENTRY_OVERHEAD_BYTES + (self.bytes + self.index.size_bytes()) / self.len().max(1)
+    }
+
     /// Which entries are on disk only, if there may be any.
     pub fn residency(&self) -> Option<&Residency> {
         self.residency.as_deref()
@@ -112,7 +117,7 @@ impl Store {
     /// Which of `keys` are to be read from disk before they are looked at; `None`: nothing ever is.
     pub fn look_for(&mut self, keys: &Keys) -> Option<PageIn> {
         let mut residency = self.residency.take()?;
-        let page_in = residency.look_for(keys, |key| self.find(key));
+        let page_in = residency.look_for(keys, self);
         self.residency = Some(residency);
         Some(page_in)
     }
@@ -142,12 +147,6 @@ impl Store {
         self.find(key)
     }
 
-    /// As [`Store::slot`], of a key whose [hash](Store::hash) is known.
-    #[inline]
-    pub fn slot_hashed(&self, hash: u32, key: &[u8]) -> Option<u32> {
-        self.find_hashed(hash, key)
-    }
-
     /// The value in a slot.
     pub fn value(&self, slot: u32) -> Option<&[u8]> {
         self.slots.get(slot as usize).map(Slot::value)
@@ -155,37 +154,6 @@ impl Store {
 
     pub(crate) fn find(&self, key: &[u8]) -> Option<u32> {
         self.find_hashed(self.hash(key), key)
-    }
-
-    fn find_hashed(&self, hash: u32, key: &[u8]) -> Option<u32> {
-        self.index.find(hash, |slot| self.slots.get(slot as usize).is_some_and(|s| s.key() == key))
-    }
-
-    /// What an index of this store knows of a key.
-    #[inline]
-    pub fn hash(&self, key: &[u8]) -> u32 {
-        self.index.hash(key)
-    }
-
-    /// Have the processor fetch the entries of keys of these hashes, which are looked for next.
-    pub fn look_ahead(&self, hashes: &[u32]) {
-        let mut slots: [u32; BLOCK_KEYS] = [0; BLOCK_KEYS];
-        for hashes in hashes.chunks(BLOCK_KEYS) {
-            let mut found = 0;
-            self.index.look_ahead(hashes, |slot| {
-                if let Some(place) = slots.get_mut(found) {
-                    *place = slot;
-                    found += 1;
-                }
-            });
-            let slots = slots.get(..found).unwrap_or_default();
-            let slot = |slot: &u32| self.slots.get(*slot as usize);
-            black_box(slots.iter().filter_map(slot).fold(0, |all, slot| all ^ slot.key_len));
-            let first = |slot: &Slot| slot.entry.first().copied();
-            let last = |slot: &Slot| slot.entry.last().copied();
-            let ends = slots.iter().filter_map(slot).map(|slot| (first(slot), last(slot)));
-            black_box(ends.fold(0, |all, (first, last)| all ^ first.unwrap_or(0) ^ last.unwrap_or(0)));
-        }
     }
 
     /// The value of `key`.
@@ -198,7 +166,7 @@ impl Store {
         self.write(self.hash(key), key, value, true)
     }
 
-    /// As [`Store::put`], of a key whose [hash](Store::hash) is known.
+    /// As [`Store::put`], of a key whose [hash](Slots::hash) is known.
     pub fn put_hashed(&mut self, hash: u32, key: &[u8], value: &[u8]) -> bool {
         self.write(hash, key, value, true)
     }
@@ -222,7 +190,7 @@ impl Store {
         if mark {
             self.mark(at);
         } else if let Some(residency) = &mut self.residency {
-            residency.changed(at, key.len() + value.len());
+            residency.changed(at);
         }
         was_there
     }
@@ -292,7 +260,7 @@ impl Store {
             if let Some(residency) = &mut self.residency
                 && slot.state == SlotState::Live
             {
-                residency.changed(at, slot.entry.len());
+                residency.changed(at);
             }
         }
     }
@@ -413,35 +381,57 @@ impl Store {
     }
 }
 
+impl Slots for Store {
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u32 {
+        self.index.hash(key)
+    }
+
+    fn look_ahead(&self, hashes: &[u32]) {
+        self.index.look_ahead(hashes, |slots| {
+            let slot = |slot: &u32| self.slots.get(*slot as usize);
+            black_box(slots.iter().filter_map(slot).fold(0, |all, slot| all ^ slot.key_len));
+            let first = |slot: &Slot| slot.entry.first().copied();
+            let last = |slot: &Slot| slot.entry.last().copied();
+            let ends = slots.iter().filter_map(slot).map(|slot| (first(slot), last(slot)));
+            black_box(ends.fold(0, |all, (first, last)| all ^ first.unwrap_or(0) ^ last.unwrap_or(0)));
+        });
+    }
+
+    #[inline]
+    fn find_hashed(&self, hash: u32, key: &[u8]) -> Option<u32> {
+        self.index.find(hash, |slot| self.slots.get(slot as usize).is_some_and(|s| s.key() == key))
+    }
+}
+
 impl Paged for Store {
     fn attach(&mut self, prefix: Vec<u8>, version: Arc<Version>) {
         let mut residency = Box::new(Residency::new(prefix, version));
-        for (at, slot) in (0..).zip(&self.slots).filter(|(_, slot)| slot.state == SlotState::Live) {
-            residency.changed(at, slot.entry.len());
+        for (at, _) in (0..).zip(&self.slots).filter(|(_, slot)| slot.state == SlotState::Live) {
+            residency.changed(at);
         }
         self.residency = Some(residency);
     }
 
     fn changed_bytes(&self) -> Option<usize> {
-        self.residency.as_ref().map(|r| r.changed_bytes())
+        self.residency.as_ref().map(|r| r.changed_bytes(self.entry_bytes()))
     }
 
     fn take_changed(&mut self, bytes_max: usize, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) -> bool {
+        let entry_bytes = self.entry_bytes();
         let Some(mut residency) = self.residency.take() else { return true };
         let each = std::cell::RefCell::new(each);
-        let entry = |slot: u32| match self.entry(slot) {
-            Some((key, value)) => {
+        let entry = |slot: u32| {
+            if let Some((key, value)) = self.entry(slot) {
                 each.borrow_mut()(key, Some(value));
-                key.len() + value.len()
             }
-            None => 0,
         };
         let gone = |key: &[u8]| {
             if self.find(key).is_none() {
                 each.borrow_mut()(key, None);
             }
         };
-        let all = residency.take(bytes_max, entry, gone);
+        let all = residency.take(bytes_max / entry_bytes, entry, gone);
         self.residency = Some(residency);
         all
     }

@@ -21,6 +21,7 @@ use types::Result;
 
 use crate::{
     Store,
+    index::Slots,
     residency::cold_error,
     store::{Placed, Saved},
 };

@@ -1,7 +1,5 @@
 //! `QUERIES`: the persistent queries and how they do.
 
-use recordlog::{Offset, TopicPartition};
-
 use super::{Cell, Number, Table, Text};
 use crate::Engine;
 

@@ -1,7 +1,7 @@
 //! Which rows count, and for which groups.
 
 use arrow::array::ArrayRef;
-use statestore::{BLOCK_KEYS, Keys, Mode, RowEncoder};
+use statestore::{BLOCK_KEYS, Keys, Mode, RowEncoder, Slots};
 use types::Result;
 
 use super::{

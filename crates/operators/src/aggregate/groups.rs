@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use statestore::{BLOCK_KEYS, Index, Residency};
+use statestore::{Index, Residency, Slots};
 
 use crate::key_bytes::KeyBytes;
 
@@ -52,35 +52,12 @@ impl Groups {
         self.key_bytes + self.slots.len() * size_of::<Group>() + self.index.size_bytes()
     }
 
-    /// What the index knows of a key.
-    #[inline]
-    pub fn hash(&self, key: &[u8]) -> u32 {
-        self.index.hash(key)
-    }
-
-    /// Have the processor fetch the groups of keys of these hashes, which are looked for next.
-    pub fn look_ahead(&self, hashes: &[u32]) {
-        let mut slots: [u32; BLOCK_KEYS] = [0; BLOCK_KEYS];
-        for hashes in hashes.chunks(BLOCK_KEYS) {
-            let mut found = 0;
-            self.index.look_ahead(hashes, |slot| {
-                if let Some(place) = slots.get_mut(found) {
-                    *place = slot;
-                    found += 1;
-                }
-            });
-            let groups =
-                slots.get(..found).unwrap_or_default().iter().filter_map(|slot| self.slots.get(*slot as usize));
-            black_box(groups.fold(0, |all, group| all ^ group.mark));
-        }
-    }
-
     /// The slot of `key`, and whether it is new.
     pub fn intern(&mut self, key: &[u8]) -> (u32, bool) {
         self.intern_hashed(self.hash(key), key)
     }
 
-    /// As [`Groups::intern`], of a key whose [hash](Groups::hash) is known.
+    /// As [`Groups::intern`], of a key whose [hash](Slots::hash) is known.
     pub fn intern_hashed(&mut self, hash: u32, key: &[u8]) -> (u32, bool) {
         if let Some(slot) = self.find_hashed(hash, key) {
             return (slot, false);
@@ -132,11 +109,6 @@ impl Groups {
     /// The slot of `key`, if it is there.
     pub fn find(&self, key: &[u8]) -> Option<u32> {
         self.find_hashed(self.hash(key), key)
-    }
-
-    #[inline]
-    fn find_hashed(&self, hash: u32, key: &[u8]) -> Option<u32> {
-        self.index.find(hash, |slot| self.slots.get(slot as usize).is_some_and(|g| *g.key == *key))
     }
 
     fn unlink(&mut self, slot: u32) -> Option<KeyBytes> {
@@ -210,6 +182,25 @@ impl Groups {
     /// All groups with their slots.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Group)> {
         (0..).zip(&self.slots).filter(|(_, g)| g.live)
+    }
+}
+
+impl Slots for Groups {
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u32 {
+        self.index.hash(key)
+    }
+
+    fn look_ahead(&self, hashes: &[u32]) {
+        self.index.look_ahead(hashes, |slots| {
+            let groups = slots.iter().filter_map(|slot| self.slots.get(*slot as usize));
+            black_box(groups.fold(0, |all, group| all ^ group.mark));
+        });
+    }
+
+    #[inline]
+    fn find_hashed(&self, hash: u32, key: &[u8]) -> Option<u32> {
+        self.index.find(hash, |slot| self.slots.get(slot as usize).is_some_and(|g| *g.key == *key))
     }
 }
 

@@ -25,7 +25,7 @@ use planner::{
     expr::evaluate,
     plan::{AggregateCall, BoundExpr, WindowSpec},
 };
-use statestore::{Keys, Paged};
+use statestore::{Keys, Paged, Slots};
 use types::Result;
 
 use self::{
@@ -189,9 +189,8 @@ impl Operator for Aggregate {
             if let Some(group) = self.groups.get(slot) {
                 store(group, &self.states, slot, &mut value);
                 each(&group.key, Some(&value));
-                let bytes = group.key.len() + value.len();
                 if let Some(residency) = &mut self.groups.residency {
-                    residency.changed(slot, bytes);
+                    residency.changed(slot);
                 }
             }
         }
@@ -211,7 +210,7 @@ impl Operator for Aggregate {
         };
         let slot = self.load(key, value)?;
         if let Some(residency) = &mut self.groups.residency {
-            residency.changed(slot, key.len() + value.len());
+            residency.changed(slot);
         }
         Ok(())
     }

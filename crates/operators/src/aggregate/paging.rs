@@ -27,7 +27,7 @@ impl Aggregate {
                 wanted.push(|out| encoder.encode(row, out));
             }
         }
-        let page_in = residency.look_for(&wanted, |key| self.groups.find(key));
+        let page_in = residency.look_for(&wanted, &self.groups);
         self.groups.residency = Some(residency);
         let mut loaded = Ok(());
         page_in.read(|key, value| {
@@ -44,45 +44,50 @@ impl Aggregate {
 
     /// Memory of the groups that are there, about.
     pub(super) fn size_bytes(&self) -> usize {
-        let bytes = self.groups.size_bytes() + self.states.iter().map(|s| s.size_bytes()).sum::<usize>();
         match &self.groups.residency {
             // Slots of groups that have left are for others that come.
-            Some(residency) => {
-                (bytes / self.groups.slots().max(1)).saturating_mul(self.groups.len()) + residency.size_bytes()
-            }
-            None => bytes,
+            Some(residency) => self.group_bytes().saturating_mul(self.groups.len()) + residency.size_bytes(),
+            None => self.slots_bytes(),
         }
+    }
+
+    fn slots_bytes(&self) -> usize {
+        self.groups.size_bytes() + self.states.iter().map(|s| s.size_bytes()).sum::<usize>()
+    }
+
+    /// Memory that a group takes, on average.
+    fn group_bytes(&self) -> usize {
+        (self.slots_bytes() / self.groups.slots().max(1)).max(1)
     }
 }
 
 impl Paged for Aggregate {
     fn attach(&mut self, prefix: Vec<u8>, version: Arc<Version>) {
         let mut residency = Box::new(Residency::new(prefix, version));
-        let bytes = self.size_bytes() / self.groups.len().max(1);
-        self.groups.iter().for_each(|(slot, _)| residency.changed(slot, bytes));
+        self.groups.iter().for_each(|(slot, _)| residency.changed(slot));
         self.groups.residency = Some(residency);
     }
 
     fn changed_bytes(&self) -> Option<usize> {
-        self.groups.residency.as_ref().map(|r| r.changed_bytes())
+        self.groups.residency.as_ref().map(|r| r.changed_bytes(self.group_bytes()))
     }
 
     fn take_changed(&mut self, bytes_max: usize, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) -> bool {
+        let group_bytes = self.group_bytes();
         let Some(mut residency) = self.groups.residency.take() else { return true };
         let each = std::cell::RefCell::new(each);
         let mut value = Vec::new();
         let entry = |slot: u32| {
-            let Some(group) = self.groups.get(slot) else { return 0 };
+            let Some(group) = self.groups.get(slot) else { return };
             store(group, &self.states, slot, &mut value);
             each.borrow_mut()(&group.key, Some(&value));
-            group.key.len() + value.len()
         };
         let gone = |key: &[u8]| {
             if self.groups.find(key).is_none() {
                 each.borrow_mut()(key, None);
             }
         };
-        let all = residency.take(bytes_max, entry, gone);
+        let all = residency.take(bytes_max / group_bytes, entry, gone);
         self.groups.residency = Some(residency);
         all
     }
@@ -94,13 +99,13 @@ impl Paged for Aggregate {
     }
 
     fn evict(&mut self, bytes: usize) {
-        let group_bytes = self.size_bytes() / self.groups.len().max(1);
+        let group_bytes = self.group_bytes();
         let Some(mut residency) = self.groups.residency.take() else { return };
         let mut left = bytes;
         residency.evict(|slot| {
             self.groups.evict(slot);
             self.states.iter_mut().for_each(|s| s.reset(slot as usize));
-            left = left.saturating_sub(group_bytes.max(1));
+            left = left.saturating_sub(group_bytes);
             left > 0
         });
         self.groups.residency = Some(residency);

@@ -14,7 +14,7 @@ use super::{
     Query,
     segment::Task,
     state::by_partition,
-    tier::{Tier, attach, each_part, open_part, seal, take, taken_to},
+    tier::{Tier, attach, changed_bytes, each_part, open_part, seal, take, taken_to},
 };
 use crate::{budget::OverBudget, graph::Node};
 
@@ -24,8 +24,16 @@ pub(super) const PIECE_BYTES_MIN: usize = 64 << 10;
 /// A query with less than that part of what all may have in memory stays there.
 pub(super) const SMALL_PART: u64 = 32;
 
-/// Changes are written in pieces of that part of what all may have in memory.
-const PIECE_PART: u64 = 12;
+/// Of a query's state that may leave, that part may be changed and not written yet: what changes often is written once
+/// for many changes. A start reads as much of the changelog.
+const CHANGED_PART: usize = 4;
+
+/// What is written at a time.
+const PIECE_PART: usize = 8;
+
+/// An epoch may bring that part into memory. What it changes stays there until it is committed and written, which takes
+/// until the end of the next but two.
+const EPOCH_PART: u64 = 20;
 
 impl Query {
     /// Whether the state is to be measured after every epoch.
@@ -44,26 +52,39 @@ impl Query {
                 self.written()?;
             }
         }
-        let (mut total, paged) = self.measure_state();
+        let (mut total, mut paged) = self.measure_state();
         let mut charged = self.charge.set(total);
         let budget = self.options.budget.clone();
         let (bytes_max, hot_bytes) = (budget.bytes_max(), budget.hot_bytes());
         if self.tier.is_none() && budget.bytes() > budget.cold_from_bytes() && paged > hot_bytes / SMALL_PART {
             self.begin_tier(&BTreeMap::new())?;
         }
+        if budget.bytes() > budget.cold_from_bytes() {
+            self.growth.grew_to(total, (paged / EPOCH_PART).max(PIECE_BYTES_MIN as u64));
+        }
         if self.tier.is_some() {
-            let over = budget.bytes().saturating_sub(hot_bytes);
-            self.write_changes(over > 0)?;
-            if over > 0 {
-                self.evict(over, paged);
-                total = self.measure_state().0;
+            seal(self.tasks.iter_mut().flatten().flat_map(|t| t.operators.values_mut()), self.epoch);
+            let over = |query: &Query| query.options.budget.bytes().saturating_sub(hot_bytes);
+            self.evict(over(self), paged);
+            (total, paged) = self.measure_state();
+            charged = self.charge.set(total);
+            if over(self) > 0
+                && let Some(tier) = &mut self.tier
+                && tier.is_done(true)?
+            {
+                self.written()?;
+                self.evict(over(self), paged);
+                (total, paged) = self.measure_state();
                 charged = self.charge.set(total);
             }
+            self.write_changes(over(self) > 0, paged);
+            self.growth.left_with(total);
             self.count_lookups();
             if total.saturating_sub(paged) <= bytes_max {
                 return Ok(());
             }
         }
+        self.growth.left_with(total);
         charged.map_err(|over| self.over_budget(over))
     }
 
@@ -104,42 +125,33 @@ impl Query {
         Ok(())
     }
 
-    /// Take changes, to be written when the epoch is committed, if there are enough, or memory is short: then what is
-    /// being written is waited for first.
-    fn write_changes(&mut self, is_short: bool) -> Result<()> {
-        let Some(tier) = &mut self.tier else { return Ok(()) };
-        if is_short && tier.is_done(true)? {
-            self.written()?;
-        }
-        seal(self.tasks.iter_mut().flatten().flat_map(|t| t.operators.values_mut()), self.epoch);
-        let Some(tier) = &self.tier else { return Ok(()) };
+    /// Take changes, to be written when the epoch is committed, if there are enough of them, or memory `is_short`.
+    fn write_changes(&mut self, is_short: bool, paged: u64) {
+        let Some(tier) = self.tier.as_ref().filter(|tier| tier.is_idle()) else { return };
         let is_old = tier.is_old(self.host.clock.now_ms());
-        if !tier.is_idle() {
-            return Ok(());
-        }
         let nodes = &self.graph.nodes;
-        let groups = by_partition(&mut self.tasks);
-        let piece = self.options.budget.hot_bytes() / PIECE_PART / groups.len().max(1) as u64;
-        let piece = usize::try_from(piece).unwrap_or(usize::MAX).max(PIECE_BYTES_MIN);
-        let mut groups: Vec<_> = groups.into_iter().collect();
-        let changed: Vec<usize> = groups.iter_mut().map(|(_, tasks)| changed_bytes(tasks)).collect();
-        let is_much = changed.iter().any(|bytes| *bytes >= piece);
+        let mut groups = by_partition(&mut self.tasks);
+        let own = usize::try_from(paged).unwrap_or(usize::MAX) / groups.len().max(1);
+        let piece = (own / PIECE_PART).max(PIECE_BYTES_MIN);
+        let changed =
+            |tasks: &mut Vec<&mut Task>| changed_bytes(tasks.iter_mut().flat_map(|t| t.operators.values_mut()));
+        let changed: Vec<usize> = groups.values_mut().map(changed).collect();
+        let is_much = changed.iter().any(|bytes| *bytes >= (own / CHANGED_PART).max(PIECE_BYTES_MIN));
         if !is_much && !((is_short || is_old) && changed.iter().any(|bytes| *bytes > 0)) {
-            return Ok(());
+            return;
         }
         let work = |(p, mut tasks): (u32, Vec<&mut Task>)| {
             let mut entries = Entries::default();
             let operators = tasks.iter_mut().flat_map(|t| &mut t.operators);
-            let operators = operators.filter_map(|(at, o)| Some((number_of(nodes, *at)?, o)));
-            take(operators, piece, &mut entries);
+            take(&mut operators.filter_map(|(at, o)| Some((number_of(nodes, *at)?, o))).collect(), piece, &mut entries);
             (p, entries, taken_to(tasks.into_iter().flat_map(|t| t.operators.values_mut())))
         };
+        let groups: Vec<_> = groups.into_iter().collect();
         let taken = self.pool.install(|| groups.into_par_iter().map(work).collect());
         let epoch = self.epoch;
         if let Some(tier) = &mut self.tier {
             tier.took(epoch, taken);
         }
-        Ok(())
     }
 
     /// What was taken last is on disk: it may leave memory.
@@ -156,6 +168,9 @@ impl Query {
 
     /// Give up `over` bytes of the `paged` that may leave, each operator its part.
     fn evict(&mut self, over: u64, paged: u64) {
+        if over == 0 {
+            return;
+        }
         let share = |bytes: usize, parts: u32| {
             let share = u128::from(over) * bytes as u128 / u128::from(paged.max(1) * u64::from(parts.max(1)));
             usize::try_from(share + 1).unwrap_or(usize::MAX)
@@ -189,12 +204,4 @@ impl Query {
 
 fn number_of(nodes: &[Node], at: usize) -> Option<usize> {
     nodes.get(at).filter(|n| n.is_stateful()).map(|n| n.number)
-}
-
-fn changed_bytes(tasks: &mut [&mut Task]) -> usize {
-    let mut bytes = 0;
-    for operator in tasks.iter_mut().flat_map(|t| t.operators.values_mut()) {
-        each_part(&mut **operator, &mut |_, paged| bytes += paged.changed_bytes().unwrap_or(0));
-    }
-    bytes
 }

@@ -25,7 +25,7 @@ use super::{
     Query,
     paging::{PIECE_BYTES_MIN, SMALL_PART},
     segment::Task,
-    tier::{MARK_RENEWED_MS, Tier, attach, each_part, open_part, take},
+    tier::{MARK_RENEWED_MS, Operators, Tier, attach, each_part, open_part, take},
 };
 use crate::{
     graph::{Node, NodeId, NodeKind},
@@ -242,9 +242,6 @@ pub(super) struct Restored {
     pub next: Offset,
 }
 
-/// Operators with state, by their numbers.
-type Operators<'a> = BTreeMap<usize, &'a mut Box<dyn Operator>>;
-
 impl Restoring<'_> {
     /// Read back a partition's state, or where that is on disk what came after; gives the store on disk.
     fn partition(&self, p: u32, mut tasks: Vec<&mut Task>) -> Result<Option<Arc<ColdStore>>> {
@@ -379,7 +376,7 @@ impl Restoring<'_> {
         loop {
             let mut entries = Entries::default();
             let bytes_max = usize::try_from(self.bytes_max / 4).unwrap_or(usize::MAX).max(PIECE_BYTES_MIN);
-            let all = take(operators.iter_mut().map(|(n, o)| (*n, &mut **o)), bytes_max, &mut entries);
+            let all = take(operators, bytes_max, &mut entries);
             store.add(entries, self.epoch, mark.filter(|_| all)).map_err(cold_error)?;
             store.merge(&AtomicBool::new(false)).map_err(cold_error)?;
             operators.values_mut().for_each(|o| {

@@ -86,6 +86,9 @@ const RUNS_MAX: usize = 24;
 /// further back.
 const ENDS_MAX: usize = 1024;
 
+/// Operators with state, by their numbers.
+pub(super) type Operators<'a> = BTreeMap<usize, &'a mut Box<dyn Operator>>;
+
 /// Epochs' changes on their way to disk.
 struct Taken {
     epoch: u64,
@@ -177,21 +180,29 @@ pub(super) fn taken_to<'a>(operators: impl Iterator<Item = &'a mut Box<dyn Opera
     least.unwrap_or(0)
 }
 
-/// Take changed entries of operators (with their numbers) that share a store; whether these were all.
-pub(super) fn take<'a>(
-    operators: impl Iterator<Item = (usize, &'a mut Box<dyn Operator>)>,
-    bytes_max: usize,
-    entries: &mut Entries,
-) -> bool {
+/// Memory of what operators changed that was not taken yet.
+pub(super) fn changed_bytes<'a>(operators: impl Iterator<Item = &'a mut Box<dyn Operator>>) -> usize {
+    let mut bytes = 0;
+    for operator in operators {
+        each_part(&mut **operator, &mut |_, paged| bytes += paged.changed_bytes().unwrap_or(0));
+    }
+    bytes
+}
+
+/// Take changed entries of operators (with their numbers) that share a store, of about so many bytes of memory, in
+/// proportion to what each has; whether these were all.
+pub(super) fn take(operators: &mut Operators<'_>, bytes_max: usize, entries: &mut Entries) -> bool {
+    let changed = changed_bytes(operators.values_mut().map(|o| &mut **o));
+    let part = |own: usize| match changed <= bytes_max {
+        true => usize::MAX,
+        false => (own as u128 * bytes_max as u128 / changed as u128) as usize,
+    };
     let mut all = true;
     for (number, operator) in operators {
-        each_part(&mut **operator, &mut |part, paged| {
-            if paged.changed_bytes().is_none() {
-                return;
-            }
-            let prefix = prefix(number, part);
-            let left = bytes_max.saturating_sub(entries.size_bytes());
-            all &= paged.take_changed(left, &mut |key, value| entries.push(&[&prefix, key], value));
+        each_part(&mut ***operator, &mut |at, paged| {
+            let Some(own) = paged.changed_bytes() else { return };
+            let prefix = prefix(*number, at);
+            all &= paged.take_changed(part(own), &mut |key, value| entries.push(&[&prefix, key], value));
         });
     }
     all
