@@ -172,7 +172,7 @@ impl RunWriter {
         Ok(())
     }
 
-    /// End the file and make it durable; the name becomes so with the directory.
+    /// End the file. It is durable after [`Run::sync`], its name with the directory.
     pub fn finish(mut self) -> Result<Run> {
         if self.buffer.len() > self.block_at {
             self.end_block()?;
@@ -195,7 +195,7 @@ impl RunWriter {
         let crc = u64::from(crc32c::crc32c(&meta));
         meta.extend_from_slice(&crc.to_le_bytes());
         let failed = io_error(&self.path);
-        self.file.write_at(index_at, &meta).and_then(|()| self.file.sync_data()).map_err(failed)?;
+        self.file.write_at(index_at, &meta).map_err(failed)?;
         Ok(Run {
             number: self.number,
             path: self.path,
@@ -210,6 +210,11 @@ impl RunWriter {
 }
 
 impl Run {
+    /// Make the file durable.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(io_error(&self.path))
+    }
+
     /// Open run `number`; checks everything but the blocks, which are checked when they are read.
     pub fn open(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Run> {
         let path = run_path(dir, number);

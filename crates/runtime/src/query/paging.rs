@@ -21,7 +21,7 @@ use crate::{budget::OverBudget, graph::Node};
 /// Bytes of changes that it is always worth to write.
 pub(super) const PIECE_BYTES_MIN: usize = 64 << 10;
 
-/// A query with less than that part of what all may have in memory stays there.
+/// A query with less than that part of what is in memory when state begins to go to disk stays there.
 pub(super) const SMALL_PART: u64 = 32;
 
 /// Of a query's state that may leave, that part may be changed and not written yet: what changes often is written once
@@ -56,7 +56,10 @@ impl Query {
         let mut charged = self.charge.set(total);
         let budget = self.options.budget.clone();
         let (bytes_max, hot_bytes) = (budget.bytes_max(), budget.hot_bytes());
-        if self.tier.is_none() && budget.bytes() > budget.cold_from_bytes() && paged > hot_bytes / SMALL_PART {
+        if self.tier.is_none()
+            && budget.bytes() > budget.cold_from_bytes()
+            && paged > budget.cold_from_bytes() / SMALL_PART
+        {
             self.begin_tier(&BTreeMap::new())?;
         }
         if budget.bytes() > budget.cold_from_bytes() {

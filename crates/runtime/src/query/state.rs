@@ -104,7 +104,7 @@ impl Query {
             None => budget.cold_from_bytes() / partitions_with_state(tasks).max(1),
             // What the others leave, of whom some are tasks of the same query.
             Some(_) => {
-                budget.cold_from_bytes().saturating_sub(self.charge.others()).max(budget.hot_bytes() / SMALL_PART)
+                budget.cold_from_bytes().saturating_sub(self.charge.others()).max(budget.cold_from_bytes() / SMALL_PART)
             }
         };
         Ok(Restoring {

@@ -2,8 +2,9 @@
 //!
 //! The changelog says what the state is; what is here is a copy of it that can be read key by key, so that entries may
 //! leave memory, and so that a query that opens need not read the whole changelog. A query has none until the states
-//! take two thirds of what they may keep in memory. From then on, at the end of an epoch, entries that changed are taken in pieces, the
-//! longest changed first, and are written when the epoch is committed: nothing is on disk that the log may not have.
+//! take much memory ([`StateBudget::cold_from_bytes`](crate::budget::StateBudget::cold_from_bytes)). From then on, at the
+//! end of an epoch, entries that changed are taken in pieces, the longest changed first, and are written when the epoch is
+//! committed: nothing is on disk that the log may not have.
 //! A mark says up to which epoch everything that changed was taken: what comes behind that epoch in the changelog is all
 //! that has to be replayed. Entries may be newer than the mark; the replay then says the same once more, and what came
 //! after.
@@ -310,7 +311,7 @@ impl Tier {
         Ok(true)
     }
 
-    /// Merge runs where there are many.
+    /// Make durable what was written, and merge runs where there are many.
     pub fn merge(&mut self) -> Result<()> {
         let crowded = self.parts.values().any(|p| p.version().runs() > RUNS_MAX);
         if let Some(merger) = self.merger.take_if(|m| crowded || m.is_finished()) {
@@ -355,9 +356,13 @@ impl Drop for Tier {
         if let Some(merger) = self.merger.take() {
             let _ = merger.join();
         }
-        for part in self.parts.values().filter(|p| p.is_damaged()) {
-            if let Err(error) = part.discard() {
-                tracing::error!(%error, "damaged state on disk cannot be removed");
+        for part in self.parts.values() {
+            let (done, what) = match part.is_damaged() {
+                true => (part.discard(), "damaged state on disk cannot be removed"),
+                false => (part.save(), "state on disk cannot be saved: the next start reads more of the changelog"),
+            };
+            if let Err(error) = done {
+                tracing::error!(%error, "{what}");
             }
         }
     }
