@@ -9,13 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::{Engine, EngineConfig};
 use recordlog::{
     Append, Commit, RecordLog, TopicPartition,
     batch::{BatchBuilder, Compression, RecordRanges, decode_ranges},
 };
 
-use crate::{Outcome, Settings, report};
+use crate::{Outcome, Settings, inside::Inside, report};
 
 const RECORDS_PER_S: u64 = 2_000;
 /// Records that come before those that are measured.
@@ -28,27 +27,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// # Errors
 /// The engine's, or records that do not come out.
 pub async fn measure(settings: &Settings) -> Outcome<()> {
-    let dir = tempfile::tempdir_in(&settings.dir)?;
-    let properties = [("auto.offset.reset".to_string(), "earliest".to_string())].into();
-    let config = EngineConfig { data_dir: Some(dir.path().to_path_buf()), properties, ..EngineConfig::default() };
-    let engine = Engine::open(config).await?;
-    let mut session = engine.session();
-    let text = "CREATE STREAM sent (k VARCHAR KEY, at BIGINT) \
-                WITH (kafka_topic = 'sent', value_format = 'JSON', partitions = 1);
-                CREATE STREAM passed WITH (kafka_topic = 'passed') AS SELECT k, at FROM sent WHERE at >= 0 EMIT CHANGES;";
-    for statement in session.parse(text)? {
-        let prepared = session.prepare(&statement).await?;
-        session.execute(&prepared, &[]).await?;
-    }
+    let inside = Inside::open(settings).await?;
+    inside
+        .run(
+            "CREATE STREAM sent (k VARCHAR KEY, at BIGINT)
+               WITH (kafka_topic = 'sent', value_format = 'JSON', partitions = 1);
+             CREATE STREAM passed WITH (kafka_topic = 'passed') AS SELECT k, at FROM sent WHERE at >= 0 EMIT CHANGES;",
+        )
+        .await?;
     let total = WARM_UP + settings.latency_records;
-    let log = engine.log();
+    let log = inside.engine.log();
     let started = Instant::now();
     let sender = tokio::spawn(send(log.clone(), total, started));
     let times = tokio::time::timeout(PATIENCE + Duration::from_millis(total / 2), receive(log, total, started)).await;
     let mut times = times.map_err(|_| "records do not come out")??;
     sender.await??;
-    drop(session);
-    engine.shutdown().await;
+    inside.close().await;
     let (p50, p99) = report::percentiles(&mut times);
     let max = times.last().copied().unwrap_or_default();
     println!(

@@ -8,6 +8,7 @@
 pub mod generator;
 pub mod growth;
 pub mod idle;
+mod inside;
 pub mod large;
 pub mod latency;
 pub mod load;
@@ -56,10 +57,18 @@ pub struct Settings {
     pub state_keys: u64,
     /// What of it may be in memory, bytes.
     pub state_limit_bytes: u64,
-    /// Lookups while W2 runs; 0: none.
+    /// Lookups of each kind while W2 runs; 0: none.
     pub lookups: u64,
+    /// Rows of the table that they look at; `pgbench -i` makes 100,000 for each unit of its scale.
+    pub accounts: u64,
+    /// pgbench, to make them instead of clients of this process.
+    pub pgbench: Option<PathBuf>,
+    /// Port of a PostgreSQL server that pgbench has filled, to be looked at in the same run.
+    pub postgres: Option<u16>,
     /// Events of the Nexmark queries; 0: none.
     pub nexmark_events: u64,
+    /// Brokers of a cluster on which the Nexmark queries are to run; `None`: on the embedded log.
+    pub kafka_bootstrap: Option<String>,
 }
 
 impl Settings {
@@ -81,10 +90,14 @@ impl Settings {
             growth_queries: 4,
             idle_streams: 20,
             idle_queries: 4,
-            lookups: 20,
+            lookups: 40,
+            accounts: 1_000,
+            pgbench: None,
+            postgres: None,
             state_keys: 20_000,
             state_limit_bytes: 1 << 20,
             nexmark_events: 20_000,
+            kafka_bootstrap: None,
         }
     }
 }
@@ -98,7 +111,7 @@ fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Failure {
 /// # Errors
 /// A server that does not answer, a statement that fails, an output that is wrong.
 pub fn run(settings: &Settings) -> Outcome<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         report::machine(&settings.dir)?;
         let known = || workloads::WORKLOADS.iter().map(|w| w.name).chain(nexmark::names());

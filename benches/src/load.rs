@@ -55,7 +55,7 @@ impl Data {
 
 /// A topic's batches of one commit.
 pub(crate) struct Batches {
-    topic: &'static str,
+    topic: Arc<str>,
     builders: Vec<BatchBuilder>,
     key: String,
     value: String,
@@ -63,9 +63,9 @@ pub(crate) struct Batches {
 
 impl Batches {
     /// None yet.
-    pub fn new(topic: &'static str) -> Batches {
+    pub fn new(topic: &str) -> Batches {
         let builders = (0..PARTITIONS).map(|_| BatchBuilder::new()).collect();
-        Batches { topic, builders, key: String::new(), value: String::new() }
+        Batches { topic: topic.into(), builders, key: String::new(), value: String::new() }
     }
 
     /// The partition of a key.
@@ -78,10 +78,12 @@ impl Batches {
         self.key.clear();
         self.value.clear();
         write(&mut self.key, &mut self.value);
-        let key = self.key.as_bytes();
-        let builder = self.builders.get_mut(Batches::partition_of(&self.key) as usize);
-        let builder = builder.ok_or("a partition beyond the last")?;
-        Ok(builder.push(Some(key), Some(self.value.as_bytes()), time_ms, &[])?)
+        push(&mut self.builders, time_ms, self.key.as_bytes(), self.value.as_bytes())
+    }
+
+    /// Add a record of a key and a value.
+    pub fn push_bytes(&mut self, time_ms: i64, key: &[u8], value: &[u8]) -> Outcome<()> {
+        push(&mut self.builders, time_ms, key, value)
     }
 
     /// What was added since this was asked last.
@@ -90,16 +92,24 @@ impl Batches {
         for (p, builder) in (0..).zip(&mut self.builders) {
             if !builder.is_empty() {
                 let batches = builder.finish(Compression::None)?.into();
-                appends.push(Append { partition: TopicPartition::new(self.topic, p), batches });
+                appends.push(Append { partition: TopicPartition::new(self.topic.clone(), p), batches });
             }
         }
         Ok(appends)
     }
 }
 
-/// Appends to the topics of a data directory, some commits at a time on their way.
+fn push(builders: &mut [BatchBuilder], time_ms: i64, key: &[u8], value: &[u8]) -> Outcome<()> {
+    let partition = partition_for_key(key, PARTITIONS);
+    let builder = builders.get_mut(partition as usize).ok_or("a partition beyond the last")?;
+    Ok(builder.push(Some(key), Some(value), time_ms, &[])?)
+}
+
+/// Appends to the topics of a log, some commits at a time on their way.
 pub(crate) struct Loader {
-    log: Arc<EmbeddedLog>,
+    log: Arc<dyn RecordLog>,
+    /// The same, where a directory is to be let go of.
+    own: Option<Arc<EmbeddedLog>>,
     waiting: VecDeque<CommitTicket>,
 }
 
@@ -107,12 +117,17 @@ impl Loader {
     /// For a directory that no server has open, with these topics, which are made where they are missing.
     pub async fn open(data: &Data, topics: &[&str]) -> Outcome<Loader> {
         let log = data.open_log()?;
+        Ok(Loader { own: Some(log.clone()), ..Loader::of(log, topics).await? })
+    }
+
+    /// For any log, with these topics, which are made where they are missing.
+    pub async fn of(log: Arc<dyn RecordLog>, topics: &[&str]) -> Outcome<Loader> {
         for topic in topics {
             if log.topic(topic).is_none() {
                 log.create_topic(topic, TopicConfig::with_partitions(PARTITIONS).with("retention.ms", "-1")).await?;
             }
         }
-        Ok(Loader { log, waiting: VecDeque::new() })
+        Ok(Loader { log, own: None, waiting: VecDeque::new() })
     }
 
     /// Commit what the batches hold, in their order.
@@ -135,7 +150,7 @@ impl Loader {
         for ticket in self.waiting {
             ticket.await??;
         }
-        Ok(self.log.close()?)
+        Ok(self.own.map_or(Ok(()), |log| log.close())?)
     }
 }
 

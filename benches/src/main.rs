@@ -46,12 +46,24 @@ struct Args {
     /// What of that state may be in memory, MB.
     #[arg(long, default_value_t = 51)]
     state_limit_mb: u64,
-    /// Lookups by key while W2 runs at 200,000 records a second; 0: none.
+    /// Lookups of each kind by eight clients while W2 runs at 200,000 records a second; 0: none.
     #[arg(long, default_value_t = 0)]
     lookups: u64,
+    /// Rows of the table that they look at.
+    #[arg(long, default_value_t = 1_000_000)]
+    accounts: u64,
+    /// A pgbench that makes them instead of clients of this process.
+    #[arg(long, value_name = "FILE")]
+    pgbench: Option<PathBuf>,
+    /// A PostgreSQL server on this machine that `pgbench -i` has filled: its lookups are measured too.
+    #[arg(long, value_name = "PORT", requires = "pgbench")]
+    postgres: Option<u16>,
     /// Events of the Nexmark queries; 0: none.
     #[arg(long, default_value_t = 0)]
     nexmark_events: u64,
+    /// Run them on this Kafka cluster instead of the embedded log.
+    #[arg(long, value_name = "HOST:PORT")]
+    kafka_bootstrap: Option<String>,
     /// Run one workload on a Kafka cluster, as `benches/peers/millstream.sh` says, and tell what came of it.
     #[arg(long)]
     peer: bool,
@@ -88,7 +100,11 @@ fn settings(args: Args) -> Outcome<Settings> {
         state_keys: args.state_keys,
         state_limit_bytes: args.state_limit_mb * 1_000_000,
         lookups: args.lookups,
+        accounts: args.accounts,
+        pgbench: args.pgbench,
+        postgres: args.postgres,
         nexmark_events: args.nexmark_events,
+        kafka_bootstrap: args.kafka_bootstrap,
     })
 }
 

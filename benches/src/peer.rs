@@ -161,13 +161,18 @@ async fn wait_for_tasks(client: &Client, asking: &Client, progress: &str, record
             break;
         }
     }
-    // All rows are on their way to the last stage, or there. Where topics end is asked now and then only: nothing is left
-    // when it stays so. A server that has ended does not answer.
-    let behind = "SELECT COUNT(*) FROM system.queries WHERE lag IS NULL OR lag > 0;";
+    // All rows are on their way to the last stage, or there.
+    all_read(asking, 0).await
+}
+
+/// Wait until no query has anything left to read of so many records; since when (ms since 1970). Where topics end is
+/// asked now and then only: nothing is left when it stays so. A server that has ended does not answer.
+pub(crate) async fn all_read(asking: &Client, records: u64) -> Outcome<u128> {
+    let behind = format!("SELECT COUNT(*) FROM system.queries WHERE lag IS NULL OR lag > 0 OR records_in < {records};");
     let mut since = None;
     loop {
         let looked = now_ms()?;
-        let is_done = number(asking, behind).await? == 0;
+        let is_done = number(asking, &behind).await? == 0;
         since = if is_done { since.or(Some(looked)) } else { None };
         match since {
             Some(since) if looked - since >= STAYS.as_millis() => return Ok(since),

@@ -1,6 +1,4 @@
-//! Nexmark's events, in three topics and in the order in which the log takes them.
-
-use std::path::Path;
+//! Nexmark's events, in three topics and in the order in which queries take them.
 
 use nexmark::{
     EventGenerator,
@@ -11,8 +9,8 @@ use serde::Serialize;
 
 use crate::{
     Outcome,
-    generator::{BASE_MS, Site},
-    load::{Batches, Data, Loader},
+    generator::BASE_MS,
+    load::{Batches, Loader},
 };
 
 /// Events that are committed at once.
@@ -25,14 +23,38 @@ pub(super) const AUCTIONS: &str = "auction";
 pub(super) const BIDS: &str = "bid";
 pub(super) const SIDE: &str = "side";
 
+/// All topics.
+pub(super) const TOPICS: [&str; 4] = [PERSONS, AUCTIONS, BIDS, SIDE];
+
 /// Everything that happened, each kind in the order of arrival.
 #[derive(Debug, Default)]
 pub(super) struct Events {
     pub persons: Vec<Person>,
     pub auctions: Vec<Auction>,
     pub bids: Vec<Bid>,
-    /// For each bid, how many auctions had arrived before it.
+    /// For each bid, how many auctions come before it.
     pub auctions_before: Vec<usize>,
+}
+
+impl Events {
+    /// As they come where order is by time: of a bid and an auction of the same time the bid comes first, since queries
+    /// name bids first.
+    pub fn by_time(mut self) -> Events {
+        let before = |bid: &Bid| self.auctions.partition_point(|auction| auction.date_time < bid.date_time);
+        self.auctions_before = self.bids.iter().map(before).collect();
+        self
+    }
+
+    /// Records of a topic.
+    pub fn count(&self, topic: &str) -> u64 {
+        let count = match topic {
+            PERSONS => self.persons.len(),
+            AUCTIONS => self.auctions.len(),
+            BIDS => self.bids.len(),
+            _ => return SIDE_ROWS,
+        };
+        count as u64
+    }
 }
 
 fn generator() -> EventGenerator {
@@ -84,30 +106,21 @@ fn push<T: Serialize>(batches: &mut Batches, key: usize, time_ms: u64, event: &T
     })
 }
 
-/// The data directory with that many events below `dir`, loaded unless it is there.
+/// Append `count` events to topics whose names begin with `prefix`.
 ///
 /// # Errors
-/// The disk's.
-pub(super) async fn data(dir: &Path, count: u64) -> Outcome<Data> {
-    let data = Data { dir: dir.join(format!("nexmark-{count}")), site: Site { bids: 0 } };
-    if !data.is_loaded()? {
-        fill(&data, usize::try_from(count)?).await?;
-        data.set_loaded()?;
-    }
-    Ok(data)
-}
-
-async fn fill(data: &Data, count: usize) -> Outcome<()> {
-    let mut loader = Loader::open(data, &[PERSONS, AUCTIONS, BIDS, SIDE]).await?;
-    let mut side = Batches::new(SIDE);
+/// The log's.
+pub(super) async fn fill(mut loader: Loader, prefix: &str, count: u64) -> Outcome<()> {
+    let [mut persons, mut auctions, mut bids, mut side] = TOPICS.map(|topic| Batches::new(&format!("{prefix}{topic}")));
     for key in 0..SIDE_ROWS {
-        side.push(BASE_MS, |k, v| {
+        // Before the first bid.
+        side.push(BASE_MS - 1, |k, v| {
             k.push_str(&key.to_string());
             v.push_str(&format!("{{\"value\":\"{}\"}}", side_value(key)));
         })?;
     }
     loader.commit(&mut [&mut side]).await?;
-    let (mut persons, mut auctions, mut bids) = (Batches::new(PERSONS), Batches::new(AUCTIONS), Batches::new(BIDS));
+    let count = usize::try_from(count)?;
     let mut generator = generator().take(count);
     loop {
         let commit: Vec<Event> = generator.by_ref().take(COMMIT_EVENTS).collect();

@@ -2,26 +2,31 @@
 //! with what a loop over these events gives.
 //!
 //! The events are those of the `nexmark` crate, in a topic for each kind. Where a query's result depends on when things
-//! come (a bid that comes before its auction), the order of arrival in the log counts. q6 (a window over the last ten
+//! come (a bid that comes before its auction), the order of arrival in the log counts, on a Kafka cluster the time. q6 (a window over the last ten
 //! auctions of a seller), q10 (files) and q12 (windows by the clock) are left out: the dialect has nothing for them.
 
 mod events;
 mod oracle;
+mod place;
 mod queries;
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::Value;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use self::{
-    events::Events,
+    events::{Events, TOPICS},
+    place::Place,
     queries::{NexmarkQuery, QUERIES, SOURCES},
 };
-use crate::{Outcome, Settings, report, server::Server, verify::Output, workloads::Measured};
+use crate::{Outcome, Settings, peer, report, verify::Output, workloads::Measured};
 
 /// Between two looks at how far the queries are.
-const LOOK_PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
+const LOOK_PAUSE: Duration = Duration::from_millis(5);
 
 /// Columns that COUNT(DISTINCT …) estimates, with a standard error of 1.6 %.
 const ESTIMATES: &[&str] = &["BIDDERS", "AUCTIONS"];
@@ -38,15 +43,15 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// The server's, or a wrong output.
 pub async fn measure(settings: &Settings) -> Outcome<()> {
-    let data = events::data(&settings.dir, settings.nexmark_events).await?;
-    let events = events::events(settings.nexmark_events)?;
+    let place = Place::open(settings).await?;
+    let events = place.in_order(events::events(settings.nexmark_events)?);
     println!("\nNexmark, {} events", settings.nexmark_events);
     report::head();
     for query in QUERIES.iter().filter(|q| settings.wants(q.name)) {
         let mut all = vec![];
         for run in 0..settings.runs.max(1) {
             let measured =
-                measure_one(query, run, settings, &data, &events).await.map_err(|e| format!("{}: {e}", query.name))?;
+                measure_one(query, run, settings, &place, &events).await.map_err(|e| format!("{}: {e}", query.name))?;
             report::line(query.name, query.title, &measured);
             all.push(measured);
         }
@@ -59,34 +64,47 @@ async fn measure_one(
     query: &NexmarkQuery,
     run: usize,
     settings: &Settings,
-    data: &crate::load::Data,
+    place: &Place,
     events: &Events,
 ) -> Outcome<Measured> {
     let sink = format!("{}_{run}", query.name);
     let kind = if query.is_table { "TABLE" } else { "STREAM" };
-    let server = Server::start(&settings.server, &data.dir).await?;
+    let server = place.start(settings, &sink).await?;
     let client = server.connect().await?;
-    client.batch_execute(SOURCES).await?;
+    client.batch_execute(&place.statements(SOURCES)).await?;
     let (before, started) = (server.usage()?, Instant::now());
     let with = format!("kafka_topic = '{sink}', value_format = 'JSON', key_format = 'JSON'");
-    client.batch_execute(&format!("CREATE {kind} {sink} WITH ({with}) AS {};", query.sql)).await?;
+    let create = place.statements(&format!("CREATE {kind} {sink} WITH ({with}) AS {};", query.sql));
+    client.batch_execute(&create).await?;
     let watcher = server.connect().await?;
-    all_read(&watcher).await?;
-    let wall = started.elapsed();
+    let (records, wall) = match place {
+        Place::Directory(_) => {
+            all_read(&watcher).await?;
+            let wall = started.elapsed();
+            (single(&client, "SELECT SUM(records_in) FROM system.queries").await?, wall)
+        }
+        Place::Cluster { .. } => {
+            let records = topics_of(query.sql).map(|topic| events.count(topic)).sum();
+            let done_ms = peer::all_read(&watcher, records).await?;
+            let since_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis().saturating_sub(done_ms);
+            (records, started.elapsed().saturating_sub(Duration::from_millis(u64::try_from(since_ms)?)))
+        }
+    };
     let usage = server.usage()?;
-    let records = single(&client, "SELECT SUM(records_in) FROM system.queries").await?;
     drop((client, watcher));
     server.stop()?;
-    let output = Output::read(data, &sink)?;
-    let checked = check(query, &output, events);
-    let server = Server::start(&settings.server, &data.dir).await?;
-    let client = server.connect().await?;
-    client.batch_execute(&format!("DROP {kind} {sink} DELETE TOPIC;")).await?;
-    drop(client);
-    server.stop()?;
+    let checked = check(query, &place.output(&sink)?, events);
+    place.tidy_up(settings, kind, &sink).await?;
     checked.map_err(|e| format!("the output is wrong: {e}"))?;
     let peak_bytes = usage.peak_bytes;
     Ok(Measured { records, wall, cpu_s: usage.cpu_s - before.cpu_s, peak_bytes })
+}
+
+/// The topics that a query reads: what follows FROM or JOIN, or its plural as a table.
+fn topics_of(sql: &str) -> impl Iterator<Item = &'static str> {
+    let words = sql.split_whitespace().zip(sql.split_whitespace().skip(1));
+    let named = words.filter(|(before, _)| matches!(*before, "FROM" | "JOIN")).map(|(_, name)| name);
+    named.filter_map(|name| TOPICS.into_iter().find(|topic| name.strip_suffix('s').unwrap_or(name) == *topic))
 }
 
 async fn single(client: &Client, sql: &str) -> Outcome<u64> {

@@ -12,7 +12,7 @@ use arrow::{
     array::{Array, Int64Array},
     datatypes::SchemaRef,
 };
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockWriteGuard};
 use statestore::{BLOCK_KEYS, Keys, Mode, Paged, RowDecoder, RowEncoder, Slots, View};
 use types::Result;
 
@@ -62,7 +62,7 @@ struct Restored {
 /// Rows that are restored between two looks at their times.
 const RESTORED_MAX: usize = 4096;
 
-/// Rows that are written under one lock, so that readers wait no longer than for these.
+/// Rows that are written under one lock, so that readers wait no longer than for these. Readers who wait then come first.
 const ROWS_PER_LOCK: usize = 1024;
 
 /// The batch at hand and what comes of it.
@@ -111,9 +111,12 @@ impl Materialize {
             if first.key().saturating_add(expiry.retention_ms) >= now {
                 break;
             }
-            for key in first.remove().keys {
-                let hash = view.store().hash(&key);
-                write(&mut view, version, (&key, hash), None);
+            for keys in first.remove().keys.chunks(ROWS_PER_LOCK) {
+                for key in keys {
+                    let hash = view.store().hash(key);
+                    write(&mut view, version, (key, hash), None);
+                }
+                RwLockWriteGuard::bump(&mut view);
             }
         }
     }
@@ -194,6 +197,7 @@ impl Materialize {
             }
             (work.block, work.hashes) = (keys, hashes);
         }
+        RwLockWriteGuard::unlock_fair(view);
         Ok(())
     }
 
@@ -290,7 +294,10 @@ impl Operator for Materialize {
     }
 
     fn drain(&mut self, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
-        self.view.write().store_mut().drain(each);
+        let mut view = self.view.write();
+        while !view.store_mut().drain_some(ROWS_PER_LOCK, &mut *each) {
+            RwLockWriteGuard::bump(&mut view);
+        }
     }
 
     fn restore(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {

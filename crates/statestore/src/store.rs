@@ -20,6 +20,8 @@ pub struct Store {
     slots: Vec<Slot>,
     free: Vec<u32>,
     dirty: Vec<u32>,
+    /// How many of them have been drained, where that is done in pieces.
+    drained: usize,
     /// Nobody drains it.
     untracked: bool,
     ordered: Option<BTreeMap<Box<[u8]>, u32>>,
@@ -73,6 +75,9 @@ impl Slot {
         self.entry.get(self.key_len as usize..).unwrap_or(&[])
     }
 }
+
+/// Slots whose entries are touched together.
+const TOUCHED_SLOTS: usize = 64;
 
 /// What one entry costs besides its bytes.
 const ENTRY_OVERHEAD_BYTES: usize = 40;
@@ -319,8 +324,15 @@ impl Store {
 
     /// Every key that changed since the last drain, with its value now; each once, unless it was removed and put
     /// again, where the last one counts.
-    pub fn drain(&mut self, mut each: impl FnMut(&[u8], Option<&[u8]>)) {
-        for at in std::mem::take(&mut self.dirty) {
+    pub fn drain(&mut self, each: impl FnMut(&[u8], Option<&[u8]>)) {
+        self.drain_some(usize::MAX, each);
+    }
+
+    /// As [`Store::drain`], so many at most; whether those were all. Nothing changes before all are drained.
+    pub fn drain_some(&mut self, keys_max: usize, mut each: impl FnMut(&[u8], Option<&[u8]>)) -> bool {
+        let dirty = std::mem::take(&mut self.dirty);
+        let end = dirty.len().min(self.drained.saturating_add(keys_max));
+        for at in dirty.get(self.drained..end).unwrap_or_default().iter().copied() {
             let Some(slot) = self.slots.get_mut(at as usize) else { continue };
             slot.dirty = false;
             match slot.state {
@@ -337,6 +349,9 @@ impl Store {
                 SlotState::Free => {}
             }
         }
+        let is_all = end == dirty.len();
+        (self.dirty, self.drained) = if is_all { (vec![], 0) } else { (dirty, end) };
+        is_all
     }
 
     /// Whether anything changed since the last drain.
@@ -347,6 +362,17 @@ impl Store {
     /// All entries in memory, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.slots.iter().filter(|s| s.state == SlotState::Live).map(|s| (s.key(), s.value()))
+    }
+
+    /// The same with slots for values. Entries lie anywhere in memory: some at a time are touched before they are looked
+    /// at, so that they are waited for together.
+    pub(crate) fn live(&self) -> impl Iterator<Item = (&[u8], u32)> {
+        let blocks = (0..).step_by(TOUCHED_SLOTS).zip(self.slots.chunks(TOUCHED_SLOTS));
+        let live = blocks.flat_map(|(first, block)| {
+            touch(block.iter());
+            (first..).zip(block)
+        });
+        live.filter(|(_, s)| s.state == SlotState::Live).map(|(at, s)| (s.key(), at))
     }
 
     /// Entries in memory whose keys lie within the bounds, in order of keys. The first call builds the index.
@@ -370,6 +396,11 @@ impl Store {
 
     /// As [`Store::range`], where the index is there already; nothing where it is not.
     pub fn ordered_range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.ordered_slots(from, to).filter_map(|(key, at)| Some((key, self.value(at)?)))
+    }
+
+    /// The same with slots for values.
+    pub(crate) fn ordered_slots(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> impl Iterator<Item = (&[u8], u32)> {
         let empty = match (from, to) {
             (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => {
                 a > b || (a == b && !matches!((from, to), (Bound::Included(_), Bound::Included(_))))
@@ -377,7 +408,7 @@ impl Store {
             _ => false,
         };
         let entries = if empty { None } else { self.ordered.as_ref().map(|o| o.range::<[u8], _>((from, to))) };
-        entries.into_iter().flatten().filter_map(|(key, at)| Some((&**key, self.slots.get(*at as usize)?.value())))
+        entries.into_iter().flatten().map(|(key, at)| (&**key, *at))
     }
 }
 
@@ -391,10 +422,7 @@ impl Slots for Store {
         self.index.look_ahead(hashes, |slots| {
             let slot = |slot: &u32| self.slots.get(*slot as usize);
             black_box(slots.iter().filter_map(slot).fold(0, |all, slot| all ^ slot.key_len));
-            let first = |slot: &Slot| slot.entry.first().copied();
-            let last = |slot: &Slot| slot.entry.last().copied();
-            let ends = slots.iter().filter_map(slot).map(|slot| (first(slot), last(slot)));
-            black_box(ends.fold(0, |all, (first, last)| all ^ first.unwrap_or(0) ^ last.unwrap_or(0)));
+            touch(slots.iter().filter_map(slot));
         });
     }
 
@@ -464,6 +492,13 @@ impl Paged for Store {
     }
 }
 
+/// Have the entries of some slots on their way from memory.
+#[inline]
+fn touch<'a>(slots: impl Iterator<Item = &'a Slot>) {
+    let ends = slots.map(|slot| slot.entry.first().unwrap_or(&0) ^ slot.entry.last().unwrap_or(&0));
+    black_box(ends.fold(0, |all, ends| all ^ ends));
+}
+
 fn join(key: &[u8], value: &[u8]) -> Box<[u8]> {
     let mut entry = Vec::with_capacity(key.len() + value.len());
     entry.extend_from_slice(key);
@@ -482,7 +517,8 @@ mod tests {
     proptest! {
         #[test]
         fn is_a_map_and_drains_what_changed(
-            steps in prop::collection::vec((0u8..8, prop::option::of(0u8..4), any::<bool>()), 0..200)
+            steps in prop::collection::vec((0u8..8, prop::option::of(0u8..4), any::<bool>()), 0..200),
+            piece in 1usize..9
         ) {
             let (mut store, mut model, mut copy) = (Store::new(), BTreeMap::new(), BTreeMap::new());
             for (key, value, drain) in steps {
@@ -495,12 +531,14 @@ mod tests {
                     None => prop_assert_eq!(store.remove(&key), model.remove(&key).is_some()),
                 }
                 if drain {
-                    store.drain(|k, v| {
+                    let mut put = |k: &[u8], v: Option<&[u8]>| {
                         match v {
                             Some(v) => copy.insert(k.to_vec(), v.to_vec()),
                             None => copy.remove(k),
                         };
-                    });
+                    };
+                    while !store.drain_some(piece, &mut put) {}
+                    prop_assert!(!store.is_dirty());
                     prop_assert_eq!(&copy, &model);
                 }
                 let all: BTreeMap<_, _> = store.iter().map(|(k, v)| (k.to_vec(), v.to_vec())).collect();
@@ -509,6 +547,15 @@ mod tests {
             let ranged: Vec<_> = store.range(Bound::Included(&[2]), Bound::Excluded(&[6])).map(|(k, v)| (k.to_vec(), v.to_vec())).collect();
             let want: Vec<_> = model.range(vec![2]..vec![6]).map(|(k, v)| (k.clone(), v.clone())).collect();
             prop_assert_eq!(ranged, want);
+        }
+
+        #[test]
+        fn live_slots_are_those_of_the_entries(removed in prop::collection::btree_set(0u8..200, 0..200)) {
+            let mut store = Store::new();
+            (0u8..200).for_each(|key| assert!(!store.put(&[key], &[key, 1])));
+            removed.iter().for_each(|key| assert!(store.remove(&[*key])));
+            let live: Vec<_> = store.live().map(|(key, slot)| (key, store.value(slot).unwrap())).collect();
+            prop_assert_eq!(live, store.iter().collect::<Vec<_>>());
         }
     }
 }

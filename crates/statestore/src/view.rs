@@ -6,7 +6,7 @@
 //! told to look there, after it has given the lock back.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     hash::BuildHasher,
     ops::Bound,
     sync::{
@@ -323,7 +323,12 @@ impl View {
         let Some(slot) = self.store.find(key) else {
             return if self.may_be_cold(key) { Held::Cold } else { Held::Absent };
         };
-        let mut held = self.store.entry(slot).map_or(Held::Absent, |(_, value)| Held::Row(value));
+        self.held_in(slot)
+    }
+
+    /// The committed value of the key of a slot, if no epoch in flight has removed the key.
+    fn held_in(&self, slot: u32) -> Held<'_> {
+        let mut held = self.store.value(slot).map_or(Held::Absent, Held::Row);
         let mut saved = self.store.saved(slot);
         while let Some(undo) = self.undo.iter().find(|undo| undo.epoch == saved.epoch) {
             let Some(change) = undo.changed.get(saved.at as usize) else { break };
@@ -331,6 +336,15 @@ impl View {
             saved = change.earlier;
         }
         held
+    }
+
+    /// What the keys held that epochs in flight have removed, of those that are wanted.
+    fn removed(&self, is_wanted: impl Fn(&[u8]) -> bool) -> BTreeMap<&[u8], Held<'_>> {
+        let mut removed = BTreeMap::new();
+        for (key, before) in self.undo.iter().flat_map(|undo| &undo.removed).filter(|(key, _)| is_wanted(key)) {
+            removed.entry(&**key).or_insert(before.held());
+        }
+        removed
     }
 
     /// What the keys held that epochs in flight have changed.
@@ -348,26 +362,26 @@ impl View {
         changed
     }
 
+    /// What a scan finds on disk only.
+    fn cold_rest(&self) -> Option<ColdRest> {
+        let residency = self.store.residency()?;
+        let (changed, mut rest) = (self.changed(), ColdRest::new(residency.cold()));
+        let gone = residency.hidden().chain(self.store.iter().map(|(key, _)| key));
+        gone.filter(|key| changed.get(key) != Some(&Held::Cold)).for_each(|key| rest.hide(key));
+        changed.iter().filter(|(_, held)| **held != Held::Cold).for_each(|(key, _)| rest.hide(key));
+        Some(rest)
+    }
+
     /// All committed entries in memory, in no order; the others are in what it gives.
     pub fn scan(&self, mut each: impl FnMut(&[u8], &[u8])) -> Option<ColdRest> {
-        let changed = self.changed();
-        let mut rest = self.store.residency().map(|r| ColdRest::new(r.cold()));
-        if let Some((rest, residency)) = rest.as_mut().zip(self.store.residency()) {
-            let gone = residency.hidden().chain(self.store.iter().map(|(key, _)| key));
-            gone.filter(|key| changed.get(key) != Some(&Held::Cold)).for_each(|key| rest.hide(key));
-            changed.iter().filter(|(_, held)| **held != Held::Cold).for_each(|(key, _)| rest.hide(key));
-        }
-        for (key, value) in self.store.iter() {
-            if changed.is_empty() || !changed.contains_key(key) {
-                each(key, value);
+        let removed = self.removed(|_| true);
+        for (key, slot) in self.store.live() {
+            if removed.is_empty() || !removed.contains_key(key) {
+                show(key, self.held_in(slot), &mut each);
             }
         }
-        for (key, before) in changed {
-            if let Held::Row(value) = before {
-                each(key, value);
-            }
-        }
-        rest
+        removed.into_iter().for_each(|(key, held)| show(key, held, &mut each));
+        self.cold_rest()
     }
 
     /// Committed entries within the bounds, in order of keys. [`Store::build_order`] was called before.
@@ -375,11 +389,9 @@ impl View {
     /// # Errors
     /// Some are on disk only, and it cannot be read.
     pub fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, mut each: impl FnMut(&[u8], &[u8])) -> Result<()> {
-        let changed = self.changed();
-        let mut olds: Vec<_> = changed.iter().filter(|(key, _)| within(from, to, key)).map(|(k, v)| (*k, *v)).collect();
-        olds.sort_unstable_by_key(|(key, _)| *key);
-        let hot = Hot { olds: olds.into_iter().peekable(), entries: self.store.ordered_range(from, to).peekable() };
-        let mut hot = hot.peekable();
+        let olds = self.removed(|key| within(from, to, key)).into_iter().peekable();
+        let entries = self.store.ordered_slots(from, to).map(|(key, slot)| (key, self.held_in(slot))).peekable();
+        let mut hot = Hot { olds, entries }.peekable();
         if let Some(residency) = self.store.residency() {
             let (version, prefix) = residency.cold();
             let first = match from {
@@ -391,11 +403,10 @@ impl View {
                 while let Some((own, held)) = hot.next_if(|(own, _)| *own < key) {
                     show(own, held, &mut each);
                 }
-                match hot.next_if(|(own, held)| *own == key && *held != Held::Cold) {
+                match hot.next_if(|(own, _)| *own == key) {
+                    Some((own, Held::Cold)) => each(own, row),
                     Some((own, held)) => show(own, held, &mut each),
-                    None if within(from, to, key) && (!residency.hides(key) || changed.contains_key(key)) => {
-                        each(key, row)
-                    }
+                    None if within(from, to, key) && !residency.hides(key) => each(key, row),
                     None => {}
                 }
                 match to {
@@ -428,14 +439,14 @@ fn within(from: Bound<&[u8]>, to: Bound<&[u8]>, key: &[u8]) -> bool {
     })
 }
 
-/// What is known in memory of the keys of a range, in order: of those that epochs in flight changed what they held
-/// before, of the others what they hold.
-struct Hot<'a, O: Iterator<Item = (&'a [u8], Held<'a>)>, E: Iterator<Item = (&'a [u8], &'a [u8])>> {
+/// What is known in memory of the keys of a range, in order: of those that epochs in flight removed what they held
+/// before, of the others what their slots say.
+struct Hot<'a, O: Iterator<Item = (&'a [u8], Held<'a>)>, E: Iterator<Item = (&'a [u8], Held<'a>)>> {
     olds: std::iter::Peekable<O>,
     entries: std::iter::Peekable<E>,
 }
 
-impl<'a, O: Iterator<Item = (&'a [u8], Held<'a>)>, E: Iterator<Item = (&'a [u8], &'a [u8])>> Iterator
+impl<'a, O: Iterator<Item = (&'a [u8], Held<'a>)>, E: Iterator<Item = (&'a [u8], Held<'a>)>> Iterator
     for Hot<'a, O, E>
 {
     type Item = (&'a [u8], Held<'a>);
@@ -451,14 +462,12 @@ impl<'a, O: Iterator<Item = (&'a [u8], Held<'a>)>, E: Iterator<Item = (&'a [u8],
                 return self.olds.next();
             }
         }
-        self.entries.next().map(|(key, row)| (key, Held::Row(row)))
+        self.entries.next()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use proptest::prelude::*;
 
     use super::*;

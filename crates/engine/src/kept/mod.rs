@@ -10,12 +10,15 @@ mod written;
 
 use std::ops::Bound;
 
-use arrow::array::RecordBatch;
-use parking_lot::RwLockReadGuard;
+use arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, Field},
+};
+use parking_lot::{RwLock, RwLockReadGuard};
 use rayon::prelude::*;
 use runtime::TableView;
 use serde::{Deserialize, Serialize};
-use statestore::{ColdKey, ColdRest, Found, View};
+use statestore::{ColdKey, ColdRest, Found, Mode, RowDecoder, View};
 use types::{Error, Result};
 
 pub(crate) use keys::{encode_keys, wanted};
@@ -83,12 +86,6 @@ pub(crate) fn read(
             Ok(vec![rows.finish()?])
         }
         Wanted::Ranges(ranges) => {
-            for part in &view.partitions {
-                if !part.read().store().has_order() {
-                    part.write().store_mut().build_order();
-                }
-            }
-            let views = one_epoch(view)?;
             let read = |view: &RwLockReadGuard<'_, View>| {
                 let mut rows = shape.reader(rows_max)?;
                 for (from, to) in ranges {
@@ -96,7 +93,16 @@ pub(crate) fn read(
                 }
                 rows.finish()
             };
-            views.iter().map(read).collect()
+            match ranges.as_slice() {
+                // Its rows are in one partition: there are no two epochs to be mixed, and nobody waits for all partitions.
+                [(from, to)] if is_of_one_key(view, from, to) => {
+                    view.partitions.iter().map(|part| read(&in_order(part))).collect()
+                }
+                _ => {
+                    view.partitions.iter().for_each(|part| drop(in_order(part)));
+                    one_epoch(view)?.iter().map(read).collect()
+                }
+            }
         }
         Wanted::All => {
             let views = one_epoch(view)?;
@@ -123,6 +129,29 @@ pub(crate) fn read(
         }
         Wanted::First => first(one_epoch(view)?, shape, rows_max).map(|rows| vec![rows]),
     }
+}
+
+/// A partition that ranges can be read of.
+fn in_order(part: &RwLock<View>) -> RwLockReadGuard<'_, View> {
+    let view = part.read();
+    if view.store().has_order() {
+        return view;
+    }
+    drop(view);
+    part.write().store_mut().build_order();
+    part.read()
+}
+
+/// Whether all keys of a range are windows of one key, or the key itself.
+fn is_of_one_key(view: &TableView, from: &[u8], to: &[u8]) -> bool {
+    let plain = |field: &&Field| {
+        let name = field.name();
+        !matches!(name.rsplit_once('.').map_or(name.as_str(), |(_, last)| last), "WINDOWSTART" | "WINDOWEND")
+    };
+    let fields = view.key.iter().filter_map(|at| view.schema.fields().get(*at)).map(|field| &**field);
+    let types: Vec<DataType> = fields.filter(plain).map(|field| field.data_type().clone()).collect();
+    let rest = RowDecoder::new(&types, Mode::Ordered).and_then(|mut key| key.push_prefix(from).map(<[u8]>::len));
+    rest.is_ok_and(|rest| from.get(..from.len() - rest).is_some_and(|key| to.starts_with(key)))
 }
 
 /// Rows beyond those that are wanted, after which those that cannot be among them are dropped.

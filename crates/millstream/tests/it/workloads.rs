@@ -17,6 +17,29 @@ fn every_workload_gives_what_it_must() {
     benches::run(&Settings::quick(binary(), dir.path().to_path_buf())).expect("runs");
 }
 
+/// Of the Nexmark queries one of each kind that a cluster may answer otherwise: a join and an aggregate of its rows in
+/// order of time, sessions by another key, the last of a key.
+#[test]
+fn nexmark_queries_give_what_they_must_on_a_cluster() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut cluster = Server::start(&dir.path().join("cluster"), &[]);
+    cluster.ready();
+    let settings = Settings {
+        workloads: ["q4", "q11", "q18", "q20"].map(str::to_owned).to_vec(),
+        latency_records: 0,
+        startup_queries: 0,
+        growth_queries: 0,
+        idle_streams: 0,
+        state_keys: 0,
+        lookups: 0,
+        kafka_bootstrap: Some(cluster.kafka().to_string()),
+        ..Settings::quick(binary(), dir.path().to_path_buf())
+    };
+    benches::run(&settings).expect("runs");
+    let (status, log) = cluster.terminate();
+    assert!(status.success(), "{log}");
+}
+
 /// As beside other engines; the cluster is a server of ours.
 #[test]
 fn every_workload_gives_what_it_must_on_a_cluster() {
