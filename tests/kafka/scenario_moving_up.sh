@@ -2,9 +2,8 @@
 # Moving up: the same SQL on the embedded log and on an Apache Kafka cluster of three brokers with three replicas of
 # everything. One of the brokers is killed while records come. $KAFKA_CLASSPATH has Kafka's jars; kcat writes.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/brokers.sh"
 ORDERS=3000
-# Brokers that cannot reach each other any more do not end when they are asked.
-trap 'stop_server; kill -KILL $(jobs -p) 2>/dev/null || true; rm -rf "$WORK"' EXIT
 
 SQL="CREATE STREAM orders (id VARCHAR KEY, item VARCHAR, amount INT)
   WITH (kafka_topic = 'orders', value_format = 'JSON', partitions = 4);
@@ -36,43 +35,8 @@ becomes "and the table behind it" "$LARGE" counted_large
 EMBEDDED=$(answers)
 stop_server
 
-# Three brokers, each a controller, too.
-mapfile -t PORTS < <(shuf -i 20000-32000 -n 6)
-QUORUM="1@127.0.0.1:${PORTS[3]},2@127.0.0.1:${PORTS[4]},3@127.0.0.1:${PORTS[5]}"
-BROKERS=("" "" "" "")
-broker() { # NUMBER
-  local port=${PORTS[$1 - 1]} controller=${PORTS[$1 + 2]}
-  java -Xmx512m -cp "$KAFKA_CLASSPATH" kafka.Kafka "$WORK/broker$1.properties" >"$WORK/broker$1.log" 2>&1 &
-  BROKERS[$1]=$!
-}
-for number in 1 2 3; do
-  cat >"$WORK/broker$number.properties" <<C
-process.roles=broker,controller
-node.id=$number
-controller.quorum.voters=$QUORUM
-listeners=PLAINTEXT://127.0.0.1:${PORTS[number - 1]},CONTROLLER://127.0.0.1:${PORTS[number + 2]}
-advertised.listeners=PLAINTEXT://127.0.0.1:${PORTS[number - 1]}
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-inter.broker.listener.name=PLAINTEXT
-controller.listener.names=CONTROLLER
-log.dirs=$WORK/broker$number
-default.replication.factor=3
-min.insync.replicas=2
-offsets.topic.num.partitions=4
-transaction.state.log.num.partitions=4
-group.initial.rebalance.delay.ms=0
-broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
-auto.create.topics.enable=false
-C
-  kafka_class kafka.tools.StorageTool format -t MkU3OEVBNTcwNTJENDM2Qk -c "$WORK/broker$number.properties" >"$WORK/format" 2>&1 ||
-    { cat "$WORK/format" >&2; exit 1; }
-  broker "$number"
-done
-CLUSTER="127.0.0.1:${PORTS[0]},127.0.0.1:${PORTS[1]},127.0.0.1:${PORTS[2]}"
-brokers() { kcat -b "$CLUSTER" -L -m 2 2>/dev/null | grep -c '^  broker'; }
-becomes "three brokers" 3 brokers
-
+# On three brokers.
+start_brokers
 on_cluster() {
   start_server --kafka-bootstrap "$CLUSTER" --service-id moving_up
   KAFKA=$CLUSTER

@@ -32,7 +32,7 @@ use types::{Error, Result, Schema};
 
 use crate::{
     api::{Cut, EngineConfig, QueryReport},
-    member::Member,
+    member::{Member, SchemaLeader},
     running::{Opener, QueryState, RunningQuery},
     service::Service,
     session::Session,
@@ -148,34 +148,39 @@ impl Engine {
         let member = config.service.as_ref().map(|service| Arc::new(Member::new(service)));
         statements::create_topics(&*log, &names, member.as_ref().map_or(0, |member| member.slots())).await?;
         let service = Arc::new(Service::new(log.clone(), names.clone(), advertise, &host));
-        let (subjects, leader) = (Registry::open(log.clone(), &names.schemas())?, service.clone());
-        let subjects = Arc::new(if member.is_some() { subjects.shared(move || leader.leads()) } else { subjects });
-        let registry: Arc<dyn SchemaRegistry> = config.registry.clone().unwrap_or_else(|| subjects.clone());
-        let ending = ending()?;
-        let engine = Arc::new_cyclic(|own| Engine {
-            service,
-            opening: member.as_ref().map_or_else(|| Arc::new(Semaphore::new(config.threads.max(1))), |m| m.opening()),
-            member,
-            own: own.clone(),
-            closed: AtomicBool::new(false),
-            progress: Arc::new(ProgressIndex::new(&names)),
-            budget: budget(&config),
-            shared: Arc::default(),
-            turns: Arc::new(tokio::sync::Semaphore::new(config.threads.max(1) * EPOCHS_PER_THREAD)),
-            config,
-            log,
-            registry,
-            subjects,
-            embedded,
-            host,
-            pool,
-            catalog: RwLock::new(Arc::new(first_catalog(&names))),
-            names: Arc::new(names),
-            queries: Mutex::default(),
-            changing: tokio::sync::Mutex::default(),
-            schemas: RwLock::default(),
-            functions: RwLock::default(),
-            ending,
+        let subjects = Registry::open(log.clone(), &names.schemas())?;
+        let (ending, runtime) = (ending()?, tokio::runtime::Handle::current());
+        let engine = Arc::new_cyclic(|own: &Weak<Engine>| {
+            let leader = SchemaLeader { service: service.clone(), engine: own.clone(), runtime };
+            let subjects = Arc::new(if member.is_some() { subjects.shared(leader) } else { subjects });
+            let registry: Arc<dyn SchemaRegistry> = config.registry.clone().unwrap_or_else(|| subjects.clone());
+            Engine {
+                service,
+                opening: member
+                    .as_ref()
+                    .map_or_else(|| Arc::new(Semaphore::new(config.threads.max(1))), |m| m.opening()),
+                member,
+                own: own.clone(),
+                closed: AtomicBool::new(false),
+                progress: Arc::new(ProgressIndex::new(&names)),
+                budget: budget(&config),
+                shared: Arc::default(),
+                turns: Arc::new(tokio::sync::Semaphore::new(config.threads.max(1) * EPOCHS_PER_THREAD)),
+                config,
+                log,
+                registry,
+                subjects,
+                embedded,
+                host,
+                pool,
+                catalog: RwLock::new(Arc::new(first_catalog(&names))),
+                names: Arc::new(names),
+                queries: Mutex::default(),
+                changing: tokio::sync::Mutex::default(),
+                schemas: RwLock::default(),
+                functions: RwLock::default(),
+                ending,
+            }
         });
         match engine.member {
             None => engine.recover().await?,

@@ -5,7 +5,10 @@ use std::{
     collections::{BTreeMap, HashMap},
     future::Future,
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
 };
@@ -21,7 +24,7 @@ use rdkafka::{
 use recordlog::{LogError, Offset, Result, TopicConfig, TopicPartition};
 use tokio::sync::oneshot;
 
-use crate::{client::Reporting, ends, errors};
+use crate::{client::Reporting, ends, errors, leaders::look_for};
 
 /// A topic's settings by their names.
 pub(crate) type Settings = BTreeMap<String, String>;
@@ -29,12 +32,26 @@ pub(crate) type Settings = BTreeMap<String, String>;
 /// Asks for changes.
 pub(crate) struct Admin {
     client: AdminClient<Reporting>,
+    /// Something was not answered: which brokers there are is to be asked for anew before the next question.
+    doubt: AtomicBool,
 }
 
 impl Admin {
     /// Over a client of its own.
     pub fn new(client: AdminClient<Reporting>) -> Admin {
-        Admin { client }
+        Admin { client, doubt: AtomicBool::new(false) }
+    }
+
+    /// Ask something about a topic.
+    fn asked<T>(&self, name: &str, ask: impl FnOnce(&AdminClient<Reporting>) -> Result<T>) -> Result<T> {
+        if self.doubt.swap(false, Ordering::Relaxed) {
+            look_for(self.client.inner(), name, 0);
+        }
+        let answer = ask(&self.client);
+        if matches!(answer, Err(LogError::Unavailable(_))) {
+            self.doubt.store(true, Ordering::Relaxed);
+        }
+        answer
     }
 
     fn options() -> AdminOptions {
@@ -51,26 +68,36 @@ impl Admin {
         for (setting, value) in &config.settings {
             topic = topic.set(setting, value);
         }
-        of_topic(name, "creating it", wait(self.client.create_topics([&topic], &Admin::options())))
+        self.asked(name, |client| {
+            of_topic(name, "creating it", wait(client.create_topics([&topic], &Admin::options())))
+        })
     }
 
     /// Drop a topic.
     pub fn delete(&self, name: &str) -> Result<()> {
-        of_topic(name, "deleting it", wait(self.client.delete_topics(&[name], &Admin::options())))
+        self.asked(name, |client| of_topic(name, "deleting it", wait(client.delete_topics(&[name], &Admin::options()))))
     }
 
     /// Raise a topic's number of partitions.
     pub fn grow(&self, name: &str, partitions: u32) -> Result<()> {
         let count = usize::try_from(partitions).unwrap_or(usize::MAX);
         let grown = NewPartitions::new(name, count);
-        of_topic(name, "adding partitions", wait(self.client.create_partitions([&grown], &Admin::options())))
+        let grow = |client: &AdminClient<_>| wait(client.create_partitions([&grown], &Admin::options()));
+        self.asked(name, |client| of_topic(name, "adding partitions", grow(client)))
     }
 
     /// Settings of topics that were set for them.
     pub fn settings(&self, names: &[&str]) -> Result<HashMap<String, Settings>> {
+        let Some(first) = names.first() else { return Ok(HashMap::new()) };
         let asked: Vec<ResourceSpecifier<'_>> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-        let answers = wait(self.client.describe_configs(&asked, &Admin::options()));
-        let answers = answers.map_err(|e| errors::of("asking for the settings of topics", &e))?;
+        let ask = |client: &AdminClient<_>| {
+            let answers = wait(client.describe_configs(&asked, &Admin::options()));
+            answers.map_err(|e| errors::of("asking for the settings of topics", &e))
+        };
+        let answers = match self.asked(first, ask) {
+            Err(LogError::Unavailable(_)) => self.asked(first, ask)?,
+            answers => answers?,
+        };
         Ok(answers.into_iter().filter_map(|answer| own_settings(answer.ok()?)).collect())
     }
 
@@ -81,8 +108,10 @@ impl Admin {
             change = change.set(setting, value);
         }
         let what = "changing its settings";
-        let answers = wait(self.client.alter_configs([&change], &Admin::options()));
-        let answers = answers.map_err(|e| errors::of(&format!("topic {name}: {what}"), &e))?;
+        let answers = self.asked(name, |client| {
+            let answers = wait(client.alter_configs([&change], &Admin::options()));
+            answers.map_err(|e| errors::of(&format!("topic {name}: {what}"), &e))
+        })?;
         match answers.into_iter().next() {
             Some(Err((_, code))) => Err(errors::of_topic(name, what, code)),
             _ => Ok(()),
@@ -101,7 +130,8 @@ impl Admin {
             }
             _ => errors::of(&what, &error),
         };
-        let answer = wait(self.client.delete_records(&list, &Admin::options())).map_err(failed)?;
+        let delete = |client: &AdminClient<_>| wait(client.delete_records(&list, &Admin::options())).map_err(failed);
+        let answer = self.asked(&partition.topic, delete)?;
         answer.elements().iter().try_for_each(|element| element.error()).map_err(failed)
     }
 }

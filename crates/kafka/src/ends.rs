@@ -3,18 +3,26 @@
 
 use std::time::Duration;
 
+use host::Host;
 use rdkafka::{Offset as At, TopicPartitionList, consumer::Consumer, error::RDKafkaErrorCode};
 use recordlog::{LogError, Offset, Result, TopicPartition};
 
-use crate::{client::Health, errors, native::Client};
+use crate::{client::Health, errors, leaders::look_again, native::Client};
 
 /// Longest that the cluster is waited for when it is asked.
 pub(crate) const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Partitions without a leader are asked about so many times more.
-const TRIES: usize = 100;
-/// Between two times.
-const TRY_PAUSE: Duration = Duration::from_millis(20);
+/// One try: a broker that is gone does not answer, and another one may have what it led.
+const TRY_TIMEOUT: Duration = Duration::from_secs(1);
+/// First and longest pause between two.
+const TRY_PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
+
+/// One who asks.
+pub(crate) struct Asking<'a> {
+    pub client: &'a Client,
+    pub health: &'a Health,
+    pub host: &'a Host,
+}
 
 /// What is known about a partition's ends.
 #[derive(Debug, Default, Clone, Copy)]
@@ -39,44 +47,44 @@ pub(crate) enum Which {
 }
 
 /// Ask for one end of some partitions, in their order.
-pub(crate) fn ask(
-    client: &Client,
-    health: &Health,
-    partitions: &[TopicPartition],
-    which: Which,
-) -> Result<Vec<Result<Offset>>> {
+pub(crate) fn ask(asking: &Asking<'_>, partitions: &[TopicPartition], which: Which) -> Result<Vec<Result<Offset>>> {
     let at = if which == Which::Start { At::Beginning } else { At::End };
-    let answers = ask_at(client, health, partitions, at)?;
+    let answers = ask_at(asking, partitions, at)?;
     Ok(answers.into_iter().map(|answer| answer.map(|offset| offset.unwrap_or(0))).collect())
 }
 
 /// Ask for the first offset whose record is at or after `time_ms`.
-pub(crate) fn ask_time(
-    client: &Client,
-    health: &Health,
-    partition: &TopicPartition,
-    time_ms: i64,
-) -> Result<Option<Offset>> {
+pub(crate) fn ask_time(asking: &Asking<'_>, partition: &TopicPartition, time_ms: i64) -> Result<Option<Offset>> {
     // Times below 0 have meanings of their own.
-    let answers = ask_at(client, health, std::slice::from_ref(partition), At::Offset(time_ms.max(0)))?;
+    let answers = ask_at(asking, std::slice::from_ref(partition), At::Offset(time_ms.max(0)))?;
     answers.into_iter().next().unwrap_or(Ok(None))
 }
 
-/// Ask, again and again while partitions have no leader, such as those of a topic just made.
-fn ask_at(
-    client: &Client,
-    health: &Health,
-    partitions: &[TopicPartition],
-    at: At,
-) -> Result<Vec<Result<Option<Offset>>>> {
-    for _ in 0..TRIES {
-        let answers = ask_once(client, health, partitions, at)?;
-        if !answers.iter().any(|answer| matches!(answer, Err(LogError::Unavailable(_)))) {
-            return Ok(answers);
+/// Ask, again and again while partitions have no leader or theirs does not answer: those of a topic just made, and those
+/// that a broker led that is gone.
+fn ask_at(asking: &Asking<'_>, partitions: &[TopicPartition], at: At) -> Result<Vec<Result<Option<Offset>>>> {
+    let clock = &asking.host.clock;
+    let (begun, mut pause) = (clock.monotonic(), TRY_PAUSE.0);
+    loop {
+        let answers = ask_once(asking.client, asking.health, partitions, at);
+        let is_known = match &answers {
+            Ok(answers) => !answers.iter().any(|answer| answer.as_ref().is_err_and(is_stale)),
+            Err(error) => !is_stale(error),
+        };
+        if is_known
+            || clock.monotonic().saturating_sub(begun) > ASK_TIMEOUT
+            || !look_again(asking.client.client(), partitions)
+        {
+            return answers;
         }
-        std::thread::sleep(TRY_PAUSE);
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(TRY_PAUSE.1);
     }
-    ask_once(client, health, partitions, at)
+}
+
+/// Whether that may come of old news.
+fn is_stale(error: &LogError) -> bool {
+    matches!(error, LogError::Unavailable(_) | LogError::UnknownTopic(_) | LogError::UnknownPartition(_))
 }
 
 fn ask_once(
@@ -94,7 +102,7 @@ fn ask_once(
     for partition in partitions {
         list.add_partition_offset(&partition.topic, number(partition)?, at).map_err(|e| errors::of(&what(), &e))?;
     }
-    let answer = match client.offsets_for_times(list, ASK_TIMEOUT) {
+    let answer = match client.offsets_for_times(list, TRY_TIMEOUT) {
         Ok(answer) => answer,
         Err(error) => {
             let code = error.rdkafka_error_code();

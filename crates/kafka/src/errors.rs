@@ -13,7 +13,7 @@ pub(crate) fn words(code: RDKafkaErrorCode) -> String {
 }
 
 /// Whether trying again later may do.
-fn is_transient(code: RDKafkaErrorCode) -> bool {
+pub(crate) fn is_transient(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode::*;
     matches!(
         code,
@@ -37,6 +37,12 @@ fn is_transient(code: RDKafkaErrorCode) -> bool {
             | WaitingForCoordinator
             | Resolve
             | QueueFull
+            | BrokerDestroy
+            | DestroyBroker
+            | OffsetNotAvailable
+            | FencedLeaderEpoch
+            | UnknownLeaderEpoch
+            | KafkaStorageError
     )
 }
 

@@ -20,7 +20,7 @@ use rdkafka::{
     error::RDKafkaErrorCode,
 };
 
-use crate::client::Reporting;
+use crate::{client::Reporting, errors::is_transient};
 
 /// A client that fetches or asks.
 pub(crate) type Client = BaseConsumer<Reporting>;
@@ -290,9 +290,11 @@ unsafe fn described(event: *mut rd_kafka_event_t) -> Result<Vec<Described>, (RDK
         let topics = rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event), &mut count);
         let mut all = Vec::with_capacity(count);
         for topic in list(topics, count) {
-            if rd_kafka_error_code(rd_kafka_TopicDescription_error(*topic))
-                != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
-            {
+            let error: RDKafkaErrorCode = rd_kafka_error_code(rd_kafka_TopicDescription_error(*topic)).into();
+            if is_transient(error) {
+                return Err((error, text(rd_kafka_TopicDescription_name(*topic))));
+            }
+            if error != RDKafkaErrorCode::NoError {
                 continue;
             }
             let id = rd_kafka_TopicDescription_topic_id(*topic);

@@ -8,7 +8,7 @@ use recordlog::{LogError, Offset, Offsets, Result, StoredBatch, TopicPartition};
 use crate::{
     client::Health,
     cursor::{Cursor, State},
-    ends::{self, Known, Which},
+    ends::{self, Asking, Known, Which},
     fetchers::{self, CLIENTS_MAX, Fetchers, serve},
     native::Client,
     watchers::{Watchers, tell},
@@ -77,6 +77,16 @@ impl Places {
         &self.askers.asker
     }
 
+    fn asking<'a>(&'a self, client: &'a Client) -> Asking<'a> {
+        Asking { client, health: &self.health, host: &self.host }
+    }
+
+    /// Ask for one end of one partition.
+    fn end_of(&self, client: &Client, partition: &TopicPartition, which: Which) -> Result<Offset> {
+        let answers = ends::ask(&self.asking(client), std::slice::from_ref(partition), which)?;
+        answers.into_iter().next().unwrap_or_else(|| Err(LogError::UnknownPartition(partition.clone())))
+    }
+
     fn now(&self) -> Duration {
         self.host.clock.monotonic()
     }
@@ -136,7 +146,7 @@ impl Places {
 
     fn ask_end(&self, partition: &TopicPartition, place: &Place) -> Result<Offset> {
         let now = self.now();
-        let end = one(ends::ask(self.asker(), &self.health, std::slice::from_ref(partition), Which::End)?, partition)?;
+        let end = self.end_of(self.asker(), partition, Which::End)?;
         Ok(self.note_end(partition, place, end, now).0)
     }
 
@@ -157,8 +167,7 @@ impl Places {
 
     fn ask_start(&self, partition: &TopicPartition, place: &Place) -> Result<Offset> {
         let now = self.now();
-        let start =
-            one(ends::ask(self.asker(), &self.health, std::slice::from_ref(partition), Which::Start)?, partition)?;
+        let start = self.end_of(self.asker(), partition, Which::Start)?;
         place.known.lock().start = Some((start, now));
         Ok(start)
     }
@@ -185,7 +194,7 @@ impl Places {
     pub fn settle(&self, partition: &TopicPartition) -> Result<()> {
         let client = &self.askers.asker_of_all;
         serve(client);
-        let written = one(ends::ask(client, &self.health, std::slice::from_ref(partition), Which::End)?, partition)?;
+        let written = self.end_of(client, partition, Which::End)?;
         let (place, begun, mut pause) = (self.place(partition), self.now(), Duration::from_millis(1));
         while self.ask_end(partition, &place)? < written {
             if self.now().saturating_sub(begun) > SETTLE_WAIT {
@@ -200,7 +209,7 @@ impl Places {
 
     /// The first offset whose record is at or after a time.
     pub fn offset_for_time(&self, partition: &TopicPartition, time_ms: i64) -> Result<Option<Offset>> {
-        ends::ask_time(self.asker(), &self.health, partition, time_ms)
+        ends::ask_time(&self.asking(self.asker()), partition, time_ms)
     }
 
     /// Batches from the one with `from` on.
@@ -342,7 +351,7 @@ impl Places {
         let unread: Vec<TopicPartition> =
             watched.iter().filter(|partition| !self.place(partition).is_followed()).cloned().collect();
         let now = self.now();
-        let Ok(ends) = ends::ask(self.asker(), &self.health, &unread, Which::End) else { return };
+        let Ok(ends) = ends::ask(&self.asking(self.asker()), &unread, Which::End) else { return };
         for (partition, end) in unread.iter().zip(ends) {
             let (Ok(end), place) = (end, self.place(partition)) else { continue };
             if let (end, true) = self.note_end(partition, &place, end, now) {
@@ -393,8 +402,4 @@ impl Place {
         let cursors = self.cursors.lock();
         cursors.iter().any(|cursor| cursor.try_with(|state| state.is_at_end()).unwrap_or(false))
     }
-}
-
-fn one(answers: Vec<Result<Offset>>, partition: &TopicPartition) -> Result<Offset> {
-    answers.into_iter().next().unwrap_or_else(|| Err(LogError::UnknownPartition(partition.clone())))
 }

@@ -29,8 +29,8 @@ use crate::{
     admin::apart,
     client::{Health, Reporting},
     config::ClusterConfig,
-    ends::ASK_TIMEOUT,
     errors,
+    leaders::look_for,
 };
 
 /// How long the thread waits for something to happen before it looks whether it is to end.
@@ -38,6 +38,9 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// A slot that is taken away is waited for so long. Its next holder shuts out whoever is not done by then.
 const HANDOVER_WAIT: Duration = Duration::from_secs(5);
+
+/// Longest that brokers are waited for when they are asked who has which slot; they are asked twice.
+const LIST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Slots by number.
 pub type SlotSet = BTreeSet<u32>;
@@ -207,7 +210,14 @@ impl Holders {
         let (client, topic) = (Arc::clone(&self.client), self.topic.clone());
         apart(move || {
             let failed = |e| errors::of(&format!("asking for the group of {topic}"), &e);
-            let groups = client.fetch_group_list(Some(topic.as_str()), ASK_TIMEOUT).map_err(failed)?;
+            // All brokers are asked: one that is gone is still among them until the client looks again.
+            let groups = match client.fetch_group_list(Some(topic.as_str()), LIST_TIMEOUT) {
+                Ok(groups) => groups,
+                Err(_) => {
+                    look_for(client.client(), &topic, 0);
+                    client.fetch_group_list(Some(topic.as_str()), LIST_TIMEOUT).map_err(failed)?
+                }
+            };
             let mut found = BTreeMap::new();
             for member in groups.groups().iter().filter(|group| group.name() == topic).flat_map(|g| g.members()) {
                 let Some((_, address)) = member.client_id().split_once('@') else { continue };

@@ -14,9 +14,12 @@ use crate::{
     admin::{Admin, Settings},
     ends::ASK_TIMEOUT,
     errors,
+    leaders::look_for,
     native::{self, Client},
 };
 
+/// Longest that the cluster is waited for when it is asked what topics are; it is asked twice.
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Topics that one question is about.
 const TOPICS_ASKED: usize = 200;
 /// That a topic is not there is believed for so long.
@@ -134,11 +137,20 @@ impl Topics {
 
 /// Topics of these names, those that are there.
 fn describe(names: &[&str], client: &Client, admin: &Admin) -> Result<Vec<Topic>> {
-    let described = native::describe_topics(client, names, ASK_TIMEOUT);
-    let described = described.map_err(|(code, text)| match errors::of_code("asking for topics", code) {
-        LogError::Unavailable(words) => LogError::Unavailable(format!("{words}: {text}")),
-        _ => LogError::Invalid(format!("asking for topics: {text}")),
-    })?;
+    let Some(first) = names.first() else { return Ok(vec![]) };
+    let ask = || {
+        let described = native::describe_topics(client, names, DESCRIBE_TIMEOUT);
+        described.map_err(|(code, text)| match errors::of_code("asking for topics", code) {
+            LogError::Unavailable(words) => LogError::Unavailable(format!("{words}: {text}")),
+            _ => LogError::Invalid(format!("asking for topics: {text}")),
+        })
+    };
+    let mut described = ask();
+    if matches!(described, Err(LogError::Unavailable(_))) {
+        look_for(client.client(), first, 0);
+        described = ask();
+    }
+    let described = described?;
     if described.is_empty() {
         return Ok(vec![]);
     }

@@ -58,7 +58,8 @@ pub fn replay_piece<E>(
         return Ok((next, false));
     }
     let read = read_some(log, partition, (next, from), &fail, &mut RecordRanges::default(), &mut each)?;
-    Ok(read.map_or((next, false), |end| (end, end < ends.end)))
+    // Behind the last record there may be marks alone.
+    Ok(read.map_or((ends.end, false), |end| (end, end < ends.end)))
 }
 
 /// Read a piece from `at` on, records from `from` on; one past its last offset, `None` at the end.

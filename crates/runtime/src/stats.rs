@@ -38,6 +38,8 @@ pub struct NodeStats {
 pub struct QueryStats {
     /// Operators, inputs before what reads them.
     pub nodes: Vec<NodeStats>,
+    /// Records of its changelog that were read to open it: none of those that a copy of its state had already.
+    pub restored: AtomicU64,
     /// Records read.
     pub records_in: AtomicU64,
     /// Records written.

@@ -75,10 +75,22 @@ pub enum RegistryError {
     /// The id belongs to another schema.
     #[error("Overwrite new schema with id {0} is not permitted: it belongs to another schema.")]
     IdTaken(i32),
+    /// Refused by the process that may change the registry.
+    #[error("{message}")]
+    Elsewhere {
+        /// As [`RegistryError::code`].
+        code: u32,
+        /// Why.
+        message: String,
+    },
     /// The log did not take it.
     #[error("Error in the backend data store: {0}")]
     Store(String),
 }
+
+/// Codes that are told apart here, too.
+const INCOMPATIBLE: u32 = 409;
+const STORE: u32 = 50001;
 
 impl RegistryError {
     /// The code in the body of an answer.
@@ -93,14 +105,15 @@ impl RegistryError {
             RegistryError::VersionNotSoftDeleted(..) => 40407,
             RegistryError::NoSubjectLevel(_) => 40408,
             RegistryError::NoSubjectMode(_) => 40409,
-            RegistryError::Incompatible { .. } => 409,
+            RegistryError::Incompatible { .. } => INCOMPATIBLE,
             RegistryError::InvalidSchema { .. } => 42201,
             RegistryError::InvalidVersion(_) => 42202,
             RegistryError::InvalidLevel(_) => 42203,
             RegistryError::InvalidMode(_) => 42204,
             RegistryError::OperationNotPermitted(..) | RegistryError::IdTaken(_) => 42205,
             RegistryError::ReferenceExists(..) => 42206,
-            RegistryError::Store(_) => 50001,
+            RegistryError::Elsewhere { code, .. } => *code,
+            RegistryError::Store(_) => STORE,
         }
     }
 
@@ -114,9 +127,9 @@ impl RegistryError {
 impl From<RegistryError> for Error {
     fn from(error: RegistryError) -> Error {
         let text = format!("schema registry: {error}");
-        match &error {
-            RegistryError::Store(_) => Error::unavailable(text),
-            RegistryError::Incompatible { .. } => Error::new(ErrorKind::Conflict, "42000", text),
+        match error.code() {
+            STORE => Error::unavailable(text),
+            INCOMPATIBLE => Error::new(ErrorKind::Conflict, "42000", text),
             _ => Error::invalid(text),
         }
     }

@@ -6,12 +6,14 @@
 //!
 //! Invariant: knows no HTTP and no query; a change is durable before anybody sees it.
 
+mod change;
 mod entry;
 mod error;
 mod level;
 mod registry;
 mod state;
 
+pub use change::{Addition, Change, ChangeAnswer, Leader};
 pub use error::RegistryError;
 pub use level::{Level, Mode};
 pub use registry::Registry;

@@ -1,6 +1,6 @@
 //! The registry: checks a change against the state, writes it to the log, then lets it be seen.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use formats::{RegisteredSchema, SchemaRegistry, SchemaText, compatibility};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
@@ -12,13 +12,18 @@ use recordlog::{
 use types::{Error, Result};
 
 use crate::{
-    Deleted, Level, Mode, RegistryError, SubjectVersion, Version,
+    Change, ChangeAnswer, Deleted, Leader, Level, Mode, RegistryError, SubjectVersion, Version,
+    change::{Addition, Changed, version_of},
     entry::{Key, SchemaValue, Value},
     state::State,
 };
 
 /// Bytes of the longest schema that is taken.
 const SCHEMA_BYTES_MAX: usize = 512 << 10;
+
+/// What another process has changed is waited for so long, a look at a time.
+const FOLLOW_LOOKS: usize = 2000;
+const FOLLOW_PAUSE: Duration = Duration::from_millis(10);
 
 type Checked<T> = std::result::Result<T, RegistryError>;
 
@@ -30,24 +35,10 @@ pub struct Registry {
     partition: TopicPartition,
     /// One change at a time.
     writing: Mutex<()>,
-    /// Whether this process may change it, where several have it; what others have changed is read before it answers.
-    shared: Option<MayWrite>,
+    /// Who may change it, where several processes have it; what others have changed is read before it answers.
+    leader: Option<Box<dyn Leader>>,
     /// Where the topic was read to.
     next: Mutex<Offset>,
-}
-
-type MayWrite = Box<dyn Fn() -> bool + Send + Sync>;
-
-/// A schema to register.
-#[derive(Debug, Clone)]
-pub(crate) struct Wanted<'a> {
-    schema: &'a SchemaText,
-    normalize: bool,
-    /// In mode import, both are given.
-    id: Option<i32>,
-    version: Option<i32>,
-    /// Whatever the mode: for what runs in this process.
-    any_mode: bool,
 }
 
 impl Registry {
@@ -61,18 +52,75 @@ impl Registry {
             log,
             partition: TopicPartition::new(topic, 0),
             writing: Mutex::default(),
-            shared: None,
+            leader: None,
             next: Mutex::default(),
         };
         registry.read_on()?;
         Ok(registry)
     }
 
-    /// As one of several over the same topic, in processes of which one at a time may change it: this one, when
-    /// `may_write` says so.
+    /// As one of several over the same topic, in processes of which one at a time may change it: the others have it make
+    /// their changes.
     #[must_use]
-    pub fn shared(self, may_write: impl Fn() -> bool + Send + Sync + 'static) -> Registry {
-        Registry { shared: Some(Box::new(may_write)), ..self }
+    pub fn shared(self, leader: impl Leader) -> Registry {
+        Registry { leader: Some(Box::new(leader)), ..self }
+    }
+
+    /// Make a change, here or where the leader is.
+    fn carry_out(&self, change: &Change) -> Checked<Changed> {
+        match &self.leader {
+            Some(leader) if !leader.is_here() => {
+                let answer = leader.change(change).map_err(RegistryError::Store)?;
+                let next = answer.next;
+                let changed = answer.outcome()?;
+                self.follow(next);
+                Ok(changed)
+            }
+            _ => self.make(change),
+        }
+    }
+
+    /// Make a change that another process hands to this one.
+    pub fn answer(&self, change: &Change) -> ChangeAnswer {
+        let outcome = self.make(change);
+        let next = match self.read_on() {
+            Ok(()) => *self.next.lock(),
+            Err(_) => 0,
+        };
+        ChangeAnswer::new(outcome, next)
+    }
+
+    /// Wait until what stands before an offset is read, so that a client sees what it has changed; not for ever.
+    fn follow(&self, next: Offset) {
+        for _ in 0..FOLLOW_LOOKS {
+            if self.read_on().is_ok() && *self.next.lock() >= next {
+                return;
+            }
+            std::thread::sleep(FOLLOW_PAUSE);
+        }
+    }
+
+    fn make(&self, change: &Change) -> Checked<Changed> {
+        match change {
+            Change::Add(addition) => self.insert(addition).map(|added| Changed::of(&added)),
+            Change::DeleteSubject { subject, permanent } => self.delete_all(subject, *permanent).map(Changed::Numbers),
+            Change::DeleteVersion { subject, version, permanent } => {
+                let gone = self.delete_one(subject, version_of(*version), *permanent)?;
+                Ok(Changed::Numbers(vec![gone]))
+            }
+            Change::SetLevel(subject, level) => {
+                let _one_at_a_time = self.writing.lock();
+                let key = Key::Config { subject: subject.clone() };
+                self.write(&[(key, level.map(|compatibility| Value::Config { compatibility }))])?;
+                Ok(Changed::Nothing)
+            }
+            Change::SetMode(subject, mode) => {
+                let _one_at_a_time = self.writing.lock();
+                let key = Key::Mode { subject: subject.clone() };
+                self.write(&[(key, mode.map(|mode| Value::Mode { mode }))])?;
+                Ok(Changed::Nothing)
+            }
+        }
     }
 
     /// Read what was added to the topic.
@@ -93,7 +141,7 @@ impl Registry {
 
     /// What is known, others' changes included.
     fn state(&self) -> RwLockReadGuard<'_, State> {
-        if self.shared.is_some()
+        if self.leader.is_some()
             && let Err(error) = self.read_on()
         {
             tracing::warn!(%error, "schemas that other processes have registered cannot be read");
@@ -104,9 +152,6 @@ impl Registry {
     /// Make entries durable, then visible. The caller holds `writing`.
     fn write(&self, entries: &[(Key, Option<Value>)]) -> Checked<()> {
         let fail = |e: &dyn std::fmt::Display| RegistryError::Store(e.to_string());
-        if self.shared.as_ref().is_some_and(|may_write| !may_write()) {
-            return Err(fail(&"schemas are changed through the process that leads the service"));
-        }
         let mut builder = BatchBuilder::with_capacity(256);
         for (key, value) in entries {
             let key = serde_json::to_vec(key).map_err(|e| fail(&e))?;
@@ -114,11 +159,16 @@ impl Registry {
             builder.push(Some(&key), value.as_deref(), 0, &[]).map_err(|e| fail(&e))?;
         }
         let batches = builder.finish(Compression::None).map_err(|e| fail(&e))?;
-        let partition = self.partition.clone();
-        let ticket = self.log.commit(Commit::of(vec![Append { partition, batches: batches.into() }]));
-        // The log has a thread of its own: waiting for it here holds up nobody that it waits for.
-        let committed = futures::executor::block_on(ticket).map_err(|_| fail(&"the log is closed"))?;
-        committed.map_err(|e| fail(&e))?;
+        let append = Append { partition: self.partition.clone(), batches: batches.into() };
+        match &self.leader {
+            Some(leader) => leader.write(append).map_err(|e| fail(&e))?,
+            None => {
+                let ticket = self.log.commit(Commit::of(vec![append]));
+                // The log has a thread of its own: waiting for it here holds up nobody that it waits for.
+                let committed = futures::executor::block_on(ticket).map_err(|_| fail(&"the log is closed"))?;
+                committed.map_err(|e| fail(&e))?;
+            }
+        }
         let mut state = self.state.write();
         entries.iter().try_for_each(|(key, value)| state.apply(key, value.as_ref())).map_err(|e| fail(&e))
     }
@@ -208,7 +258,7 @@ impl Registry {
     /// # Errors
     /// It is not a schema, does not fit earlier versions, or the log does not take it.
     pub fn add(&self, subject: &str, schema: &SchemaText, normalize: bool) -> Checked<SubjectVersion> {
-        self.insert(subject, &Wanted { schema, normalize, id: None, version: None, any_mode: false })
+        self.carry_out(&Change::Add(Addition { normalize, ..Addition::new(subject, schema) }))?.version()
     }
 
     /// Add a version under an id and a number of the caller's choice, in mode import.
@@ -216,11 +266,12 @@ impl Registry {
     /// # Errors
     /// The mode is another, the id is another schema's, or the log does not take it.
     pub fn import(&self, subject: &str, schema: &SchemaText, id: i32, version: Option<i32>) -> Checked<SubjectVersion> {
-        self.insert(subject, &Wanted { schema, normalize: false, id: Some(id), version, any_mode: false })
+        self.carry_out(&Change::Add(Addition { id: Some(id), version, ..Addition::new(subject, schema) }))?.version()
     }
 
-    fn insert(&self, subject: &str, wanted: &Wanted<'_>) -> Checked<SubjectVersion> {
-        let schema = self.canonical(wanted.schema, wanted.normalize)?;
+    fn insert(&self, wanted: &Addition) -> Checked<SubjectVersion> {
+        let subject = wanted.subject.as_str();
+        let schema = self.canonical(&wanted.text()?, wanted.normalize)?;
         let _one_at_a_time = self.writing.lock();
         let (id, version) = {
             let state = self.state();
@@ -307,6 +358,10 @@ impl Registry {
     /// # Errors
     /// It is not there, is deleted already or not yet, or others refer to it.
     pub fn delete_subject(&self, subject: &str, permanent: bool) -> Checked<Vec<i32>> {
+        self.carry_out(&Change::DeleteSubject { subject: subject.to_owned(), permanent })?.numbers()
+    }
+
+    fn delete_all(&self, subject: &str, permanent: bool) -> Checked<Vec<i32>> {
         let _one_at_a_time = self.writing.lock();
         let all = self.versions(subject, Deleted::With)?;
         let live: Vec<_> = all.iter().filter(|v| !v.deleted).cloned().collect();
@@ -324,6 +379,16 @@ impl Registry {
     /// # Errors
     /// As there.
     pub fn delete_version(&self, subject: &str, version: Version, permanent: bool) -> Checked<i32> {
+        let number = match version {
+            Version::Latest => None,
+            Version::Number(number) => Some(number),
+        };
+        let change = Change::DeleteVersion { subject: subject.to_owned(), version: number, permanent };
+        let gone = self.carry_out(&change)?.numbers()?;
+        gone.first().copied().ok_or_else(|| RegistryError::SubjectNotFound(subject.to_owned()))
+    }
+
+    fn delete_one(&self, subject: &str, version: Version, permanent: bool) -> Checked<i32> {
         let _one_at_a_time = self.writing.lock();
         let seen = if version == Version::Latest && !permanent { Deleted::Without } else { Deleted::With };
         let found = self.version_of(subject, version, seen)?;
@@ -378,9 +443,7 @@ impl Registry {
     /// # Errors
     /// The log does not take it.
     pub fn set_level(&self, subject: Option<&str>, level: Option<Level>) -> Checked<()> {
-        let _one_at_a_time = self.writing.lock();
-        let key = Key::Config { subject: subject.map(str::to_owned) };
-        self.write(&[(key, level.map(|compatibility| Value::Config { compatibility }))])
+        self.carry_out(&Change::SetLevel(subject.map(str::to_owned), level)).map(drop)
     }
 
     /// The mode of a subject, as [`Registry::level`].
@@ -403,9 +466,7 @@ impl Registry {
     /// # Errors
     /// The log does not take it.
     pub fn set_mode(&self, subject: Option<&str>, mode: Option<Mode>) -> Checked<()> {
-        let _one_at_a_time = self.writing.lock();
-        let key = Key::Mode { subject: subject.map(str::to_owned) };
-        self.write(&[(key, mode.map(|mode| Value::Mode { mode }))])
+        self.carry_out(&Change::SetMode(subject.map(str::to_owned), mode)).map(drop)
     }
 }
 
@@ -415,13 +476,13 @@ impl SchemaRegistry for Registry {
     }
 
     fn import(&self, subject: &str, id: i32, schema: &SchemaText) -> Result<()> {
-        let wanted = Wanted { schema, normalize: false, id: Some(id), version: None, any_mode: true };
+        let wanted = Addition { id: Some(id), any_mode: true, ..Addition::new(subject, schema) };
         let canonical = self.canonical(schema, false)?;
         let same = |v: &SubjectVersion| v.schema.id == id && v.schema.schema == canonical;
         if self.versions(subject, Deleted::Without).is_ok_and(|versions| versions.last().is_some_and(same)) {
             return Ok(());
         }
-        self.insert(subject, &wanted)?;
+        self.carry_out(&Change::Add(wanted)).map(drop)?;
         Ok(())
     }
 

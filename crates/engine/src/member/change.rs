@@ -27,10 +27,10 @@ use crate::{
 };
 
 /// How long a statement waits for somebody to lead the service.
-const LEADER_WAIT: Duration = Duration::from_secs(20);
+pub(super) const LEADER_WAIT: Duration = Duration::from_secs(20);
 
 /// Between two looks.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a process may take to read a statement that is written down.
 const FOLLOW_WAIT: Duration = Duration::from_secs(20);
@@ -69,7 +69,7 @@ async fn hand_over(session: &Session, statement: &ast::Statement) -> Result<Hand
     let member = engine.this_member()?;
     let service = engine.names.service_writer().unwrap_or_default();
     let nobody = || format!("no process leads service {service} just now");
-    let leader = crate::service::owner_of(&engine.log, &service).await?.and_then(|owner| owner.advertise);
+    let leader = engine.leader().await?;
     let Some(address) = leader.filter(|address| *address != member.address) else { return Ok(Handed::Not(nobody())) };
     let request = Request::Change { text: statement.text.clone(), properties: session.own_properties() };
     let answer = match member.peers.ask(&address, &request.text()?).await {
@@ -188,6 +188,12 @@ async fn carried_out(
 }
 
 impl Engine {
+    /// Where the process is reached that leads the service, as the log has it.
+    pub(super) async fn leader(&self) -> Result<Option<String>> {
+        let service = self.names.service_writer().unwrap_or_default();
+        Ok(crate::service::owner_of(&self.log, &service).await?.and_then(|owner| owner.advertise))
+    }
+
     /// Remove what a statement has ended.
     async fn clean_up(&self, before: &[Arc<RunningQuery>], work: Work) -> Result<()> {
         let now: Vec<String> = self.queries.lock().values().map(|q| q.opener.options.id.clone()).collect();

@@ -11,6 +11,7 @@ mod change;
 mod follow;
 mod places;
 mod rows;
+mod schemas;
 mod standby;
 mod states;
 mod wire;
@@ -37,6 +38,7 @@ use crate::{
 
 pub(crate) use change::change;
 pub(crate) use rows::read;
+pub(crate) use schemas::SchemaLeader;
 
 /// Tasks that are opened at a time: each waits for the cluster most of the time.
 const OPENING_MAX: usize = 8;

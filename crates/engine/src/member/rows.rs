@@ -4,11 +4,7 @@
 //! partitions that it has open alone, so an answer is of one committed epoch of each; what is just being moved is asked
 //! for again where it is next.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arrow::{array::RecordBatch, datatypes::DataType};
 use formats::{EncodedRows, Part};
@@ -109,7 +105,8 @@ async fn gather(
     let (mut found, deadline) = (BTreeMap::new(), Instant::now() + MOVE_WAIT);
     let mut is_again = false;
     loop {
-        let here = here(query, missing.keys().copied().collect(), wanted, rows_max).await?;
+        let least = missing.keys().map(|partition| (*partition, query.seen(*partition))).collect();
+        let here = here(query, least, wanted, rows_max).await?;
         missing.retain(|partition, _| !here.contains_key(partition));
         found.extend(here);
         let mut why = None;
@@ -134,14 +131,18 @@ async fn gather(
     }
 }
 
-/// Those of partitions that are here.
+/// Those of partitions that are here, at an epoch of each or a later one.
 async fn here(
     query: &Arc<RunningQuery>,
-    partitions: BTreeSet<u32>,
+    partitions: BTreeMap<u32, u64>,
     wanted: &Wanted,
     rows_max: usize,
 ) -> Result<BTreeMap<u32, Vec<Stored>>> {
-    let views: Vec<_> = query.views().into_iter().filter(|(partition, _)| partitions.contains(partition)).collect();
+    let is_wanted = |(number, view): &(u32, Arc<runtime::TableView>)| {
+        let least = partitions.get(number);
+        least.is_some_and(|least| view.partitions.iter().all(|part| part.read().committed_epoch() >= *least))
+    };
+    let views: Vec<_> = query.views().into_iter().filter(is_wanted).collect();
     if views.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -168,13 +169,13 @@ async fn there(
         Ok(holders) => holders,
         Err(error) => return Ok((BTreeMap::new(), Some(error.to_string()))),
     };
-    let mut asked: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    let mut asked: BTreeMap<&str, Vec<(u32, u64)>> = BTreeMap::new();
     for (partition, slot) in missing {
         if let Some(address) = holders.get(slot).filter(|address| **address != member.address) {
-            asked.entry(address).or_default().push(*partition);
+            asked.entry(address).or_default().push((*partition, query.seen(*partition)));
         }
     }
-    let ask = |(address, partitions): (&str, Vec<u32>)| {
+    let ask = |(address, partitions): (&str, Vec<(u32, u64)>)| {
         let (address, query) = (address.to_string(), query.opener.options.id.clone());
         async move {
             let request = Request::Rows { query, partitions, wanted: wanted.clone(), rows_max };
@@ -216,7 +217,7 @@ impl Member {
 pub(super) async fn answer(
     engine: &Engine,
     id: &str,
-    partitions: Vec<u32>,
+    partitions: Vec<(u32, u64)>,
     wanted: Wanted,
     rows_max: usize,
     out: &mut Vec<u8>,

@@ -12,7 +12,8 @@ use std::{
 
 use futures::future::join_all;
 use parking_lot::Mutex;
-use runtime::{Share, StandbyTask, log_error};
+use recordlog::{Offset, TopicPartition};
+use runtime::{QueryStats, Share, StandbyTask, log_error};
 use tokio::{sync::watch, task::JoinHandle};
 use types::Result;
 
@@ -40,6 +41,7 @@ pub(super) struct Standbys {
 /// A task that is followed.
 struct Followed {
     stop: watch::Sender<bool>,
+    seen: Arc<Mutex<Option<Seen>>>,
     /// What it has when it is stopped.
     following: JoinHandle<Option<StandbyTask>>,
 }
@@ -47,7 +49,8 @@ struct Followed {
 impl Followed {
     fn new(opener: Opener) -> Followed {
         let (stop, stopped) = watch::channel(false);
-        Followed { stop, following: tokio::spawn(follow(opener, stopped)) }
+        let seen = Arc::<Mutex<Option<Seen>>>::default();
+        Followed { stop, seen: seen.clone(), following: tokio::spawn(follow(opener, stopped, seen)) }
     }
 
     async fn stop(self) -> Option<StandbyTask> {
@@ -56,12 +59,24 @@ impl Followed {
     }
 }
 
+/// How far one is that is followed.
+pub(crate) struct Seen {
+    pub stats: Arc<QueryStats>,
+    /// Where its changelog is read on; `None`: it has no state.
+    pub position: Option<(TopicPartition, Offset)>,
+}
+
 /// Follow a task until told to stop.
-async fn follow(opener: Opener, mut stopped: watch::Receiver<bool>) -> Option<StandbyTask> {
+async fn follow(
+    opener: Opener,
+    mut stopped: watch::Receiver<bool>,
+    seen: Arc<Mutex<Option<Seen>>>,
+) -> Option<StandbyTask> {
     while !*stopped.borrow() {
-        match follow_one(&opener, &mut stopped).await {
+        match follow_one(&opener, &mut stopped, &seen).await {
             Ok(standby) => return Some(standby),
             Err(error) => {
+                *seen.lock() = None;
                 tracing::debug!(query = opener.options.id, %error, "a task is not followed just now");
                 let stop = stopped.wait_for(|stop| *stop);
                 let _ = tokio::time::timeout(RETRY_PAUSE, stop).await;
@@ -71,7 +86,11 @@ async fn follow(opener: Opener, mut stopped: watch::Receiver<bool>) -> Option<St
     None
 }
 
-async fn follow_one(opener: &Opener, stopped: &mut watch::Receiver<bool>) -> Result<StandbyTask> {
+async fn follow_one(
+    opener: &Opener,
+    stopped: &mut watch::Receiver<bool>,
+    seen: &Mutex<Option<Seen>>,
+) -> Result<StandbyTask> {
     let own = opener.clone();
     let open = move || {
         let Opener { plan, options, log, host, pool, .. } = own;
@@ -91,6 +110,7 @@ async fn follow_one(opener: &Opener, stopped: &mut watch::Receiver<bool>) -> Res
         })
         .await?;
         standby = back;
+        *seen.lock() = Some(Seen { stats: standby.stats(), position: standby.position() });
         if more? {
             continue;
         }
@@ -170,6 +190,14 @@ impl Engine {
             followed.entry(key).or_insert_with(|| Followed::new(opener));
         }
         Ok(())
+    }
+
+    /// The tasks that this process follows, by the id under which their queries run; `look` is told how far each is.
+    pub(crate) fn each_standby(&self, mut look: impl FnMut(&str, Share, Option<&Seen>)) {
+        let Some(member) = &self.member else { return };
+        for ((id, share), followed) in member.standbys.followed.lock().iter() {
+            look(id, *share, followed.seen.lock().as_ref());
+        }
     }
 
     /// What this process has of a task that it takes over, and follows no more.

@@ -21,13 +21,16 @@ pub(super) enum Request {
     Rows {
         /// The query that keeps them, by the id under which it runs.
         query: String,
-        partitions: Vec<u32>,
+        /// With the epoch at which each has to be at least.
+        partitions: Vec<(u32, u64)>,
         wanted: Wanted,
         /// Of a partition at most.
         rows_max: usize,
     },
     /// How the queries do.
     States,
+    /// Change the schema registry.
+    Schemas { change: schemaregistry::Change },
 }
 
 /// What came of a statement.
@@ -142,28 +145,26 @@ pub(super) fn refused(error: &Error) -> Vec<u8> {
     out
 }
 
+fn write(out: &mut Vec<u8>, answer: &impl Serialize) -> Result<()> {
+    serde_json::to_writer(out, answer).map_err(unreadable)
+}
+
 impl Engine {
     /// Answer another process of the service.
     pub async fn answer(self: &std::sync::Arc<Engine>, request: &str) -> Vec<u8> {
         let answered = async {
+            let mut out = vec![DONE];
             match serde_json::from_str::<Request>(request).map_err(unreadable)? {
                 Request::Change { text, properties } => {
-                    let answer = super::change::answer(self, &text, properties).await;
-                    let mut out = vec![DONE];
-                    serde_json::to_writer(&mut out, &answer).map_err(unreadable)?;
-                    Ok(out)
+                    write(&mut out, &super::change::answer(self, &text, properties).await)?;
                 }
-                Request::States => {
-                    let mut out = vec![DONE];
-                    serde_json::to_writer(&mut out, &self.own_states()).map_err(unreadable)?;
-                    Ok(out)
-                }
+                Request::Schemas { change } => write(&mut out, &super::schemas::answer(self, change).await?)?,
+                Request::States => write(&mut out, &self.own_states())?,
                 Request::Rows { query, partitions, wanted, rows_max } => {
-                    let mut out = vec![DONE];
                     super::rows::answer(self, &query, partitions, wanted, rows_max, &mut out).await?;
-                    Ok(out)
                 }
             }
+            Ok(out)
         };
         answered.await.unwrap_or_else(|error: Error| refused(&error))
     }

@@ -24,6 +24,7 @@ pub(super) async fn wait(
 ) -> Result<bool> {
     let mut stages: Vec<u32> = query.shares().iter().map(|share| share.stage).collect();
     stages.dedup();
+    let last = stages.last().copied();
     for stage in stages {
         let tasks = loop {
             let (engine, id, aims) = (engine.clone(), query.opener.options.id.clone(), targets.clone());
@@ -47,6 +48,12 @@ pub(super) async fn wait(
             }
             tokio::time::sleep(PAUSE).await;
         };
+        // What the log has as committed, who has the rows may show a moment later.
+        for task in tasks.iter().filter(|_| Some(stage) == last) {
+            if let Some(share) = task.share.filter(|share| share.stage == stage) {
+                query.saw(share.partition, task.epoch);
+            }
+        }
         aim_between(engine, query, &tasks, targets).await?;
     }
     Ok(true)

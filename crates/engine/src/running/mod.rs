@@ -35,6 +35,9 @@ pub(crate) struct RunningQuery {
     tasks: Mutex<BTreeMap<Option<Share>, Arc<Task>>>,
     paused: AtomicBool,
     committed: Arc<watch::Sender<u64>>,
+    /// By partition of its table, an epoch that this process knows to be committed, wherever the partition is: it shows
+    /// nothing older.
+    seen: Mutex<BTreeMap<u32, u64>>,
 }
 
 /// A query that several processes run.
@@ -94,7 +97,20 @@ impl RunningQuery {
             tasks: Mutex::default(),
             paused: AtomicBool::new(paused),
             committed,
+            seen: Mutex::default(),
         }
+    }
+
+    /// A partition of its table is at an epoch.
+    pub fn saw(&self, partition: u32, epoch: u64) {
+        let mut seen = self.seen.lock();
+        let known = seen.entry(partition).or_default();
+        *known = epoch.max(*known);
+    }
+
+    /// The epoch at which a partition of its table is at least.
+    pub fn seen(&self, partition: u32) -> u64 {
+        self.seen.lock().get(&partition).copied().unwrap_or(0)
     }
 
     fn tasks(&self) -> Vec<Arc<Task>> {

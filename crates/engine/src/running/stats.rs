@@ -37,6 +37,7 @@ pub(super) fn sum(all: &[Arc<QueryStats>]) -> QueryStats {
             add(&to.state_hits, &from.state_hits);
             add(&to.state_misses, &from.state_misses);
         }
+        add(&sum.restored, &stats.restored);
         add(&sum.records_in, &stats.records_in);
         add(&sum.records_out, &stats.records_out);
         add(&sum.epochs, &stats.epochs);

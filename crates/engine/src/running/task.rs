@@ -21,7 +21,7 @@ use tokio::{
     sync::{Semaphore, watch},
     task::JoinHandle,
 };
-use types::{Error, Result};
+use types::{Error, ErrorKind, Result};
 
 use crate::Engine;
 
@@ -33,6 +33,8 @@ pub(crate) enum QueryState {
     /// It failed and will be tried again.
     Error(String),
     Terminated,
+    /// Another process runs it; this one has a copy of its state.
+    Standby,
 }
 
 impl QueryState {
@@ -42,6 +44,7 @@ impl QueryState {
             QueryState::Paused => "PAUSED",
             QueryState::Error(_) => "ERROR",
             QueryState::Terminated => "TERMINATED",
+            QueryState::Standby => "STANDBY",
         }
     }
 }
@@ -122,6 +125,9 @@ enum Control {
 
 /// First and longest pause before a failed query is tried again.
 const RETRY_MS: (u64, u64) = (200, 15_000);
+
+/// Longest pause where it failed for want of the log, which may be there again at any moment.
+const AWAY_RETRY_MS: u64 = 2_000;
 
 /// Consumed records of exchanges are deleted so often.
 const PURGE_EVERY: Duration = Duration::from_secs(10);
@@ -279,6 +285,9 @@ impl Task {
                 }
                 if own.steps.load(Ordering::Relaxed) != before {
                     pause_ms = RETRY_MS.0;
+                }
+                if error.kind() == ErrorKind::Unavailable {
+                    pause_ms = pause_ms.min(AWAY_RETRY_MS);
                 }
                 let query = own.opener.name();
                 tracing::error!(%query, %error, retry_ms = pause_ms, "query failed, will be tried again");

@@ -5,11 +5,11 @@
 //! log and takes nothing over until it is promoted. What it has is some epoch's state only where it has read all there
 //! is; a piece of the changelog may end within an epoch.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use host::Host;
 use planner::plan::QueryPlan;
-use recordlog::{RecordLog, TopicPartition};
+use recordlog::{Offset, RecordLog, TopicPartition};
 use types::{Error, Result};
 
 use super::{
@@ -57,7 +57,7 @@ impl StandbyTask {
         let mut standby = StandbyTask { plan: plan.clone(), state: None, query };
         standby.note_progress()?;
         let query = &mut standby.query;
-        if let Some(topic) = query.log.topic(&query.changelog()) {
+        if let Some(topic) = query.changelog_topic()? {
             let whole_ms = query.host.clock.now_ms();
             let restored = with_tasks(query, |restoring, p, tasks| restoring.begin(p, tasks))?;
             standby.state = restored.map(|restored| Followed { restored, topic_id: topic.id, whole_ms });
@@ -89,15 +89,20 @@ impl StandbyTask {
         Ok(more)
     }
 
+    /// Where in the changelog it reads on; `None`: the task has no state.
+    pub fn position(&self) -> Option<(TopicPartition, Offset)> {
+        let (state, share) = self.state.as_ref().zip(self.query.options.share)?;
+        Some((TopicPartition::new(self.query.changelog(), share.partition), state.restored.next))
+    }
+
     /// Records of the changelog, about, that it has not read.
     ///
     /// # Errors
     /// The log cannot be read.
     pub fn lag(&self) -> Result<u64> {
-        let Some((state, share)) = self.state.as_ref().zip(self.query.options.share) else { return Ok(0) };
-        let partition = TopicPartition::new(self.query.changelog(), share.partition);
+        let Some((partition, next)) = self.position() else { return Ok(0) };
         let end = self.query.log.offsets(&partition).map_err(log_error)?.end;
-        Ok((end - state.restored.next).max(0).unsigned_abs())
+        Ok((end - next).max(0).unsigned_abs())
     }
 
     /// The rows of the task's table, where it makes one, as of what was read last.
@@ -137,7 +142,10 @@ impl StandbyTask {
         if query.host.clock.now_ms().saturating_sub(whole_ms) > MARK_AGE_MAX_MS {
             return Err(Error::unavailable("the changelog was not followed for too long"));
         }
+        let known = restored.records;
         let store = with_tasks(&mut query, |restoring, p, tasks| Ok((p, restoring.finish(&mut restored, tasks)?)))?;
+        // What was read before is no part of what taking over took.
+        query.stats.restored.store(restored.records - known, Ordering::Relaxed);
         query.restored(store.into_iter().filter_map(|(p, store)| Some((p, store?))).collect())?;
         Ok(query)
     }
@@ -165,7 +173,7 @@ fn with_tasks<T>(
     query: &mut Query,
     work: impl FnOnce(&Restoring<'_>, u32, &mut [&mut Task]) -> Result<T>,
 ) -> Result<Option<T>> {
-    let Some(topic) = query.log.topic(&query.changelog()) else { return Ok(None) };
+    let Some(topic) = query.changelog_topic()? else { return Ok(None) };
     let mut all = std::mem::take(&mut query.tasks);
     let done = query.restoring(&topic, &all).and_then(|restoring| {
         let mut tasks: Vec<&mut Task> = all.iter_mut().flatten().filter(|t| !t.operators.is_empty()).collect();

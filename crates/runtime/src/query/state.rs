@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -64,16 +64,38 @@ impl Query {
         self.times = progress.times.iter().filter_map(|(n, time)| Some((stateful(*n)?, *time))).collect();
     }
 
+    /// The topic of its state; `None`: what runs here has none.
+    ///
+    /// # Errors
+    /// It is not there, or the log cannot say.
+    pub(super) fn changelog_topic(&self) -> Result<Option<Topic>> {
+        let changelog = self.changelog();
+        let is_stateful = |at: &NodeId| self.graph.nodes.get(*at).is_some_and(Node::is_stateful);
+        match self.log.topic(&changelog) {
+            None if self.tasks.iter().flatten().any(|task| task.operators.keys().any(is_stateful)) => {
+                Err(Error::unavailable(format!("topic {changelog} cannot be found just now")))
+            }
+            topic => Ok(topic),
+        }
+    }
+
+    /// Read the state back of what was committed last.
     pub(super) fn restore(&mut self, progress: Progress) -> Result<()> {
         self.resume(&progress);
-        let Some(topic) = self.log.topic(&self.changelog()) else { return Ok(()) };
+        let Some(topic) = self.changelog_topic()? else { return Ok(()) };
         let mut tasks = std::mem::take(&mut self.tasks);
         let restoring = self.restoring(&topic, &tasks)?;
         let groups: Vec<_> = by_partition(&mut tasks).into_iter().collect();
-        let restore = |(p, tasks)| Ok((p, restoring.partition(p, tasks)?));
+        let records = AtomicU64::new(0);
+        let restore = |(p, tasks)| {
+            let (store, read) = restoring.partition(p, tasks)?;
+            records.fetch_add(read, Ordering::Relaxed);
+            Ok((p, store))
+        };
         let stores = self.pool.install(|| groups.into_par_iter().map(restore).collect::<Result<Vec<_>>>());
         self.tasks = tasks;
         let stores = stores?;
+        self.stats.restored.store(records.into_inner(), Ordering::Relaxed);
         self.restored(stores.into_iter().filter_map(|(p, store)| Some((p, store?))).collect())
     }
 
@@ -240,13 +262,17 @@ pub(super) struct Restored {
     known: Offset,
     /// Where the changelog is to be read on.
     pub next: Offset,
+    /// How many of its records were read so far.
+    pub records: u64,
 }
 
 impl Restoring<'_> {
-    /// Read back a partition's state, or where that is on disk what came after; gives the store on disk.
-    fn partition(&self, p: u32, mut tasks: Vec<&mut Task>) -> Result<Option<Arc<ColdStore>>> {
+    /// Read back a partition's state, or where that is on disk what came after; gives the store on disk and how
+    /// many records were read.
+    fn partition(&self, p: u32, mut tasks: Vec<&mut Task>) -> Result<(Option<Arc<ColdStore>>, u64)> {
         let mut restored = self.begin(p, &mut tasks)?;
-        self.finish(&mut restored, &mut tasks)
+        let store = self.finish(&mut restored, &mut tasks)?;
+        Ok((store, restored.records))
     }
 
     fn operators<'a>(&self, tasks: &'a mut [&mut Task]) -> Operators<'a> {
@@ -269,15 +295,25 @@ impl Restoring<'_> {
             operators.iter_mut().filter_map(|(n, o)| each_part(&mut ***o, &mut |_, _| {}).then_some(*n)).collect();
         let known = mark.map_or(0, |m| m.offset);
         let next = if pageable.len() == operators.len() { known } else { 0 };
-        Ok(Restored { partition, store, mark, following: Following::all(self.nodes), pageable, known, next })
+        Ok(Restored {
+            partition,
+            store,
+            mark,
+            following: Following::all(self.nodes),
+            pageable,
+            known,
+            next,
+            records: 0,
+        })
     }
 
     /// Read on in the changelog: to its end, or a piece of it; whether there is more.
     pub fn read_on(&self, restored: &mut Restored, tasks: &mut [&mut Task], all: bool) -> Result<bool> {
         let mut operators = self.operators(tasks);
-        let Restored { partition, store, following, pageable, known, next, .. } = restored;
-        let mut records = 0;
+        let Restored { partition, store, following, pageable, known, next, records, .. } = restored;
+        let mut restored_here = 0;
         let each = |record: Replayed<'_>| {
+            *records += 1;
             let Some((number, key)) = record.key.and_then(|k| k.split_first_chunk::<2>()) else { return Ok(()) };
             let number = usize::from(u16::from_be_bytes(*number));
             // Rows that follow from others may be here from a time when they did not.
@@ -289,8 +325,8 @@ impl Restoring<'_> {
             }
             let own = following.iter_mut().filter(|f| f.from == number);
             own.for_each(|f| f.restored.push(|out| out.extend_from_slice(key)));
-            records += 1;
-            if records % MEASURE_RECORDS == 0 {
+            restored_here += 1;
+            if restored_here % MEASURE_RECORDS == 0 {
                 following.iter_mut().try_for_each(|f| f.catch_up(&mut operators))?;
                 if !pageable.is_empty() {
                     self.page_out(partition, &mut operators, pageable, store)?;

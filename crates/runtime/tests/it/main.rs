@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod beginnings;
+mod standby;
 mod support;
 mod tasks;

@@ -200,6 +200,11 @@ fn moving_up_to_a_cluster() {
 }
 
 #[test]
+fn processes_and_brokers_are_killed() {
+    check_alone("kafka/scenario_kills.sh", kafka_classes().and_then(|_| kcat()));
+}
+
+#[test]
 fn strangers_stay_outside() {
     let openssl = kcat().and_then(|command| match runs(Command::new("openssl").arg("version")) {
         true => Ok(command),
