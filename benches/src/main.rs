@@ -114,7 +114,9 @@ fn main() -> ExitCode {
     match settings(args).and_then(|settings| run(&settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            // What a server says is in what its client's error comes from.
+            let reasons = std::iter::successors(Some(&*error as &dyn std::error::Error), |error| error.source());
+            eprintln!("{}", reasons.map(ToString::to_string).collect::<Vec<_>>().join(": "));
             ExitCode::FAILURE
         }
     }

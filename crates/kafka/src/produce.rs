@@ -23,8 +23,8 @@ use crate::{client::Reporting, commits, ends, errors};
 
 /// Wait for room when the producer holds as much as it may.
 const ROOM_WAIT: Duration = Duration::from_millis(10);
-/// Wait for a delivery, and then look whether it was the last.
-const LOOK_WAIT: Duration = Duration::from_millis(1);
+/// Between two looks for deliveries. (The wrapper's wait for one keeps a core busy for its last millisecond.)
+const LOOK_PAUSE: Duration = Duration::from_micros(200);
 /// Deliveries are looked at after so many records.
 const RECORDS_A_LOOK: u32 = 4096;
 
@@ -159,11 +159,17 @@ impl Producer {
     }
 
     fn wait(&self, timeout: Duration, is_enough: impl Fn() -> bool) -> Result<()> {
-        for _ in 0..timeout.as_millis() {
-            if self.client.in_flight_count() == 0 || is_enough() {
+        let mut looks = timeout.as_micros() / LOOK_PAUSE.as_micros();
+        while looks > 0 {
+            let in_flight = self.client.in_flight_count();
+            if in_flight == 0 || is_enough() {
                 return self.failure().map_or(Ok(()), Err);
             }
-            self.client.poll(LOOK_WAIT);
+            self.client.poll(Duration::ZERO);
+            if self.client.in_flight_count() == in_flight {
+                thread::sleep(LOOK_PAUSE);
+                looks -= 1;
+            }
         }
         Err(LogError::Unavailable(format!("records were not written within {timeout:?}")))
     }
@@ -204,7 +210,8 @@ impl Producer {
         let is_done = AtomicBool::new(false);
         let take = || {
             while !is_done.load(Ordering::Relaxed) {
-                self.client.poll(LOOK_WAIT);
+                self.client.poll(Duration::ZERO);
+                thread::sleep(LOOK_PAUSE);
             }
         };
         thread::scope(|scope| {

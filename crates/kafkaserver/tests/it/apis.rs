@@ -172,6 +172,7 @@ async fn every_version_says_what_it_can() {
         let mut join = JoinGroupRequest::default()
             .with_group_id(text(&group).into())
             .with_session_timeout_ms(10_000)
+            .with_rebalance_timeout_ms(10_000)
             .with_protocol_type(text("consumer"))
             .with_protocols(vec![protocol]);
         let mut joined = client.ask(version, &join).await;

@@ -64,7 +64,10 @@ fn who_takes_over_goes_on_from_a_warm_copy() {
         gone.server.kill();
         until_tasks(&stays, "state = 'RUNNING'", &["0".to_owned(), "1".to_owned(), "2".to_owned()]).await;
         count(&stays.server).await;
-        assert_eq!(tasks(&stays, "restored > 0").await, Vec::<String>::new(), "all of it was there already");
+        // What it has from before it was given when the processes joined.
+        let mut read = tasks(&stays, "restored > 0").await;
+        read.retain(|task| moving.contains(task));
+        assert_eq!(read, Vec::<String>::new(), "all of it was there already");
         // One that follows nothing reads all of it.
         let late = cluster.member("warm");
         let began = Instant::now();
