@@ -163,25 +163,27 @@ impl Engine {
         let _one = member.adjusting.lock().await;
         let held = member.held.lock().clone();
         let queries: Vec<_> = self.queries.lock().values().cloned().collect();
-        let (mut wanted, mut starting) = (BTreeMap::new(), BTreeSet::new());
+        let (mut wanted, mut kept) = (BTreeMap::new(), BTreeSet::new());
         for query in &queries {
             let id = query.opener.options.id.as_str();
             for share in query.shares().iter() {
-                if query.state_of(*share).is_some() {
-                    // It takes what there is when it is opened.
-                    starting.insert((id.to_string(), *share));
-                    continue;
-                }
                 let slot = member.slot(id, share);
-                let holder = holders.get(&slot).filter(|_| !held.contains(&slot));
-                if holder.is_some_and(|holder| follows(&member.address, holder, &all, member.standby_replicas)) {
-                    wanted.insert((id.to_string(), *share), query.opener.of_share(*share));
+                let is_here = query.state_of(*share).is_some() || held.contains(&slot);
+                match holders.get(&slot).filter(|_| !is_here) {
+                    // It takes what there is when it is opened here, which it may be next where nobody has it.
+                    None => {
+                        kept.insert((id.to_string(), *share));
+                    }
+                    Some(holder) if follows(&member.address, holder, &all, member.standby_replicas) => {
+                        wanted.insert((id.to_string(), *share), query.opener.of_share(*share));
+                    }
+                    Some(_) => {}
                 }
             }
         }
         let gone: Vec<Followed> = {
             let mut followed = member.standbys.followed.lock();
-            let is_gone = |key: &Key| !wanted.contains_key(key) && !starting.contains(key);
+            let is_gone = |key: &Key| !wanted.contains_key(key) && !kept.contains(key);
             followed.extract_if(.., |key, _| is_gone(key)).map(|(_, followed)| followed).collect()
         };
         join_all(gone.into_iter().map(Followed::stop)).await;

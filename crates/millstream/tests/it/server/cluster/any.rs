@@ -1,10 +1,12 @@
 //! Whichever process is asked.
 
+use std::time::{Duration, Instant};
+
 use tokio_postgres::{Client, error::ErrorPosition};
 
 use super::{
-    super::process::Server, Cluster, Member, ROWS, THIRDS, block_on, connect, create, halves, insert, rows, thirds,
-    totals, until_rows,
+    super::process::{PATIENCE, Server},
+    Cluster, Member, ROWS, THIRDS, block_on, connect, create, halves, insert, rows, thirds, totals, until_rows,
 };
 
 /// What a statement is refused with: code, message, place.
@@ -12,6 +14,28 @@ async fn refusal(client: &Client, text: &str) -> (String, String, Option<ErrorPo
     let error = client.batch_execute(text).await.expect_err("is refused");
     let error = error.as_db_error().unwrap_or_else(|| panic!("{error}"));
     (error.code().code().to_owned(), error.message().to_owned(), error.position().cloned())
+}
+
+/// Wait until each task of each query is open in one of the processes.
+async fn until_all_are_open(clients: &[Client], log: &Server) {
+    let began = Instant::now();
+    let ids = rows(&clients[0], "SELECT id FROM system.queries;").await.expect("are shown");
+    loop {
+        let (mut tasks, mut open) = (0, 0);
+        for client in clients {
+            let opened = rows(client, "SELECT query_id FROM system.tasks WHERE lag IS NOT NULL;").await;
+            open += opened.expect("are shown").len();
+        }
+        for id in &ids {
+            let lines = rows(&clients[0], &format!("EXPLAIN {id};")).await.expect("is explained");
+            tasks += lines.iter().filter(|line| line.starts_with("Task ")).count();
+        }
+        if open == tasks && tasks > 0 {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "{open} of {tasks} tasks are open\n{}", log.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[test]
@@ -36,7 +60,8 @@ fn any_process_takes_any_statement() {
                 [refusal(&clients[0], text).await, refusal(&clients[1], text).await, refusal(&clients[2], text).await];
             assert!(refusals.iter().all(|other| *other == refusals[0]), "{refusals:?}");
         }
-        // A session sees what it has written, wherever the rows are kept.
+        // A session sees what it has written, wherever the rows are kept, unless tasks are on their way for too long.
+        until_all_are_open(&clients, &members[0].server).await;
         for (number, client) in (0..).zip(&clients) {
             client.batch_execute(&insert(number * ROWS)).await.expect("is written");
             let count = (number + 1) * ROWS;
