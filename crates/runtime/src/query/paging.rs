@@ -25,8 +25,11 @@ pub(super) const PIECE_BYTES_MIN: usize = 64 << 10;
 pub(super) const SMALL_PART: u64 = 32;
 
 /// Of a query's state that may leave, that part may be changed and not written yet: what changes often is written once
-/// for many changes. A start reads as much of the changelog.
+/// for many changes …
 const CHANGED_PART: usize = 4;
+
+/// … and no more than so many bytes of it: a start reads as much of the changelog.
+const CHANGED_BYTES_MAX: usize = 128 << 20;
 
 /// What is written at a time.
 const PIECE_PART: usize = 8;
@@ -139,7 +142,8 @@ impl Query {
         let changed =
             |tasks: &mut Vec<&mut Task>| changed_bytes(tasks.iter_mut().flat_map(|t| t.operators.values_mut()));
         let changed: Vec<usize> = groups.values_mut().map(changed).collect();
-        let is_much = changed.iter().any(|bytes| *bytes >= (own / CHANGED_PART).max(PIECE_BYTES_MIN));
+        let enough = (own / CHANGED_PART).min(CHANGED_BYTES_MAX / groups.len().max(1)).max(PIECE_BYTES_MIN);
+        let is_much = changed.iter().any(|bytes| *bytes >= enough);
         if !is_much && !((is_short || is_old) && changed.iter().any(|bytes| *bytes > 0)) {
             return;
         }
