@@ -79,6 +79,9 @@ impl Engine {
                 After::Pause { id, paused } => {
                     if let Some(query) = self.query(&id) {
                         query.pause(paused);
+                        if paused {
+                            query.rest().await;
+                        }
                     }
                 }
             }

@@ -213,6 +213,12 @@ impl RunningQuery {
         }
     }
 
+    /// Wait until its tasks, which were paused, have ended what they were at.
+    pub async fn rest(&self) {
+        let tasks = self.tasks();
+        futures::future::join_all(tasks.iter().map(|task| task.rest())).await;
+    }
+
     /// Stop it and wait until it has.
     pub async fn stop(&self) {
         let tasks = self.tasks();

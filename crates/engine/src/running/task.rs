@@ -123,6 +123,9 @@ enum Control {
     Stop,
 }
 
+/// How long a statement that pauses waits for an epoch that is being computed.
+const REST_WAIT: Duration = Duration::from_secs(2);
+
 /// First and longest pause before a failed query is tried again.
 const RETRY_MS: (u64, u64) = (200, 15_000);
 
@@ -208,6 +211,12 @@ impl Task {
             self.opener.log.offsets(&partition).map_or(0, |ends| (ends.end - next).max(0))
         };
         (!positions.is_empty()).then(|| positions.into_iter().map(behind).sum())
+    }
+
+    /// Wait until a task that was paused has ended what it was at, so that it reads nothing that comes from now on; not for
+    /// long where that is waiting for the log.
+    pub async fn rest(&self) {
+        let _ = tokio::time::timeout(REST_WAIT, self.query.lock()).await;
     }
 
     pub fn pause(&self, paused: bool) {
@@ -399,6 +408,10 @@ impl Task {
                 w.borrow_and_update();
             });
             let mut slot = self.query.lock().await;
+            // Who has been told to pause since begins nothing any more: see [`Task::rest`].
+            if *control.borrow() != wanted {
+                continue;
+            }
             let Some(query) = slot.take() else { return Ok(()) };
             let turn = match query.has_much_to_read() {
                 true => self.opener.turns.acquire().await.ok(),
