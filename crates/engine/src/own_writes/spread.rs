@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use recordlog::{Offset, RecordLog, TopicPartition, batch::BatchHeader};
-use runtime::{TaskProgress, log_error};
+use runtime::{Share, TaskProgress, log_error};
 use tokio::time::Instant;
 use types::Result;
 
@@ -26,37 +26,55 @@ pub(super) async fn wait(
     stages.dedup();
     let last = stages.last().copied();
     for stage in stages {
-        let tasks = loop {
-            let (engine, id, aims) = (engine.clone(), query.opener.options.id.clone(), targets.clone());
-            let look = move || {
-                let tasks = engine.progress.tasks(&*engine.log, &id)?;
-                let own = tasks.iter().filter(|task| task.share.is_some_and(|share| share.stage == stage));
-                let behind = own
-                    .flat_map(|task| &task.positions)
-                    .filter(|(partition, next)| aims.get(partition).is_some_and(|end| next < end))
-                    .map(|(partition, next)| has_records(&*engine.log, partition, *next))
-                    .find(|has_records| !matches!(has_records, Ok(false)));
-                let is_done = !behind.unwrap_or(Ok(false))?;
-                Ok((is_done, tasks))
-            };
-            let (is_done, tasks) = apart(look).await?;
+        let mut is_aimed = false;
+        loop {
+            let (own, all, aims) = (engine.clone(), query.clone(), targets.clone());
+            let (tasks, is_done) = apart(move || look(&own, &all, stage, &aims)).await?;
+            if !is_aimed && let Some(tasks) = &tasks {
+                // What the stages before have written for it, which have written all by now.
+                aim_at_exchanges(engine, query, tasks, targets).await?;
+                is_aimed = true;
+                continue;
+            }
             if is_done {
-                break tasks;
+                // What the log has as committed, who has the rows may show a moment later.
+                for task in tasks.iter().flatten().filter(|_| Some(stage) == last) {
+                    task.share.into_iter().for_each(|share| query.saw(share.partition, task.epoch));
+                }
+                break;
             }
             if Instant::now() > deadline {
                 return Ok(false);
             }
             tokio::time::sleep(PAUSE).await;
-        };
-        // What the log has as committed, who has the rows may show a moment later.
-        for task in tasks.iter().filter(|_| Some(stage) == last) {
-            if let Some(share) = task.share.filter(|share| share.stage == stage) {
-                query.saw(share.partition, task.epoch);
-            }
         }
-        aim_between(engine, query, &tasks, targets).await?;
     }
     Ok(true)
+}
+
+/// How far the tasks of a stage are, and whether they have consumed what is aimed at; `None`: not all of them are known
+/// yet.
+fn look(
+    engine: &Engine,
+    query: &RunningQuery,
+    stage: u32,
+    aims: &HashMap<TopicPartition, Offset>,
+) -> Result<(Option<Vec<TaskProgress>>, bool)> {
+    let mut tasks = engine.progress.tasks(&*engine.log, &query.opener.options.id)?;
+    let is_own = |share: &Share| share.stage == stage;
+    tasks.retain(|task| task.share.as_ref().is_some_and(is_own));
+    let is_known = |share: &Share| tasks.iter().any(|task| task.share == Some(*share));
+    if !query.shares().iter().filter(|share| is_own(share)).all(is_known) {
+        return Ok((None, false));
+    }
+    let behind = tasks
+        .iter()
+        .flat_map(|task| &task.positions)
+        .filter(|(partition, next)| aims.get(partition).is_some_and(|end| next < end))
+        .map(|(partition, next)| has_records(&*engine.log, partition, *next))
+        .find(|has_records| !matches!(has_records, Ok(false)));
+    let is_done = !behind.unwrap_or(Ok(false))?;
+    Ok((Some(tasks), is_done))
 }
 
 /// Whether there is a record from an offset on: at the end of a partition there may be marks alone.
@@ -66,8 +84,8 @@ fn has_records(log: &dyn RecordLog, partition: &TopicPartition, from: Offset) ->
     Ok(batches.iter().any(|batch| count(&batch.bytes) > 0))
 }
 
-/// What a stage has written for the next ones is what they must have read.
-async fn aim_between(
+/// Tasks must have read what there is for them in the query's own topics.
+async fn aim_at_exchanges(
     engine: &Engine,
     query: &RunningQuery,
     tasks: &[TaskProgress],
