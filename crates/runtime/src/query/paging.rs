@@ -38,6 +38,16 @@ const PIECE_PART: usize = 8;
 /// until the end of the next but two.
 const EPOCH_PART: u64 = 20;
 
+/// A query's state in memory.
+struct Measured {
+    /// Bytes of all of it.
+    total: u64,
+    /// Bytes of what may leave.
+    paged: u64,
+    /// Whether it may take that.
+    charged: std::result::Result<(), OverBudget>,
+}
+
 impl Query {
     /// Whether the state is to be measured after every epoch.
     pub(super) fn is_tight(&self) -> bool {
@@ -55,49 +65,61 @@ impl Query {
                 self.written()?;
             }
         }
-        let (mut total, mut paged) = self.measure_state();
-        let mut charged = self.charge.set(total);
+        let mut measured = self.measure();
         let budget = self.options.budget.clone();
-        let (bytes_max, hot_bytes) = (budget.bytes_max(), budget.hot_bytes());
-        if self.tier.is_none()
-            && budget.bytes() > budget.cold_from_bytes()
-            && paged > budget.cold_from_bytes() / SMALL_PART
-        {
-            self.begin_tier(&BTreeMap::new())?;
-        }
         if budget.bytes() > budget.cold_from_bytes() {
-            self.growth.grew_to(total, (paged / EPOCH_PART).max(PIECE_BYTES_MIN as u64));
+            if self.tier.is_none() && measured.paged > budget.cold_from_bytes() / SMALL_PART {
+                self.begin_tier(&BTreeMap::new())?;
+            }
+            self.growth.grew_to(measured.total, (measured.paged / EPOCH_PART).max(PIECE_BYTES_MIN as u64));
         }
         if self.tier.is_some() {
             seal(self.tasks.iter_mut().flatten().flat_map(|t| t.operators.values_mut()), self.epoch);
-            let over = |query: &Query| query.options.budget.bytes().saturating_sub(hot_bytes);
-            self.evict(over(self), paged);
-            (total, paged) = self.measure_state();
-            charged = self.charge.set(total);
-            if over(self) > 0
+            measured = self.make_room(measured);
+            // What is just being written may leave when it is.
+            if self.is_short()
                 && let Some(tier) = &mut self.tier
                 && tier.is_done(true)?
             {
                 self.written()?;
-                self.evict(over(self), paged);
-                (total, paged) = self.measure_state();
-                charged = self.charge.set(total);
+                measured = self.make_room(measured);
             }
-            self.write_changes(over(self) > 0, paged);
-            self.growth.left_with(total);
+            self.write_changes(self.is_short(), measured.paged);
             self.count_lookups();
-            if total.saturating_sub(paged) <= bytes_max {
-                return Ok(());
-            }
         }
+        let Measured { total, paged, charged } = measured;
         self.growth.left_with(total);
-        charged.map_err(|over| self.over_budget(over))
+        match charged {
+            // What may leave will.
+            Err(_) if self.tier.is_some() && total.saturating_sub(paged) <= budget.bytes_max() => Ok(()),
+            charged => charged.map_err(|over| self.over_budget(over)),
+        }
+    }
+
+    /// Measure the state, and charge for it.
+    fn measure(&mut self) -> Measured {
+        let (total, paged) = self.measure_state();
+        Measured { total, paged, charged: self.charge.set(total) }
+    }
+
+    /// Whether states have more in memory than stays there.
+    fn is_short(&self) -> bool {
+        self.options.budget.bytes() > self.options.budget.hot_bytes()
+    }
+
+    /// Where memory is short, let leave what may; what there is then.
+    fn make_room(&mut self, measured: Measured) -> Measured {
+        let over = self.options.budget.bytes().saturating_sub(self.options.budget.hot_bytes());
+        if over == 0 {
+            return measured;
+        }
+        self.evict(over, measured.paged);
+        self.measure()
     }
 
     /// Measure the state; an error where there is too much.
     pub(super) fn charge_state(&mut self) -> Result<()> {
-        let (total, _) = self.measure_state();
-        self.charge.set(total).map_err(|over| self.over_budget(over))
+        self.measure().charged.map_err(|over| self.over_budget(over))
     }
 
     fn over_budget(&self, over: OverBudget) -> Error {
@@ -175,9 +197,6 @@ impl Query {
 
     /// Give up `over` bytes of the `paged` that may leave, each operator its part.
     fn evict(&mut self, over: u64, paged: u64) {
-        if over == 0 {
-            return;
-        }
         let share = |bytes: usize, parts: u32| {
             let share = u128::from(over) * bytes as u128 / u128::from(paged.max(1) * u64::from(parts.max(1)));
             usize::try_from(share + 1).unwrap_or(usize::MAX)
