@@ -4,8 +4,7 @@
 //! Reading: partitions are fetched ahead by a few clients ([`fetchers`]), a reader's place in a partition is a
 //! [`cursor`], which makes record batches out of the messages. Writing: one transactional producer and one thread a
 //! writer ([`writer`]). What is known about topics and ends of partitions is kept and refreshed ([`topics`], [`ends`]),
-//! since the engine asks for it at every step; who leads
-//! what is asked for anew where a broker is gone ([`leaders`]).
+//! since the engine asks for it at every step; who leads what is asked for anew where a broker is gone ([`leaders`]).
 //!
 //! Invariant: knows records as bytes; no SQL and no columns.
 

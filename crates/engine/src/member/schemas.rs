@@ -48,20 +48,13 @@ async fn hand_over(engine: &Arc<Engine>, change: &Change) -> Result<ChangeAnswer
     let (member, deadline) = (engine.this_member()?, Instant::now() + LEADER_WAIT);
     let request = Request::Schemas { change: change.clone() }.text()?;
     loop {
-        let leader = engine.leader().await?;
-        let why = match leader {
+        let asked = match engine.leader().await? {
+            None => Ok(None),
             // It has begun to lead since it was asked.
-            Some(address) if address == member.address => match answer(engine, change.clone()).await? {
-                Some(answer) => return Ok(answer),
-                None => "no process leads the service just now".to_owned(),
-            },
-            None => "no process leads the service just now".to_owned(),
+            Some(address) if address == member.address => Ok(answer(engine, change.clone()).await?),
             Some(address) => match member.peers.ask(&address, &request).await {
-                Ok(answer) => match serde_json::from_slice(accepted(&answer)?).map_err(unreadable)? {
-                    Some(answer) => return Ok(answer),
-                    None => "no process leads the service just now".to_owned(),
-                },
-                Err(AskError::Unreached(why)) => format!("the process at {address} does not answer ({why})"),
+                Ok(answer) => Ok(serde_json::from_slice(accepted(&answer)?).map_err(unreadable)?),
+                Err(AskError::Unreached(why)) => Err(format!("the process at {address} does not answer ({why})")),
                 Err(AskError::Broken(why)) => {
                     let text = format!(
                         "whether the schema was changed is not known: the process at {address}, which leads the \
@@ -70,6 +63,11 @@ async fn hand_over(engine: &Arc<Engine>, change: &Change) -> Result<ChangeAnswer
                     return Err(Error::unavailable(text).with_hint("look before you try again"));
                 }
             },
+        };
+        let why = match asked {
+            Ok(Some(answer)) => return Ok(answer),
+            Ok(None) => "no process leads the service just now".to_owned(),
+            Err(why) => why,
         };
         if Instant::now() > deadline {
             return Err(Error::unavailable(why).with_hint("try again"));
