@@ -65,7 +65,7 @@ pub(crate) async fn run(session: &mut Session, query: &ast::Query, parameters: &
         let view = catalog.views.get(&name).map(|v| v.query.to_uppercase());
         let read = |source: &&String| view.as_ref().is_some_and(|text| text.contains(source.as_str()));
         for source in catalog.sources.keys().filter(read).chain([&name]) {
-            session.wait_for_own_writes(source).await;
+            session.wait_for_own_writes(source).await.into_iter().for_each(|missed| warnings.say(missed));
         }
     }
     if !parameters.is_empty() {

@@ -52,6 +52,14 @@ pub(crate) fn done(tag: impl Into<String>) -> Outcome {
     Outcome::Done { tag: tag.into(), notices: vec![] }
 }
 
+/// Rows with one more sentence to tell when they have ended.
+pub(crate) fn warned(outcome: Outcome, sentence: Option<String>) -> Outcome {
+    if let (Outcome::Rows(rows), Some(sentence)) = (&outcome, sentence) {
+        rows.warnings.say(sentence);
+    }
+    outcome
+}
+
 /// As [`done`], with a word for the user.
 pub(crate) fn done_with(tag: impl Into<String>, notice: impl Into<String>) -> Outcome {
     Outcome::Done { tag: tag.into(), notices: vec![notice.into()] }

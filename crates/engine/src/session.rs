@@ -22,7 +22,7 @@ use crate::{
     describe, explain, general, insert, member, own_writes, print,
     pull::{self, Lookup},
     push,
-    rows::{done, text_rows},
+    rows::{done, text_rows, warned},
     show,
     statements::{self, LoggedStatement},
     surroundings::{Recorder, World},
@@ -230,8 +230,8 @@ impl Session {
             StatementKind::Query(query) if query.emit.is_some() => push::run(self, query).await,
             StatementKind::Query(query) => match self.lookup(prepared, query)? {
                 Some(lookup) => {
-                    self.wait_for_own_writes(&lookup.plan.source.name).await;
-                    lookup.run(self, parameters).await
+                    let missed = self.wait_for_own_writes(&lookup.plan.source.name).await;
+                    Ok(warned(lookup.run(self, parameters).await?, missed))
                 }
                 None => deep(general::run(self, query, parameters)).await,
             },
@@ -351,11 +351,12 @@ impl Session {
         Ok(())
     }
 
-    /// Wait (a while) until the table has consumed what this session wrote.
-    pub(crate) async fn wait_for_own_writes(&mut self, source: &str) {
-        if !self.written.is_empty() && !self.engine.config.manual {
-            own_writes::wait_until_consumed(&self.engine, &self.written, source).await;
+    /// Wait (a while) until the table has consumed what this session wrote; what it is to be told otherwise.
+    pub(crate) async fn wait_for_own_writes(&mut self, source: &str) -> Option<String> {
+        if self.written.is_empty() || self.engine.config.manual {
+            return None;
         }
+        own_writes::wait_until_consumed(&self.engine, &self.written, source).await
     }
 
     /// Begin to write rows to a stream or table: COPY … FROM STDIN.

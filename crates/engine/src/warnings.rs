@@ -1,4 +1,5 @@
-//! What went wrong in single rows of a query that went on all the same: told to the client when the query ends.
+//! What went wrong in single rows of a query that went on all the same, and what its rows may lack: told to the client
+//! when the query ends.
 
 use std::sync::Arc;
 
@@ -7,9 +8,15 @@ use parking_lot::Mutex;
 /// Kinds of warnings that one query tells; further ones are counted together.
 const KINDS_MAX: usize = 8;
 
-/// Rows that failed, by what failed. Clones share what they hold.
+/// Rows that failed, by what failed, and what else is to be told. Clones share what they hold.
 #[derive(Debug, Clone, Default)]
-pub struct Warnings(Arc<Mutex<Vec<Warning>>>);
+pub struct Warnings(Arc<Mutex<Told>>);
+
+#[derive(Debug, Default)]
+struct Told {
+    sentences: Vec<String>,
+    failed: Vec<Warning>,
+}
 
 #[derive(Debug)]
 struct Warning {
@@ -24,12 +31,20 @@ impl Warnings {
         if rows == 0 {
             return;
         }
-        let mut all = self.0.lock();
+        let all = &mut self.0.lock().failed;
         let full = all.len() >= KINDS_MAX;
         let other = if full { "further expressions" } else { what };
         match all.iter_mut().find(|w| w.what == what || (full && w.what == other)) {
             Some(known) => known.rows += rows,
             None => all.push(Warning { what: other.to_string(), rows, first: reason.to_string() }),
+        }
+    }
+
+    /// Tell a sentence, once.
+    pub fn say(&self, sentence: String) {
+        let sentences = &mut self.0.lock().sentences;
+        if !sentences.contains(&sentence) {
+            sentences.push(sentence);
         }
     }
 
@@ -39,7 +54,8 @@ impl Warnings {
             let rows = if w.rows == 1 { "1 row".to_string() } else { format!("{} rows", w.rows) };
             format!("{} failed for {rows}: {}", w.what, w.first)
         };
-        self.0.lock().drain(..).map(told).collect()
+        let Told { sentences, failed } = std::mem::take(&mut *self.0.lock());
+        sentences.into_iter().chain(failed.into_iter().map(told)).collect()
     }
 }
 
@@ -55,6 +71,8 @@ mod tests {
         warnings.add("UCASE", 2, "second");
         assert_eq!(warnings.take(), ["UCASE failed for 3 rows: first"]);
         assert!(warnings.take().is_empty());
+        ["twice", "twice", "once"].into_iter().for_each(|sentence| warnings.say(sentence.to_owned()));
+        assert_eq!(warnings.take(), ["twice", "once"]);
         (0..100).for_each(|n| warnings.add(&format!("F{n}"), 1, "why"));
         assert!(warnings.take().len() <= KINDS_MAX + 1);
     }

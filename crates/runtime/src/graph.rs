@@ -19,8 +19,11 @@ use planner::{
     expr::{as_column, columns_used, is_deterministic},
     plan::{BoundExpr, NullKeys, Plan, PlanNode, QueryPlan, Start, WindowSpec},
 };
+use recordlog::TopicPartition;
 use syntax::ast::WindowKind;
 use types::{Error, Result};
+
+use crate::journal::reader_name;
 
 /// Place of a node in the graph; a node's inputs come before it.
 pub(crate) type NodeId = usize;
@@ -114,6 +117,14 @@ impl Node {
     /// Whether it keeps state.
     pub fn is_stateful(&self) -> bool {
         matches!(self.kind, NodeKind::Keep { .. }) || matches!(self.kind, NodeKind::Operator(_)) && self.stateful
+    }
+
+    /// What the reader of a partition is called in progress, where the node is a source or an exchange.
+    pub fn reader_name(&self, partition: &TopicPartition) -> String {
+        match self.kind {
+            NodeKind::Exchange(_) => reader_name(&format!("e{}", self.number), partition),
+            _ => reader_name(&self.number.to_string(), partition),
+        }
     }
 }
 

@@ -400,10 +400,7 @@ impl Query {
     /// What the reader of a source's, or of a repartition topic's, partition is called in progress.
     fn reader_name(&self, node: NodeId, partition: &TopicPartition) -> String {
         match self.graph.nodes.get(node) {
-            Some(node) if matches!(node.kind, NodeKind::Exchange(_)) => {
-                reader_name(&format!("e{}", node.number), partition)
-            }
-            Some(node) => reader_name(&node.number.to_string(), partition),
+            Some(node) => node.reader_name(partition),
             None => reader_name("0", partition),
         }
     }

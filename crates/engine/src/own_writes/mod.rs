@@ -18,35 +18,49 @@ const OWN_WRITES_WAIT: Duration = Duration::from_secs(2);
 const SPREAD_WAIT: Duration = Duration::from_secs(10);
 
 /// Wait until the queries that table `name` comes from have committed what was written, step by step from the topics
-/// written to the table.
-pub(crate) async fn wait_until_consumed(engine: &Arc<Engine>, written: &HashMap<TopicPartition, Offset>, name: &str) {
+/// written to the table. What the session is to be told where they have not.
+pub(crate) async fn wait_until_consumed(
+    engine: &Arc<Engine>,
+    written: &HashMap<TopicPartition, Offset>,
+    name: &str,
+) -> Option<String> {
     let wait = if engine.member.is_some() { SPREAD_WAIT } else { OWN_WRITES_WAIT };
     let deadline = tokio::time::Instant::now() + wait;
     let mut targets: HashMap<TopicPartition, Offset> = written.clone();
     for query in upstream(engine, name) {
-        if query.is_spread() {
-            if query.state() == QueryState::Paused {
-                return;
-            }
-            let consumed = spread::wait(engine, &query, &mut targets, deadline).await;
-            if !consumed.is_ok_and(|is_done| is_done) {
-                return;
-            }
-            aim_at_sink(engine, &query, &mut targets);
-            continue;
+        let missed = |why: &str| Some(format!("rows may lack what this session has written: query {} {why}", query.id));
+        if query.state() == QueryState::Paused && (query.is_spread() || is_behind(&query, &targets)) {
+            return missed("is paused");
         }
-        let mut commits = query.watch_commits();
-        loop {
-            let behind = query.positions().iter().any(|(p, next)| targets.get(p).is_some_and(|end| next < end));
-            if !behind {
-                break;
-            }
-            if tokio::time::timeout_at(deadline, commits.changed()).await.map_or(true, |r| r.is_err()) {
-                return;
-            }
+        let is_done = match query.is_spread() {
+            true => spread::wait(engine, &query, &mut targets, deadline).await,
+            false => wait_here(&query, &targets, deadline).await,
+        };
+        if !is_done {
+            return missed(&format!("has not taken it in within {} s", wait.as_secs()));
         }
         aim_at_sink(engine, &query, &mut targets);
     }
+    None
+}
+
+/// Wait for a query that runs here alone; whether it has consumed what is aimed at.
+async fn wait_here(
+    query: &RunningQuery,
+    targets: &HashMap<TopicPartition, Offset>,
+    deadline: tokio::time::Instant,
+) -> bool {
+    let mut commits = query.watch_commits();
+    while is_behind(query, targets) {
+        if tokio::time::timeout_at(deadline, commits.changed()).await.map_or(true, |r| r.is_err()) {
+            return false;
+        }
+    }
+    true
+}
+
+fn is_behind(query: &RunningQuery, targets: &HashMap<TopicPartition, Offset>) -> bool {
+    query.positions().iter().any(|(partition, next)| targets.get(partition).is_some_and(|end| next < end))
 }
 
 /// What a query wrote meanwhile is what the next one must have read.

@@ -21,35 +21,54 @@ pub(super) async fn wait(
     query: &Arc<RunningQuery>,
     targets: &mut HashMap<TopicPartition, Offset>,
     deadline: Instant,
-) -> Result<bool> {
+) -> bool {
     let mut stages: Vec<u32> = query.shares().iter().map(|share| share.stage).collect();
     stages.dedup();
     let last = stages.last().copied();
     for stage in stages {
         let mut is_aimed = false;
         loop {
-            let (own, all, aims) = (engine.clone(), query.clone(), targets.clone());
-            let (tasks, is_done) = apart(move || look(&own, &all, stage, &aims)).await?;
-            if !is_aimed && let Some(tasks) = &tasks {
-                // What the stages before have written for it, which have written all by now.
-                aim_at_exchanges(engine, query, tasks, targets).await?;
-                is_aimed = true;
-                continue;
-            }
-            if is_done {
-                // What the log has as committed, who has the rows may show a moment later.
-                for task in tasks.iter().flatten().filter(|_| Some(stage) == last) {
-                    task.share.into_iter().for_each(|share| query.saw(share.partition, task.epoch));
+            match step(engine, query, stage, targets, &mut is_aimed).await {
+                Ok(Some(tasks)) => {
+                    // What the log has as committed, who has the rows may show a moment later.
+                    for task in tasks.iter().filter(|_| Some(stage) == last) {
+                        task.share.into_iter().for_each(|share| query.saw(share.partition, task.epoch));
+                    }
+                    break;
                 }
-                break;
+                Ok(None) => {}
+                // A broker that is just being replaced is no reason to show old rows.
+                Err(error) => tracing::debug!(query = %query.id, %error, "how far a query is could not be read"),
             }
             if Instant::now() > deadline {
-                return Ok(false);
+                return false;
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
-    Ok(true)
+    true
+}
+
+/// One look at a stage; its tasks when they have consumed what is aimed at.
+async fn step(
+    engine: &Arc<Engine>,
+    query: &Arc<RunningQuery>,
+    stage: u32,
+    targets: &mut HashMap<TopicPartition, Offset>,
+    is_aimed: &mut bool,
+) -> Result<Option<Vec<TaskProgress>>> {
+    let looked = |aims: HashMap<_, _>| {
+        let (engine, query) = (engine.clone(), query.clone());
+        apart(move || look(&engine, &query, stage, &aims))
+    };
+    let (mut tasks, mut is_done) = looked(targets.clone()).await?;
+    if !*is_aimed && let Some(known) = &tasks {
+        // What the stages before have written for it, which have written all by now.
+        aim_at_exchanges(engine, query, known, targets).await?;
+        *is_aimed = true;
+        (tasks, is_done) = looked(targets.clone()).await?;
+    }
+    Ok(tasks.filter(|_| is_done))
 }
 
 /// How far the tasks of a stage are, and whether they have consumed what is aimed at; `None`: not all of them are known

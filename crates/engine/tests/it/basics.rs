@@ -248,6 +248,29 @@ async fn queries_that_end_mix_datafusion_with_our_functions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_told_when_its_own_writes_may_be_missing() {
+    let engine = Engine::open(EngineConfig::default()).await.expect("opens");
+    let mut session = engine.session();
+    run_as_it_is(&mut session, SETUP).await;
+    let queries = ask(&mut session, "SELECT id FROM system.queries WHERE sink = 'PER_USER';").await;
+    let id = queries.trim_matches(['|', ' ']).to_owned();
+    for lookup in ["SELECT n FROM per_user WHERE user_id = 'ann';", "SELECT SUM(n) AS n FROM per_user;"] {
+        let before = ask(&mut session, lookup).await;
+        assert!(!before.contains("warning"), "{before}");
+        run_as_it_is(
+            &mut session,
+            &format!("PAUSE {id}; INSERT INTO clicks (user_id, page, ms) VALUES ('ann', '/c', 1);"),
+        )
+        .await;
+        let told = format!("{before}\nwarning: rows may lack what this session has written: query {id} is paused");
+        assert_eq!(ask(&mut session, lookup).await, told);
+        run_as_it_is(&mut session, &format!("RESUME {id};")).await;
+        let after = ask(&mut session, lookup).await;
+        assert!(after != before && !after.contains("warning"), "{after}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn explain_shows_what_is_read_and_each_stage() {
     let engine = engine().await;
     let mut session = engine.session();

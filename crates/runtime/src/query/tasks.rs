@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     graph::{Graph, Node, NodeKind, lower_tasks},
-    journal::{Progress, reader_name},
+    journal::Progress,
     log_error,
     share::Share,
 };
@@ -122,9 +122,20 @@ fn begin_task(
     let mut progress = Progress::default();
     let has_own = |node: &&Node| node.stage == share.stage && share.partition < node.partitions;
     for node in graph.nodes.iter().filter(has_own) {
-        let NodeKind::Source(source) = &node.kind else { continue };
+        let source = match &node.kind {
+            NodeKind::Source(source) => source,
+            NodeKind::Exchange(_) => {
+                // Who waits for what goes through it must not take a task that has read nothing for done.
+                let topic = options.names.repartition(&options.id, node.number);
+                let partition = TopicPartition::new(topic, share.partition);
+                let start = log.offsets(&partition).map_err(log_error)?.start;
+                progress.offsets.insert(node.reader_name(&partition), start);
+                continue;
+            }
+            _ => continue,
+        };
         let partition = TopicPartition::new(source.source.topic.as_str(), share.partition);
-        let name = reader_name(&node.number.to_string(), &partition);
+        let name = node.reader_name(&partition);
         let ends = log.offsets(&partition).map_err(log_error)?;
         let next = if is_new { first_offset(log, source, &partition, plan.from_earliest)? } else { ends.start };
         if is_new && source.start == Start::Snapshot && next < ends.end {
