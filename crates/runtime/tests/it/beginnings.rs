@@ -70,6 +70,20 @@ fn a_task_that_is_opened_late_does_not_begin_late() {
 }
 
 #[test]
+fn what_a_task_will_read_is_known_before_it_is_opened() {
+    let (world, id, plan) = set_up();
+    let begun = begin(&world, (&id, &plan));
+    let tasks = world.options(&id, None, false).progress.tasks(&*world.log, &id).unwrap();
+    assert_eq!(tasks.iter().filter_map(|task| task.share).collect::<Vec<_>>(), begun);
+    for task in tasks {
+        let [(partition, 0)] = task.positions.as_slice() else { panic!("{task:?}") };
+        assert_eq!(&*partition.topic == "s", task.share.is_some_and(|share| share.stage == 0), "{task:?}");
+        let own = task.share.map(|share| share.partition);
+        assert_eq!(Some(partition.partition), own, "{task:?}");
+    }
+}
+
+#[test]
 fn a_task_makes_no_topics() {
     let (world, id, plan) = set_up();
     for share in shares(&plan, &*world.log).unwrap() {
