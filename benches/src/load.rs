@@ -123,7 +123,7 @@ impl Loader {
     /// For any log, with these topics, which are made where they are missing.
     pub async fn of(log: Arc<dyn RecordLog>, topics: &[&str]) -> Outcome<Loader> {
         for topic in topics {
-            if log.topic(topic).is_none() {
+            if log.topic(topic)?.is_none() {
                 log.create_topic(topic, TopicConfig::with_partitions(PARTITIONS).with("retention.ms", "-1")).await?;
             }
         }

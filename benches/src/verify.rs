@@ -45,7 +45,7 @@ impl Output {
     /// # Errors
     /// As [`Output::read`].
     pub fn of(log: &dyn RecordLog, topic: &str) -> Outcome<Output> {
-        let count = log.topic(topic).ok_or_else(|| format!("there is no topic {topic}"))?.config.partitions;
+        let count = log.topic(topic)?.ok_or_else(|| format!("there is no topic {topic}"))?.config.partitions;
         let partitions = (0..count).map(|p| batches(log, topic, p)).collect::<Outcome<_>>()?;
         Ok(Output { partitions })
     }

@@ -57,10 +57,12 @@ impl Place {
         let (log, prefix) = (ClusterLog::open(config, Host::real()).await?, format!("nexmark-{count}-"));
         // A topic that says that the others have everything.
         let loaded = format!("{prefix}loaded");
-        if log.topic(&loaded).is_none() {
+        if log.topic(&loaded)?.is_none() {
             let topics = TOPICS.map(|topic| format!("{prefix}{topic}"));
-            for topic in topics.iter().filter(|topic| log.topic(topic).is_some()) {
-                log.delete_topic(topic).await?;
+            for topic in &topics {
+                if log.topic(topic)?.is_some() {
+                    log.delete_topic(topic).await?;
+                }
             }
             let names = topics.each_ref().map(String::as_str);
             events::fill(Loader::of(log.clone(), &names).await?, &prefix, count).await?;

@@ -15,11 +15,15 @@ impl Engine {
     /// Remove what queries left that ended while the process did.
     pub(crate) async fn tidy_up(&self, planned: &BTreeSet<String>, deleted: &[(String, String)]) {
         for (name, id) in deleted {
-            if self.log.topic(name).is_some_and(|t| t.id.to_string() == *id) {
-                tracing::info!(topic = name, "a topic that was to be deleted is deleted");
-                if let Err(error) = self.log.delete_topic(name).await {
-                    tracing::warn!(topic = name, %error, "it could not be deleted");
+            let deleted = match self.log.topic(name) {
+                Ok(Some(topic)) if topic.id.to_string() == *id => {
+                    tracing::info!(topic = name, "a topic that was to be deleted is deleted");
+                    self.log.delete_topic(name).await
                 }
+                found => found.map(|_| ()),
+            };
+            if let Err(error) = deleted {
+                tracing::warn!(topic = name, %error, "it could not be deleted");
             }
         }
         // Where several processes have topics, one that was made a moment ago may not be known yet.
@@ -120,7 +124,7 @@ impl Engine {
                 let all = self.log.topics().into_iter();
                 all.filter(|t| self.names.query_of_topic(&t.name) == Some(id)).collect()
             }
-            false => self.log.topic(&self.names.changelog(id, None)).into_iter().collect(),
+            false => self.log.topic(&self.names.changelog(id, None)).map_err(log_error)?.into_iter().collect(),
         };
         for topic in topics {
             match self.log.delete_topic(&topic.name).await {

@@ -219,7 +219,7 @@ impl Session {
         };
         if how.now()
             && let Some((partitions, replicas, settings)) = topic
-            && self.engine.log.topic(&source.topic).is_none()
+            && self.engine.log.topic(&source.topic).map_err(log_error)?.is_none()
         {
             let config = TopicConfig { partitions, replicas, settings };
             self.engine.log.create_topic(&source.topic, config).await.map_err(log_error)?;
@@ -328,11 +328,12 @@ impl Session {
     async fn create_sink_topic(&self, plan: &QueryPlan) -> Result<()> {
         let Some(sink) = &plan.sink else { return Ok(()) };
         let log = &self.engine.log;
-        if log.topic(&sink.source.topic).is_some() {
+        if log.topic(&sink.source.topic).map_err(log_error)?.is_some() {
             return Ok(());
         }
         let catalog = self.catalog();
-        let first = plan.reads.first().and_then(|name| catalog.source(name)).and_then(|s| log.topic(&s.topic));
+        let first = plan.reads.first().and_then(|name| catalog.source(name));
+        let first = first.map(|source| log.topic(&source.topic)).transpose().map_err(log_error)?.flatten();
         let partitions = first.as_ref().map_or(self.engine.config.default_partitions, |t| t.config.partitions);
         let replicas = first.as_ref().map_or(0, |t| t.config.replicas);
         let mut settings = sink.topic_settings.clone();

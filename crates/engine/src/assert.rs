@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use runtime::log_error;
 use syntax::ast::{Ident, Literal, Properties};
 use tokio::time::Instant;
 use types::{Error, Result, Span};
@@ -45,7 +46,7 @@ pub(crate) async fn topic(
 fn topic_is(session: &Session, exists: bool, topic: &Ident, properties: &Properties) -> Result<()> {
     let name = &topic.value;
     let wrong = |message: String| Err(Error::invalid(message).at(topic.span));
-    let found = match (session.engine.log.topic(name), exists) {
+    let found = match (session.engine.log.topic(name).map_err(log_error)?, exists) {
         (None, true) => return wrong(format!("topic {name} does not exist")),
         (Some(_), false) => return wrong(format!("topic {name} exists")),
         (None, false) => return Ok(()),

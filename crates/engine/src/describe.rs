@@ -54,13 +54,18 @@ fn extended_rows(session: &Session, source: &Source) -> Vec<Vec<Option<String>>>
     rows.push(("statement".into(), source.statement.clone()));
     rows.push(("read by".into(), catalog.readers(&source.name).join(", ")));
     rows.push(("written by".into(), catalog.writers(&source.name).join(", ")));
-    if let Some(topic) = session.engine.log.topic(&source.topic) {
-        rows.push(("partitions".into(), topic.config.partitions.to_string()));
-        for p in 0..topic.config.partitions {
-            if let Ok(ends) = session.engine.log.offsets(&TopicPartition::new(topic.name.clone(), p)) {
-                rows.push((format!("partition {p} offsets"), format!("{} to {}", ends.start, ends.end)));
+    match session.engine.log.topic(&source.topic) {
+        Ok(Some(topic)) => {
+            rows.push(("partitions".into(), topic.config.partitions.to_string()));
+            for p in 0..topic.config.partitions {
+                if let Ok(ends) = session.engine.log.offsets(&TopicPartition::new(topic.name.clone(), p)) {
+                    rows.push((format!("partition {p} offsets"), format!("{} to {}", ends.start, ends.end)));
+                }
             }
         }
+        Ok(None) => {}
+        // The rest is known all the same.
+        Err(error) => rows.push(("partitions".into(), error.to_string())),
     }
     for id in catalog.writers(&source.name) {
         if let Some(query) = session.engine.query(&id) {

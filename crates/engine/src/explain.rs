@@ -16,7 +16,7 @@ use planner::{
     pull::{is_exact, plan_pull},
     query::{plan_create_as_select, plan_insert_select, plan_push, stages},
 };
-use runtime::{NodeStats, QueryStats};
+use runtime::{NodeStats, QueryStats, log_error};
 use syntax::ast::{self, Ident, StatementKind};
 use types::{Error, Result, did_you_mean};
 
@@ -154,7 +154,7 @@ pub(crate) async fn running(session: &Session, id: &Ident, analyze: bool) -> Res
         let _ = writeln!(out, "Failed: {reason}");
     }
     let changelog = session.engine.names.changelog(&query.id, None);
-    if session.engine.log.topic(&changelog).is_some() {
+    if session.engine.log.topic(&changelog).map_err(log_error)?.is_some() {
         let _ = writeln!(out, "State: topic {changelog}");
     }
     for place in session.engine.places(&query).await {

@@ -39,7 +39,10 @@ pub(crate) fn columns() -> Vec<OutputColumn> {
 
 /// The topic, or an error that names it and its likeliest correction.
 pub(crate) fn check_topic(log: &dyn RecordLog, topic: &Ident) -> Result<recordlog::Topic> {
-    let found = log.topic(&topic.value).or_else(|| log.topic(&topic.value.to_lowercase()).filter(|_| !topic.quoted));
+    let mut found = log.topic(&topic.value).map_err(log_error)?;
+    if found.is_none() && !topic.quoted {
+        found = log.topic(&topic.value.to_lowercase()).map_err(log_error)?;
+    }
     found.ok_or_else(|| {
         let error = Error::undefined_source(format!("topic {} does not exist", topic.value)).at(topic.span);
         let topics = log.topics();

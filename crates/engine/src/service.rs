@@ -36,7 +36,7 @@ impl Owners {
     /// The last one there is.
     fn last(&mut self, log: &dyn RecordLog, names: &TopicNames) -> Result<Option<Owner>> {
         let topic = names.owner();
-        if log.topic(&topic).is_some() {
+        if log.topic(&topic).map_err(log_error)?.is_some() {
             let partition = TopicPartition::new(topic, 0);
             let Owners { next, last } = self;
             *next = replay(log, &partition, *next, log_error, |record| {

@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use parking_lot::RwLock;
 use planner::{expr::Parameters, plan::QueryPlan, pull::plan_pull};
 use recordlog::{Offset, TopicPartition};
+use runtime::log_error;
 use syntax::ast::{self, StatementKind};
 use types::{Error, Result, SqlType};
 
@@ -307,7 +308,8 @@ impl Session {
         let changed = !Arc::ptr_eq(&before, &engine.catalog());
         if let (Ok(Outcome::Done { .. }), true) = (&outcome, changed) {
             let logged = self.logged(statement, &recorder, &work);
-            let entry = statements::entry(&engine.names.statements(), &logged, engine.host.clock.now_ms());
+            let (topic, now_ms) = (engine.names.statements(), engine.host.clock.now_ms());
+            let entry = logged.and_then(|logged| statements::entry(&topic, &logged, now_ms));
             let written = async { engine.service.commit(vec![entry?]).await };
             if let Err(e) = written.await {
                 engine.change_catalog(|c| *c = (*before).clone());
@@ -327,18 +329,26 @@ impl Session {
     }
 
     /// The entry of the statement log of a statement that was applied.
-    pub(crate) fn logged(&self, statement: &ast::Statement, recorder: &Recorder, work: &Work) -> LoggedStatement {
-        let log = &self.engine.log;
-        let deletes = work.after.iter().filter_map(|after| match after {
-            After::DeleteTopic(name) => Some((name.clone(), log.topic(name)?.id.to_string())),
-            _ => None,
-        });
-        LoggedStatement {
+    pub(crate) fn logged(
+        &self,
+        statement: &ast::Statement,
+        recorder: &Recorder,
+        work: &Work,
+    ) -> Result<LoggedStatement> {
+        let mut deletes = vec![];
+        for after in &work.after {
+            if let After::DeleteTopic(name) = after
+                && let Some(topic) = self.engine.log.topic(name).map_err(log_error)?
+            {
+                deletes.push((name.clone(), topic.id.to_string()));
+            }
+        }
+        Ok(LoggedStatement {
             text: statement.text.clone(),
             properties: self.own_properties(),
             answers: recorder.answers(),
-            deletes: deletes.collect(),
-        }
+            deletes,
+        })
     }
 
     /// Run a statement of the statement log again: the catalog changes, nothing else does.

@@ -53,7 +53,7 @@ pub(crate) async fn create_topics(log: &dyn RecordLog, names: &TopicNames, slots
     let owner = (names.owner(), 1, BTreeMap::from([compaction()]));
     let shared = names.service_writer().map(|_| [owner, (names.tasks(), slots, BTreeMap::new())]);
     for (name, partitions, settings) in wanted.into_iter().chain(shared.into_iter().flatten()) {
-        if log.topic(&name).is_none() {
+        if log.topic(&name).map_err(log_error)?.is_none() {
             let config = TopicConfig { partitions, replicas: 0, settings };
             match log.create_topic(&name, config).await {
                 Ok(_) | Err(LogError::TopicExists(_)) => {}

@@ -9,6 +9,7 @@ use host::Host;
 use parking_lot::Mutex;
 use planner::plan::{Surroundings, TopicShape};
 use recordlog::RecordLog;
+use runtime::log_error;
 use serde::{Deserialize, Serialize};
 use types::{Result, Schema};
 
@@ -23,9 +24,9 @@ pub(crate) struct World<'a> {
 }
 
 impl Surroundings for World<'_> {
-    fn topic(&self, name: &str) -> Option<TopicShape> {
-        let topic = self.log.topic(name)?;
-        Some(TopicShape { partitions: topic.config.partitions, replicas: topic.config.replicas })
+    fn topic(&self, name: &str) -> Result<Option<TopicShape>> {
+        let topic = self.log.topic(name).map_err(log_error)?;
+        Ok(topic.map(|topic| TopicShape { partitions: topic.config.partitions, replicas: topic.config.replicas }))
     }
 
     fn registered_columns(
@@ -105,10 +106,16 @@ pub(crate) struct Recorded<'a> {
 }
 
 impl Surroundings for Recorded<'_> {
-    fn topic(&self, name: &str) -> Option<TopicShape> {
-        let ask = || self.world.topic(name).map(|t| (t.partitions, t.replicas));
-        let answer = *self.answers.lock().topics.entry(name.to_string()).or_insert_with(ask);
-        answer.map(|(partitions, replicas)| TopicShape { partitions, replicas })
+    fn topic(&self, name: &str) -> Result<Option<TopicShape>> {
+        let known = self.answers.lock().topics.get(name).copied();
+        let answer = match known {
+            Some(answer) => answer,
+            None => {
+                let answer = self.world.topic(name)?.map(|t| (t.partitions, t.replicas));
+                *self.answers.lock().topics.entry(name.to_string()).or_insert(answer)
+            }
+        };
+        Ok(answer.map(|(partitions, replicas)| TopicShape { partitions, replicas }))
     }
 
     fn registered_columns(

@@ -170,15 +170,9 @@ impl RecordLog for ClusterLog {
         .await
     }
 
-    fn topic(&self, name: &str) -> Option<Topic> {
+    fn topic(&self, name: &str) -> Result<Option<Topic>> {
         let Surroundings { topics, places, admin, host, .. } = &*self.surroundings;
-        match topics.find(name, places.asker(), admin, host.clock.monotonic()) {
-            Ok(topic) => topic,
-            Err(error) => {
-                tracing::warn!(%error, topic = name, "whether there is such a topic could not be asked");
-                None
-            }
-        }
+        topics.find(name, places.asker(), admin, host.clock.monotonic())
     }
 
     fn topics(&self) -> Vec<Topic> {

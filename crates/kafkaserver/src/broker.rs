@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use base64::Engine as _;
-use recordlog::{RecordLog, Topic, embedded::EmbeddedLog};
+use recordlog::{Topic, embedded::EmbeddedLog};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;

@@ -198,7 +198,7 @@ async fn open(config: &Config, cluster: &Cluster) -> CommandResult<Opened> {
     let log: Arc<dyn RecordLog> = log;
     let topics = engine::service_topics(&log, &cluster.service, SLOTS).await;
     let (owner, tasks) = topics.map_err(|e| failed(&e))?;
-    let slots = log.topic(&tasks).map_or(SLOTS, |topic| topic.config.partitions);
+    let slots = log.topic(&tasks).map_err(|e| failed(&e))?.map_or(SLOTS, |topic| topic.config.partitions);
     let holders = Holders::of(&at, &tasks).map_err(|e| failed(&e))?;
     let service = ServiceConfig {
         id: cluster.service.clone(),

@@ -101,7 +101,7 @@ pub fn run(data: PathBuf, pg: SocketAddr, kafka_at: Option<Listen>) -> CommandRe
 /// One reading of the machine into the topic.
 async fn feed(engine: &Arc<Engine>) -> CommandResult {
     let log = engine.log();
-    let topic = log.topic(TOPIC).ok_or("the topic machine is gone")?;
+    let topic = log.topic(TOPIC).map_err(|e| e.to_string())?.ok_or("the topic machine is gone")?;
     let partitions = topic.config.partitions;
     let now = engine.host().clock.now_ms();
     let mut builders: Vec<BatchBuilder> = (0..partitions).map(|_| BatchBuilder::new()).collect();

@@ -483,7 +483,10 @@ pub struct TopicShape {
 /// What the planner asks of its surroundings besides the catalog.
 pub trait Surroundings {
     /// The topic, if it exists.
-    fn topic(&self, name: &str) -> Option<TopicShape>;
+    ///
+    /// # Errors
+    /// Whether it does could not be asked.
+    fn topic(&self, name: &str) -> types::Result<Option<TopicShape>>;
     /// Columns of a registered schema for a topic's key or value: by subject, or by id.
     fn registered_columns(
         &self,

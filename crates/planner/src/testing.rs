@@ -24,8 +24,8 @@ pub(crate) struct World {
 }
 
 impl Surroundings for World {
-    fn topic(&self, name: &str) -> Option<TopicShape> {
-        self.topics.get(name).map(|partitions| TopicShape { partitions: *partitions, replicas: 1 })
+    fn topic(&self, name: &str) -> Result<Option<TopicShape>> {
+        Ok(self.topics.get(name).map(|partitions| TopicShape { partitions: *partitions, replicas: 1 }))
     }
 
     fn registered_columns(&self, topic: &str, part: Part, _: &FormatSpec) -> Result<Option<Schema>> {

@@ -162,6 +162,11 @@ pub struct EmbeddedLog {
 }
 
 impl EmbeddedLog {
+    /// The topic of that name; all are known here.
+    pub fn topic(&self, name: &str) -> Option<Topic> {
+        self.shared.topics.read().get(name).map(|topic| topic.public())
+    }
+
     /// Open the log in `dir`, made when absent. Only one at a time can have it open.
     pub fn open(host: Host, dir: impl AsRef<Path>, settings: Settings) -> Result<Arc<EmbeddedLog>> {
         let root = dir.as_ref().to_path_buf();
@@ -405,8 +410,8 @@ impl RecordLog for EmbeddedLog {
         self.with_writer(move |shared, writer| admin::alter_topic(shared, writer, &name, settings, partitions)).await
     }
 
-    fn topic(&self, name: &str) -> Option<Topic> {
-        self.shared.topics.read().get(name).map(|topic| topic.public())
+    fn topic(&self, name: &str) -> Result<Option<Topic>> {
+        Ok(EmbeddedLog::topic(self, name))
     }
 
     fn topics(&self) -> Vec<Topic> {

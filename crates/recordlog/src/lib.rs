@@ -344,8 +344,11 @@ pub trait RecordLog: Send + Sync + 'static {
         settings: BTreeMap<String, Option<String>>,
         partitions: Option<u32>,
     ) -> Result<Topic>;
-    /// The topic of that name.
-    fn topic(&self, name: &str) -> Option<Topic>;
+    /// The topic of that name; `None`: there is none.
+    ///
+    /// # Errors
+    /// Whether there is could not be asked.
+    fn topic(&self, name: &str) -> Result<Option<Topic>>;
     /// All topics, by name.
     fn topics(&self) -> Vec<Topic>;
     /// Become the writer of that name: what another process of that name left open is ended, and what it hands in from

@@ -120,7 +120,7 @@ impl ProgressIndex {
 
     /// Wait until what was committed before can be read.
     pub(crate) async fn settle(&self, log: &dyn RecordLog) -> Result<()> {
-        match log.topic(&self.topic) {
+        match log.topic(&self.topic).map_err(log_error)? {
             Some(_) => log.settle(&TopicPartition::new(self.topic.as_str(), 0)).await.map_err(log_error),
             None => Ok(()),
         }
@@ -165,7 +165,7 @@ impl ProgressIndex {
     /// Read what was added since.
     fn caught_up(&self, log: &dyn RecordLog) -> Result<MutexGuard<'_, ReadProgress>> {
         let mut read = self.read.lock();
-        if log.topic(&self.topic).is_some() {
+        if log.topic(&self.topic).map_err(log_error)?.is_some() {
             let ReadProgress { next, last } = &mut *read;
             *next = replay(log, &TopicPartition::new(self.topic.as_str(), 0), *next, log_error, |record| {
                 let key = record.key.unwrap_or_default();

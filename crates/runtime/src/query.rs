@@ -237,7 +237,7 @@ impl Query {
             return Ok(None);
         };
         let Some(spec) = &plan.sink else { return Ok(None) };
-        let topic = self.log.topic(&spec.source.topic);
+        let topic = self.log.topic(&spec.source.topic).map_err(log_error)?;
         let unknown = || Error::undefined_source(format!("topic {} does not exist", spec.source.topic));
         let partitions = topic.ok_or_else(unknown)?.config.partitions;
         let registry = self.options.registry.as_ref();
@@ -411,7 +411,7 @@ impl Query {
         }
         reports.iter().for_each(|r| self.stats.count(r.kind));
         let topic = self.options.names.processing_log();
-        if self.log.topic(&topic).is_none() {
+        if self.log.topic(&topic).map_err(log_error)?.is_none() {
             return Ok(());
         }
         let read = fetched.iter().map(|f| (&f.partition, &f.read)).collect();

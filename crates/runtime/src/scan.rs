@@ -21,6 +21,7 @@ const STABLE_READS_MAX: usize = 64;
 pub fn extent(log: &dyn RecordLog, source: &Source) -> Result<Extent> {
     let topic = log
         .topic(&source.topic)
+        .map_err(log_error)?
         .ok_or_else(|| Error::undefined_source(format!("topic {} of {} does not exist", source.topic, source.name)))?;
     let read = || -> Result<Extent> {
         let offsets = |p| log.offsets(&TopicPartition::new(topic.name.clone(), p)).map_err(log_error);

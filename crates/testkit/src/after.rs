@@ -134,7 +134,7 @@ fn check_window(spec: &FormatSpec, windowed: Option<KeyWindow>) -> Result<(), St
 }
 
 fn check_topic(spec: &TopicAfter, world: &World) -> Result<(), String> {
-    let topic = world.engine.log().topic(&spec.name).ok_or("it does not exist")?;
+    let topic = world.engine.log().topic(&spec.name).map_err(|e| e.to_string())?.ok_or("it does not exist")?;
     differs("partitions", spec.partitions, topic.config.partitions)?;
     differs("replicas", spec.replicas, topic.config.replicas)?;
     let shape = world.output_shape(&spec.name);

@@ -33,11 +33,12 @@ pub struct Arrived {
 /// # Errors
 /// The log refuses.
 pub async fn create(log: &dyn RecordLog, name: &str, partitions: u32, replicas: u16) -> Result<(), Failure> {
-    if log.topic(name).is_some() {
+    let fail = |e| Failure::new(format!("topic {name}: {e}"));
+    if log.topic(name).map_err(fail)?.is_some() {
         return Ok(());
     }
     let config = TopicConfig { partitions, replicas, settings: BTreeMap::new() };
-    log.create_topic(name, config).await.map(drop).map_err(|e| Failure::new(format!("topic {name}: {e}")))
+    log.create_topic(name, config).await.map(drop).map_err(fail)
 }
 
 /// Write a record as a batch of its own: by its key, or to the partitions in turn.
@@ -49,7 +50,8 @@ pub async fn write(log: &dyn RecordLog, shape: &Shape, record: &RecordSpec, turn
     let fail = |what: String| Failure::new(format!("cannot write a record to {name}: {what}"));
     let key = shape.encode_key(&record.key, record.window).map_err(fail)?;
     let value = shape.encode(Part::Value, &record.value).map_err(fail)?;
-    let topic = log.topic(name).ok_or_else(|| fail("the topic does not exist".to_owned()))?;
+    let topic = log.topic(name).map_err(|e| fail(e.to_string()))?;
+    let topic = topic.ok_or_else(|| fail("the topic does not exist".to_owned()))?;
     let partition = match &key {
         Some(key) => partition_for_key(key, topic.config.partitions),
         None => turns.next(topic.config.partitions),
@@ -73,7 +75,8 @@ pub async fn write(log: &dyn RecordLog, shape: &Shape, record: &RecordSpec, turn
 /// The topic does not exist or cannot be read.
 pub fn read(log: &dyn RecordLog, name: &str, shape: &Shape) -> Result<Vec<Arrived>, Failure> {
     let fail = |what: String| Failure::new(format!("cannot read {name}: {what}"));
-    let topic = log.topic(name).ok_or_else(|| fail("the topic does not exist".to_owned()))?;
+    let topic = log.topic(name).map_err(|e| fail(e.to_string()))?;
+    let topic = topic.ok_or_else(|| fail("the topic does not exist".to_owned()))?;
     let mut records = Vec::new();
     for partition in 0..topic.config.partitions {
         let partition = TopicPartition::new(Arc::clone(&topic.name), partition);

@@ -138,9 +138,10 @@ async fn lead(session: &mut Session, statement: &ast::Statement) -> Result<(Outc
     let (recorder, mut work) = (Recorder::default(), Work::default());
     (session.draft, session.number) = (Some(catalog.clone()), count + 1);
     let outcome = session.apply(statement, Applied::Ahead, &recorder, &mut work).await;
+    let outcome = outcome.and_then(|outcome| Ok((outcome, session.logged(statement, &recorder, &work)?)));
     let changed = session.draft.take().is_some_and(|draft| !Arc::ptr_eq(&draft, &catalog));
-    let outcome = match outcome {
-        Ok(outcome) => outcome,
+    let (outcome, logged) = match outcome {
+        Ok(done) => done,
         Err(error) => {
             for id in &work.opened {
                 engine.forget_later(id).await;
@@ -151,7 +152,6 @@ async fn lead(session: &mut Session, statement: &ast::Statement) -> Result<(Outc
     if !changed {
         return Ok((outcome, next));
     }
-    let logged = session.logged(statement, &recorder, &work);
     let mut appends = vec![statements::entry(&engine.names.statements(), &logged, engine.host.clock.now_ms())?];
     appends.append(&mut work.appends);
     // If it cannot be told whether it is written, nothing is taken back: whoever leads next finds what is left over.

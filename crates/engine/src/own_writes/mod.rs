@@ -39,7 +39,9 @@ pub(crate) async fn wait_until_consumed(
         if !is_done {
             return missed(&format!("has not taken it in within {} s", wait.as_secs()));
         }
-        aim_at_sink(engine, &query, &mut targets);
+        if let Err(error) = aim_at_sink(engine, &query, &mut targets) {
+            return missed(&format!("may have written more: {error}"));
+        }
     }
     None
 }
@@ -64,16 +66,20 @@ fn is_behind(query: &RunningQuery, targets: &HashMap<TopicPartition, Offset>) ->
 }
 
 /// What a query wrote meanwhile is what the next one must have read.
-fn aim_at_sink(engine: &Engine, query: &RunningQuery, targets: &mut HashMap<TopicPartition, Offset>) {
+fn aim_at_sink(
+    engine: &Engine,
+    query: &RunningQuery,
+    targets: &mut HashMap<TopicPartition, Offset>,
+) -> recordlog::Result<()> {
     if let Some(sink) = query.sink.as_ref().and_then(|s| engine.catalog().source(s).cloned()) {
-        let partitions = engine.log.topic(&sink.topic).map_or(0, |t| t.config.partitions);
+        let partitions = engine.log.topic(&sink.topic)?.map_or(0, |t| t.config.partitions);
         for p in 0..partitions {
             let partition = TopicPartition::new(sink.topic.as_str(), p);
-            if let Ok(ends) = engine.log.offsets(&partition) {
-                targets.insert(partition, ends.end);
-            }
+            let ends = engine.log.offsets(&partition)?;
+            targets.insert(partition, ends.end);
         }
     }
+    Ok(())
 }
 
 /// The queries that `name` comes from, those that others read from first.

@@ -46,7 +46,7 @@ async fn shown(engine: &Arc<Engine>, id: &str) -> String {
 
 /// A part of the paths of a topic's files.
 fn place(engine: &Engine, topic: &str) -> String {
-    format!("{:032x}", engine.log().topic(topic).unwrap().id)
+    format!("{:032x}", engine.log().topic(topic).unwrap().unwrap().id)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

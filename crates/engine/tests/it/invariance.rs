@@ -259,7 +259,7 @@ async fn outputs(
 
 fn read(engine: &Engine, topic: &str) -> BTreeMap<u32, Vec<(String, String, i64)>> {
     let log = engine.log();
-    let partitions = log.topic(topic).unwrap_or_else(|| panic!("topic {topic}")).config.partitions;
+    let partitions = log.topic(topic).unwrap().unwrap_or_else(|| panic!("topic {topic}")).config.partitions;
     let (mut out, mut ranges) = (BTreeMap::new(), RecordRanges::default());
     for partition in 0..partitions {
         let place = TopicPartition::new(topic, partition);

@@ -10,17 +10,17 @@ use crate::support::*;
 fn topics_are_made_changed_and_dropped() {
     on_each(|cluster| async move {
         let (log, other, topic) = (cluster.log().await, cluster.log().await, cluster.topic("topic"));
-        assert!(log.topic(&topic).is_none());
+        assert!(log.topic(&topic).unwrap().is_none());
         let made = log.create_topic(&topic, config(2, &[("retention.ms", "3600000")])).await.unwrap();
         assert_eq!((made.config.partitions, made.config.replicas), (2, 1));
         assert_eq!(made.config.settings.get("retention.ms").map(String::as_str), Some("3600000"));
         let error = log.create_topic(&topic, config(1, &[])).await.unwrap_err();
         assert!(matches!(&error, LogError::TopicExists(name) if *name == topic), "{error}");
-        assert_eq!(log.topic(&topic).unwrap().id, made.id);
+        assert_eq!(log.topic(&topic).unwrap().unwrap().id, made.id);
         assert!(log.topics().iter().any(|t| *t.name == *topic));
         // Another process asks the cluster when it does not know a name.
         tokio::time::sleep(std::time::Duration::from_millis(150)).await;
-        assert_eq!(other.topic(&topic).unwrap().id, made.id);
+        assert_eq!(other.topic(&topic).unwrap().unwrap().id, made.id);
 
         let settings = BTreeMap::from([
             ("cleanup.policy".to_owned(), Some("compact".to_owned())),
@@ -38,7 +38,7 @@ fn topics_are_made_changed_and_dropped() {
         assert_eq!(read_all(&other, &topic, 3), [rec("k", "v", 1)]);
 
         log.delete_topic(&topic).await.unwrap();
-        assert!(log.topic(&topic).is_none());
+        assert!(log.topic(&topic).unwrap().is_none());
         let error = log.delete_topic(&topic).await.unwrap_err();
         assert!(matches!(&error, LogError::UnknownTopic(name) if *name == topic), "{error}");
         let again = log.create_topic(&topic, config(1, &[])).await.unwrap();
@@ -57,7 +57,7 @@ fn everything_is_there_for_the_next_process() {
         commit(&log, Some("w"), vec![append(&topic, 0, &[rec("k", "1", 1), rec("k", "2", 2)])]).await.unwrap();
         drop(log);
         let log = cluster.log().await;
-        assert_eq!(log.topic(&topic).unwrap().id, id);
+        assert_eq!(log.topic(&topic).unwrap().unwrap().id, id);
         log.take_over("w").await.unwrap();
         commit(&log, Some("w"), vec![append(&topic, 0, &[rec("k", "3", 3)])]).await.unwrap();
         assert_eq!(read_all(&log, &topic, 0), [rec("k", "1", 1), rec("k", "2", 2), rec("k", "3", 3)]);

@@ -8,7 +8,6 @@ use kafka_protocol::{
         describe_configs_response::{DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym},
     },
 };
-use recordlog::RecordLog;
 
 use super::{
     Api, Reply,

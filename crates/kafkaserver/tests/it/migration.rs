@@ -127,7 +127,7 @@ struct Modern {
 
 impl Modern {
     async fn new(server: &Server, id: &'static str) -> Modern {
-        let topic = Uuid::from_u128(recordlog::RecordLog::topic(&*server.log, "t").unwrap().id);
+        let topic = Uuid::from_u128(server.log.topic("t").unwrap().id);
         Modern { client: server.client().await, id, instance: None, epoch: 0, topic }
     }
 

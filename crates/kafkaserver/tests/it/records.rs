@@ -8,7 +8,6 @@ use kafka_protocol::{
     },
     protocol::{Decodable, HeaderVersion, Request},
 };
-use recordlog::RecordLog;
 use tokio::io::AsyncWriteExt;
 
 use crate::support::*;

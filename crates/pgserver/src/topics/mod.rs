@@ -175,7 +175,10 @@ pub(crate) async fn execute(log: Arc<dyn RecordLog>, statement: &TopicStatement)
 }
 
 fn describe(log: &dyn RecordLog, name: &str) -> Result<RowStream> {
-    let topic = log.topic(name).ok_or_else(|| log_error(LogError::UnknownTopic(name.to_owned())))?;
+    let topic = log
+        .topic(name)
+        .and_then(|found| found.ok_or_else(|| LogError::UnknownTopic(name.to_owned())))
+        .map_err(log_error)?;
     let partitions = (0..topic.config.partitions).map(|p| TopicPartition::new(Arc::clone(&topic.name), p));
     let (mut numbers, mut starts, mut ends, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for partition in partitions {

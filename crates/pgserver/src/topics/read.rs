@@ -32,7 +32,10 @@ struct Reader {
 
 /// The records that `read` asks for, in batches of one partition each.
 pub(super) fn records(log: Arc<dyn RecordLog>, read: &Read) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let topic = log.topic(&read.name).ok_or_else(|| log_error(LogError::UnknownTopic(read.name.clone())))?;
+    let topic = log
+        .topic(&read.name)
+        .and_then(|topic| topic.ok_or_else(|| LogError::UnknownTopic(read.name.clone())))
+        .map_err(log_error)?;
     let mut positions = Vec::new();
     let partitions = match read.partition {
         Some(partition) => partition..partition.saturating_add(1),

@@ -42,7 +42,10 @@ struct Fields<'a> {
 impl TopicWriter {
     /// Into that topic.
     pub(super) fn new(log: Arc<dyn RecordLog>, topic: &str, columns: Vec<TopicColumn>) -> Result<TopicWriter> {
-        let topic = log.topic(topic).ok_or_else(|| log_error(LogError::UnknownTopic(topic.to_owned())))?;
+        let topic = log
+            .topic(topic)
+            .and_then(|found| found.ok_or_else(|| LogError::UnknownTopic(topic.to_owned())))
+            .map_err(log_error)?;
         Ok(TopicWriter {
             log,
             topic: topic.name,

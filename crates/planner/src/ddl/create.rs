@@ -357,7 +357,7 @@ fn topic_to_create(
     topic: Topic,
     surroundings: &dyn Surroundings,
 ) -> Result<Option<NewTopic>> {
-    if let Some(existing) = surroundings.topic(&source.topic) {
+    if let Some(existing) = surroundings.topic(&source.topic)? {
         return match topic.partitions {
             Some(asked) if asked != existing.partitions => Err(Error::exists(format!(
                 "A Kafka topic with the name '{}' already exists, with different partition/replica configuration than \

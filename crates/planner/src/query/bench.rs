@@ -25,8 +25,8 @@ pub(super) struct Bench {
 const PARTITIONS: u32 = 4;
 
 impl Surroundings for Bench {
-    fn topic(&self, name: &str) -> Option<TopicShape> {
-        self.topics.get(name).cloned()
+    fn topic(&self, name: &str) -> Result<Option<TopicShape>> {
+        Ok(self.topics.get(name).cloned())
     }
 
     fn registered_columns(&self, topic: &str, part: Part, spec: &FormatSpec) -> Result<Option<Schema>> {

@@ -116,8 +116,8 @@ fn same_bytes(a: &FormatSpec, b: &FormatSpec) -> bool {
 }
 
 fn check_partitions(env: &Env<'_>, left: &Source, right: &Source, span: Span) -> Result<()> {
-    let partitions = |source: &Source| env.world.topic(&source.topic).map(|t| t.partitions);
-    match (partitions(left), partitions(right)) {
+    let partitions = |source: &Source| Ok(env.world.topic(&source.topic)?.map(|t| t.partitions));
+    match (partitions(left)?, partitions(right)?) {
         (Some(l), Some(r)) if l != r => {
             let (a, b) = (&left.name, &right.name);
             let message = format!(

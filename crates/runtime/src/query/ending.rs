@@ -60,7 +60,7 @@ impl Query {
         self.set_times(at, steps, &mut outputs);
         let headers = Arc::new(headers);
         let topic = self.changelog();
-        let form = self.sink_form(&headers);
+        let form = self.sink_form(&headers)?;
         let first = self.first_partition();
         let (durable, root, time_ms) = (self.options.durable, self.graph.root, self.host.clock.now_ms());
         let parts = parts(&mut self.tasks, at, self.sink.iter_mut().flat_map(|(_, writers, _)| writers));

@@ -184,7 +184,7 @@ impl Query {
         begin: &dyn Fn() -> Result<Offset>,
     ) -> Result<Reader> {
         let topic = &*partition.topic;
-        let id = self.log.topic(topic).map(|t| t.id.to_string());
+        let id = self.log.topic(topic).map_err(log_error)?.map(|t| t.id.to_string());
         let read_before = progress.and_then(|pr| pr.topics.get(topic));
         let is_another = read_before.is_some() && read_before != id.as_ref();
         if is_another {

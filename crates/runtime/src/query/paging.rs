@@ -16,7 +16,7 @@ use super::{
     state::by_partition,
     tier::{Tier, attach, changed_bytes, each_part, open_part, seal, take, taken_to},
 };
-use crate::{budget::OverBudget, graph::Node};
+use crate::{budget::OverBudget, graph::Node, log_error};
 
 /// Bytes of changes that it is always worth to write.
 pub(super) const PIECE_BYTES_MIN: usize = 64 << 10;
@@ -129,7 +129,7 @@ impl Query {
 
     /// Let state leave memory from now on. `stores` are there already, by partition.
     pub(super) fn begin_tier(&mut self, stores: &BTreeMap<u32, Arc<ColdStore>>) -> Result<()> {
-        let Some(topic) = self.log.topic(&self.changelog()) else { return Ok(()) };
+        let Some(topic) = self.log.topic(&self.changelog()).map_err(log_error)? else { return Ok(()) };
         let Some(options) = self.options.tier.clone().filter(|_| !self.pageable.is_empty()) else { return Ok(()) };
         let (dir, mut parts) = (options.query_dir(topic.id), BTreeMap::new());
         for p in self.own_partitions(topic.config.partitions) {

@@ -8,7 +8,7 @@ use recordlog::{Append, Offset, TopicPartition};
 use types::{Error, Result};
 
 use super::{Query, SourceReader, fetch::Decoder, segment::Outputs, tasks::topics_of_tasks};
-use crate::{headers::HeaderBook, repartition::RepartitionWriter};
+use crate::{headers::HeaderBook, log_error, repartition::RepartitionWriter};
 
 /// How far a task's repartition topics are done with: committed.
 #[derive(Default)]
@@ -72,7 +72,7 @@ impl Query {
         for (at, node, _) in self.graph.exchanges() {
             let Some(routed) = outputs.routed.get(&at) else { continue };
             let name = self.options.names.repartition(&self.options.id, node.number);
-            let topic = self.log.topic(&name).ok_or_else(|| missing(&name))?;
+            let topic = self.log.topic(&name).map_err(log_error)?.ok_or_else(|| missing(&name))?;
             let writer = RepartitionWriter {
                 topic: &name,
                 schema: &node.schema,
@@ -107,7 +107,8 @@ impl Query {
             return Err(Error::invalid(format!("query {id} has no task {share} over topics as they are now")));
         }
         for wanted in topics_of_tasks(&self.graph, &self.options) {
-            let there = self.log.topic(&wanted.name).ok_or_else(|| missing(&wanted.name))?;
+            let there = self.log.topic(&wanted.name).map_err(log_error)?;
+            let there = there.ok_or_else(|| missing(&wanted.name))?;
             wanted.check(there.config.partitions)?;
         }
         Ok(())

@@ -162,7 +162,7 @@ impl StandbyTask {
 
 fn check_topic(query: &Query, id: u128) -> Result<()> {
     let changelog = query.changelog();
-    match query.log.topic(&changelog).is_some_and(|topic| topic.id == id) {
+    match query.log.topic(&changelog).map_err(log_error)?.is_some_and(|topic| topic.id == id) {
         true => Ok(()),
         false => Err(Error::unavailable(format!("{changelog} is not what it was"))),
     }

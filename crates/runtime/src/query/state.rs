@@ -71,7 +71,7 @@ impl Query {
     pub(super) fn changelog_topic(&self) -> Result<Option<Topic>> {
         let changelog = self.changelog();
         let is_stateful = |at: &NodeId| self.graph.nodes.get(*at).is_some_and(Node::is_stateful);
-        match self.log.topic(&changelog) {
+        match self.log.topic(&changelog).map_err(log_error)? {
             None if self.tasks.iter().flatten().any(|task| task.operators.keys().any(is_stateful)) => {
                 Err(Error::unavailable(format!("topic {changelog} cannot be found just now")))
             }
@@ -529,7 +529,7 @@ impl InternalTopic {
 
 pub(super) async fn create_internal_topics(log: Arc<dyn RecordLog>, wanted: Vec<InternalTopic>) -> Result<()> {
     for topic in wanted {
-        if let Some(there) = log.topic(&topic.name) {
+        if let Some(there) = log.topic(&topic.name).map_err(log_error)? {
             topic.check(there.config.partitions)?;
             continue;
         }

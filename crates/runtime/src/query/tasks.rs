@@ -28,7 +28,7 @@ pub(super) fn graph_of(plan: &QueryPlan, log: &dyn RecordLog) -> Result<Graph> {
 
 /// How many partitions a source's topic has.
 pub(super) fn partitions_of(source: &catalog::Source, log: &dyn RecordLog) -> Result<u32> {
-    let topic = log.topic(&source.topic);
+    let topic = log.topic(&source.topic).map_err(log_error)?;
     let unknown = || Error::undefined_source(format!("topic {} of {} does not exist", source.topic, source.name));
     topic.map(|t| t.config.partitions).ok_or_else(unknown)
 }
@@ -142,7 +142,7 @@ fn begin_task(
             progress.snapshots.insert(name.clone(), ends.end);
         }
         progress.offsets.insert(name, next);
-        let id = log.topic(&source.source.topic).map(|topic| topic.id.to_string());
+        let id = log.topic(&source.source.topic).map_err(log_error)?.map(|topic| topic.id.to_string());
         progress.topics.extend(id.map(|id| (source.source.topic.clone(), id)));
     }
     options.progress.append((&options.id, Some(share)), &progress, now_ms)

@@ -10,6 +10,7 @@ use types::Result;
 use super::Query;
 use crate::{
     headers::HeaderBook,
+    log_error,
     sink::{Encoded, SinkWriter, append, keeps_order, ordered_appends, target_appends},
 };
 
@@ -50,15 +51,16 @@ impl SinkForm {
 
 impl Query {
     /// How the epoch's rows are written, where there is a sink.
-    pub(super) fn sink_form(&self, headers: &Arc<HeaderBook>) -> Option<SinkForm> {
-        let (spec, writers, partitions) = self.sink.as_ref()?;
-        let message_bytes_max = self.log.topic(&spec.source.topic).map(|topic| topic.config.message_bytes_max());
-        Some(SinkForm {
+    pub(super) fn sink_form(&self, headers: &Arc<HeaderBook>) -> Result<Option<SinkForm>> {
+        let Some((spec, writers, partitions)) = self.sink.as_ref() else { return Ok(None) };
+        let topic = self.log.topic(&spec.source.topic).map_err(log_error)?;
+        let message_bytes_max = topic.map(|topic| topic.config.message_bytes_max());
+        Ok(Some(SinkForm {
             partitions: *partitions,
             message_bytes_max: message_bytes_max.unwrap_or(usize::MAX),
             headers: Arc::clone(headers),
             encoded_first: spec.rekeyed && writers.len() > 1,
-        })
+        }))
     }
 
     /// Appends of the rows that the partitions have made, of which some may be written already.
@@ -70,7 +72,7 @@ impl Query {
         reports: &mut Vec<Report>,
         parallel: bool,
     ) -> Result<Vec<Append>> {
-        let Some(form) = self.sink_form(headers) else { return Ok(vec![]) };
+        let Some(form) = self.sink_form(headers)? else { return Ok(vec![]) };
         let first = self.first_partition();
         let Some((spec, writers, partitions)) = &mut self.sink else { return Ok(vec![]) };
         written.resize_with(root.len(), || None);

@@ -62,8 +62,8 @@ impl RecordLog for Unnumbered {
         self.0.alter_topic(name, settings, partitions)
     }
 
-    fn topic(&self, name: &str) -> Option<Topic> {
-        self.0.topic(name)
+    fn topic(&self, name: &str) -> recordlog::Result<Option<Topic>> {
+        Ok(self.0.topic(name))
     }
 
     fn topics(&self) -> Vec<Topic> {
@@ -123,9 +123,9 @@ pub struct World {
 }
 
 impl Surroundings for World {
-    fn topic(&self, name: &str) -> Option<TopicShape> {
-        let topic = self.log.topic(name)?;
-        Some(TopicShape { partitions: topic.config.partitions, replicas: topic.config.replicas })
+    fn topic(&self, name: &str) -> types::Result<Option<TopicShape>> {
+        let topic = self.log.topic(name).map_err(runtime::log_error)?;
+        Ok(topic.map(|topic| TopicShape { partitions: topic.config.partitions, replicas: topic.config.replicas }))
     }
 
     fn registered_columns(&self, _: &str, _: Part, _: &FormatSpec) -> Result<Option<Schema>> {
@@ -175,7 +175,7 @@ impl World {
         let planned = planned.unwrap_or_else(|e| panic!("{}", e.render(&statement.text)));
         let Planned::CreateAsSelect { source, query, plan, .. } = planned else { panic!("{}", statement.text) };
         let first = self.catalog.source(&plan.reads[0]).unwrap();
-        let partitions = self.log.topic(&first.topic).unwrap().config.partitions;
+        let partitions = self.log.topic(&first.topic).unwrap().unwrap().config.partitions;
         self.create_topic(&source.topic, plan.sink.as_ref().and_then(|s| s.partitions).unwrap_or(partitions));
         self.catalog.sources.insert(source.name.clone(), Arc::new(source));
         self.catalog.next_query += 1;
@@ -217,7 +217,7 @@ impl World {
     /// All records of a topic: key, value, time; those of a partition in order.
     pub fn read(&self, topic: &str) -> Vec<(String, Option<String>, i64)> {
         let (mut records, mut ranges) = (vec![], RecordRanges::default());
-        for partition in 0..self.log.topic(topic).unwrap().config.partitions {
+        for partition in 0..self.log.topic(topic).unwrap().unwrap().config.partitions {
             let place = TopicPartition::new(topic, partition);
             let (mut next, end) = (0, self.log.offsets(&place).unwrap().end);
             while next < end {

@@ -117,7 +117,7 @@ pub async fn write(engine: &Engine, appends: Vec<(&str, u32, Bytes)>) {
 
 /// The segment files of a topic.
 pub fn files_of(sim: &Simulation, engine: &Engine, topic: &str) -> Vec<PathBuf> {
-    let id = format!("{:032x}", engine.log().topic(topic).expect("a topic").id);
+    let id = format!("{:032x}", engine.log().topic(topic).expect("is asked").expect("a topic").id);
     let belongs = |path: &PathBuf| {
         let text = path.to_string_lossy();
         text.contains(&id) && text.ends_with(".log")

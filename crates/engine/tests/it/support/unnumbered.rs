@@ -29,7 +29,7 @@ impl RecordLog for Unnumbered {
         self.0.alter_topic(name, settings, partitions).await
     }
 
-    fn topic(&self, name: &str) -> Option<Topic> {
+    fn topic(&self, name: &str) -> Result<Option<Topic>> {
         self.0.topic(name)
     }
 

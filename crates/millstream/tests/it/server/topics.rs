@@ -37,7 +37,7 @@ impl Record {
 
 /// All records of a topic, in the order in which the log accepted them.
 pub fn read(log: &dyn RecordLog, topic: &str) -> Vec<Record> {
-    let partitions = log.topic(topic).unwrap_or_else(|| panic!("topic {topic} exists")).config.partitions;
+    let partitions = log.topic(topic).unwrap().unwrap_or_else(|| panic!("topic {topic} exists")).config.partitions;
     let (mut all, mut ranges) = (vec![], RecordRanges::default());
     for partition in 0..partitions {
         let place = TopicPartition::new(topic, partition);
