@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures::executor::block_on;
 use host::Host;
 use planner::plan::QueryPlan;
+use recordlog::RecordLog;
 use runtime::{Cut, Query, Share, beginnings, create_topics, shares};
 
 use crate::support::{POOL, World};
@@ -20,9 +21,18 @@ fn set_up() -> (World, String, QueryPlan) {
     (world, id, plan)
 }
 
-fn open(world: &World, (id, plan): (&str, &QueryPlan), share: Share) -> types::Result<Query> {
+fn open(world: &World, query: (&str, &QueryPlan), share: Share) -> types::Result<Query> {
+    open_on(world, query, share, &world.log)
+}
+
+fn open_on(
+    world: &World,
+    (id, plan): (&str, &QueryPlan),
+    share: Share,
+    log: &Arc<dyn RecordLog>,
+) -> types::Result<Query> {
     let options = world.options(id, Some(share), false);
-    block_on(Query::open(plan, options, world.log.clone(), Host::in_memory(), POOL.clone()))
+    block_on(Query::open(plan, options, log.clone(), Host::in_memory(), POOL.clone()))
 }
 
 fn begin(world: &World, (id, plan): (&str, &QueryPlan)) -> Vec<Share> {
@@ -81,6 +91,21 @@ fn what_a_task_will_read_is_known_before_it_is_opened() {
         let own = task.share.map(|share| share.partition);
         assert_eq!(Some(partition.partition), own, "{task:?}");
     }
+}
+
+#[test]
+fn a_topic_that_nobody_can_be_asked_about_is_not_taken_for_another() {
+    let (world, id, plan) = set_up();
+    write(&world, 0, 1);
+    begin(&world, (&id, &plan));
+    run(&world, (&id, &plan));
+    for share in shares(&plan, &*world.log).unwrap() {
+        let error = open_on(&world, (&id, &plan), share, &world.silent_log()).err().expect("cannot be opened");
+        assert!(error.to_string().contains("nobody answers"), "{error}");
+    }
+    write(&world, 0, 2);
+    run(&world, (&id, &plan));
+    assert_eq!(keys(&world), ["1", "2"]);
 }
 
 #[test]

@@ -17,7 +17,8 @@ use planner::{
     query::plan_create_as_select,
 };
 use recordlog::{
-    Append, Commit, CommitTicket, Offset, Offsets, RecordLog, StoredBatch, Topic, TopicConfig, TopicPartition,
+    Append, Commit, CommitTicket, LogError, Offset, Offsets, RecordLog, StoredBatch, Topic, TopicConfig,
+    TopicPartition,
     batch::{BatchBuilder, Compression, RecordRanges, decode_ranges},
     embedded::EmbeddedLog,
 };
@@ -31,7 +32,11 @@ pub static POOL: LazyLock<Arc<rayon::ThreadPool>> =
     LazyLock::new(|| Arc::new(rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap()));
 
 /// A log that gives no numbers to what arrives, as a cluster does not.
-struct Unnumbered(Arc<EmbeddedLog>);
+struct Unnumbered {
+    log: Arc<dyn RecordLog>,
+    /// Nobody can be asked which topics there are.
+    is_silent: bool,
+}
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = recordlog::Result<T>> + Send + 'a>>;
 
@@ -40,14 +45,14 @@ impl RecordLog for Unnumbered {
     where
         Self: 'c,
     {
-        self.0.create_topic(name, config)
+        self.log.create_topic(name, config)
     }
 
     fn delete_topic<'a: 'c, 'b: 'c, 'c>(&'a self, name: &'b str) -> Answer<'c, ()>
     where
         Self: 'c,
     {
-        self.0.delete_topic(name)
+        self.log.delete_topic(name)
     }
 
     fn alter_topic<'a: 'c, 'b: 'c, 'c>(
@@ -59,30 +64,33 @@ impl RecordLog for Unnumbered {
     where
         Self: 'c,
     {
-        self.0.alter_topic(name, settings, partitions)
+        self.log.alter_topic(name, settings, partitions)
     }
 
     fn topic(&self, name: &str) -> recordlog::Result<Option<Topic>> {
-        Ok(self.0.topic(name))
+        match self.is_silent {
+            true => Err(LogError::Unavailable("nobody answers".to_owned())),
+            false => self.log.topic(name),
+        }
     }
 
     fn topics(&self) -> Vec<Topic> {
-        self.0.topics()
+        self.log.topics()
     }
 
     fn take_over<'a: 'c, 'b: 'c, 'c>(&'a self, writer: &'b str) -> Answer<'c, ()>
     where
         Self: 'c,
     {
-        self.0.take_over(writer)
+        self.log.take_over(writer)
     }
 
     fn commit(&self, commit: Commit) -> CommitTicket {
-        self.0.commit(commit)
+        self.log.commit(commit)
     }
 
     fn offsets(&self, partition: &TopicPartition) -> recordlog::Result<Offsets> {
-        self.0.offsets(partition)
+        self.log.offsets(partition)
     }
 
     fn arrival_end(&self) -> Option<u64> {
@@ -90,27 +98,27 @@ impl RecordLog for Unnumbered {
     }
 
     fn read(&self, partition: &TopicPartition, from: Offset, bytes_max: usize) -> recordlog::Result<Vec<StoredBatch>> {
-        let batches = self.0.read(partition, from, bytes_max)?;
+        let batches = self.log.read(partition, from, bytes_max)?;
         Ok(batches.into_iter().map(|batch| StoredBatch { arrival: 0, ..batch }).collect())
     }
 
     fn offset_for_time(&self, partition: &TopicPartition, time_ms: i64) -> recordlog::Result<Option<Offset>> {
-        self.0.offset_for_time(partition, time_ms)
+        self.log.offset_for_time(partition, time_ms)
     }
 
     fn delete_records<'a: 'c, 'b: 'c, 'c>(&'a self, partition: &'b TopicPartition, before: Offset) -> Answer<'c, ()>
     where
         Self: 'c,
     {
-        self.0.delete_records(partition, before)
+        self.log.delete_records(partition, before)
     }
 
     fn watch(&self, topic: &str) -> recordlog::Result<watch::Receiver<u64>> {
-        self.0.watch(topic)
+        self.log.watch(topic)
     }
 
     fn size_bytes(&self, partition: &TopicPartition) -> recordlog::Result<u64> {
-        self.0.size_bytes(partition)
+        self.log.size_bytes(partition)
     }
 }
 
@@ -145,9 +153,14 @@ impl World {
     /// Over a log of its own, which gives numbers or not.
     pub fn new(numbered: bool) -> World {
         let log = EmbeddedLog::open_in_memory(&Host::in_memory()).unwrap();
-        let log: Arc<dyn RecordLog> = if numbered { log } else { Arc::new(Unnumbered(log)) };
+        let log: Arc<dyn RecordLog> = if numbered { log } else { Arc::new(Unnumbered { log, is_silent: false }) };
         let names = Arc::new(TopicNames::of_service("a").unwrap());
         World { log, progress: Arc::new(ProgressIndex::new(&names)), names, catalog: Catalog::default() }
+    }
+
+    /// Its log, when nobody can be asked which topics there are.
+    pub fn silent_log(&self) -> Arc<dyn RecordLog> {
+        Arc::new(Unnumbered { log: self.log.clone(), is_silent: true })
     }
 
     pub fn create_topic(&self, name: &str, partitions: u32) {
