@@ -3,7 +3,8 @@
 //! The engine and its listener run in this process, where bids cost least to make: they are committed every few
 //! milliseconds as they are due. Eight clients ask as fast as they are answered, for a row of a table of accounts by its
 //! key, as `pgbench -S` does, and then for all windows of an auction, which W2 changes all the time. Clients are
-//! connections of this process, or pgbench's; pgbench can then ask a PostgreSQL server for accounts too.
+//! connections of this process, or pgbench's; pgbench can then ask a PostgreSQL server for accounts too, beside the bids
+//! and after them.
 //!
 //! Before the bids come, all accounts are grouped a few times by one client.
 
@@ -79,38 +80,43 @@ pub async fn measure(settings: &Settings) -> Outcome<()> {
         tokio::spawn(pgserver::serve(inside.engine.clone(), listener, pgserver::Settings::default(), stop.clone()));
     println!("\n{} accounts: {SCAN}", settings.accounts);
     println!("{}", clients::scan(port, SCAN, SCANS)?.line("all grouped"));
+    let by_key =
+        Kind { title: "a key", sql: "SELECT abalance FROM accounts WHERE aid = $1", from: 1, to: settings.accounts };
+    let ask = |kind: &Kind| match &settings.pgbench {
+        Some(pgbench) => pgbench::measure(pgbench, &settings.dir, port, kind, settings.lookups),
+        None => clients::measure(port, kind, settings.lookups),
+    };
+    println!("\nlookups by {CLIENTS} clients");
+    println!("{}", ask(&by_key)?.line("a key, nothing else at work"));
     let feed = Feed::start(inside.engine.log(), settings.accounts);
     tokio::time::sleep(WARM_UP).await;
     // Auctions that there are bids for by now.
     let auctions = Site { bids: feed.bids.load(Ordering::Relaxed) }.auctions().max(1);
-    let kinds = [
-        Kind { title: "a key", sql: "SELECT abalance FROM accounts WHERE aid = $1", from: 1, to: settings.accounts },
-        Kind {
-            title: "an auction's windows",
-            sql: "SELECT * FROM w2 WHERE auction_key = $1",
-            from: FIRST_AUCTION,
-            to: FIRST_AUCTION + auctions - 1,
-        },
-    ];
-    println!(
-        "\nlookups by {CLIENTS} clients while W2 reads {BIDS_PER_S} bids/s; W2 is behind by so many bids after them"
-    );
-    for kind in &kinds {
-        let asked = match &settings.pgbench {
-            Some(pgbench) => pgbench::measure(pgbench, &settings.dir, port, kind, settings.lookups)?,
-            None => clients::measure(port, kind, settings.lookups)?,
-        };
+    let windows = Kind {
+        title: "an auction's windows",
+        sql: "SELECT * FROM w2 WHERE auction_key = $1",
+        from: FIRST_AUCTION,
+        to: FIRST_AUCTION + auctions - 1,
+    };
+    println!("while W2 reads {BIDS_PER_S} bids/s, which is behind by so many bids after them");
+    for kind in [&by_key, &windows] {
+        let asked = ask(kind)?;
         println!("{}, {} behind", asked.line(kind.title), feed.behind(&inside.engine)?);
     }
+    let postgres = settings.pgbench.as_ref().zip(settings.postgres);
+    let ask_postgres = |title: &str| -> Outcome<()> {
+        if let Some((pgbench, port)) = postgres {
+            let asked = pgbench::measure_postgres(pgbench, &settings.dir, port, settings.lookups)?;
+            println!("{}", asked.line(title));
+        }
+        Ok(())
+    };
+    ask_postgres("PostgreSQL, a key")?;
     feed.stop()?;
     stop.cancel();
     serving.await??;
     inside.close().await;
-    if let (Some(pgbench), Some(port)) = (&settings.pgbench, settings.postgres) {
-        let asked = pgbench::measure_postgres(pgbench, &settings.dir, port, settings.lookups)?;
-        println!("{}", asked.line("PostgreSQL, nothing else at work"));
-    }
-    Ok(())
+    ask_postgres("PostgreSQL, nothing else at work")
 }
 
 /// What came of a round of lookups.
