@@ -36,8 +36,11 @@ const NAME: &str = "result";
 /// Between two questions how much is left to be read.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How long nothing is left before it is believed.
-const STAYS: Duration = Duration::from_millis(500);
+/// How long nothing is left before it is believed, where all that is left can be seen.
+pub(crate) const STAYS: Duration = Duration::from_millis(500);
+
+/// The same where what one stage has sent another is hidden until a busy broker has marked it as committed.
+const STAYS_BETWEEN_STAGES: Duration = Duration::from_secs(5);
 
 /// Where a workload is to be run.
 #[derive(Debug, Clone)]
@@ -162,12 +165,12 @@ async fn wait_for_tasks(client: &Client, asking: &Client, progress: &str, record
         }
     }
     // All rows are on their way to the last stage, or there.
-    all_read(asking, 0).await
+    all_read(asking, 0, STAYS_BETWEEN_STAGES).await
 }
 
 /// Wait until no query has anything left to read of so many records; since when (ms since 1970). Where topics end is
-/// asked now and then only: nothing is left when it stays so. A server that has ended does not answer.
-pub(crate) async fn all_read(asking: &Client, records: u64) -> Outcome<u128> {
+/// asked now and then only: nothing is left when that `stays` so. A server that has ended does not answer.
+pub(crate) async fn all_read(asking: &Client, records: u64, stays: Duration) -> Outcome<u128> {
     let behind = format!("SELECT COUNT(*) FROM system.queries WHERE lag IS NULL OR lag > 0 OR records_in < {records};");
     let mut since = None;
     loop {
@@ -175,7 +178,7 @@ pub(crate) async fn all_read(asking: &Client, records: u64) -> Outcome<u128> {
         let is_done = number(asking, &behind).await? == 0;
         since = if is_done { since.or(Some(looked)) } else { None };
         match since {
-            Some(since) if looked - since >= STAYS.as_millis() => return Ok(since),
+            Some(since) if looked - since >= stays.as_millis() => return Ok(since),
             _ => tokio::time::sleep(PAUSE).await,
         }
     }

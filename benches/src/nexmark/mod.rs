@@ -85,7 +85,7 @@ async fn measure_one(
         }
         Place::Cluster { .. } => {
             let records = topics_of(query.sql).map(|topic| events.count(topic)).sum();
-            let done_ms = peer::all_read(&watcher, records).await?;
+            let done_ms = peer::all_read(&watcher, records, peer::STAYS).await?;
             let since_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis().saturating_sub(done_ms);
             (records, started.elapsed().saturating_sub(Duration::from_millis(u64::try_from(since_ms)?)))
         }

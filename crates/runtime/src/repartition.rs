@@ -1,10 +1,15 @@
 //! What goes from stage to stage where a query runs in tasks: rows ⇄ records of a repartition topic.
 //!
-//! A record's key is the row's new key as the sink of that key would write it, its timestamp the row's event time, its
-//! headers those of the record that caused the row. Its value has all that a row is: a byte for the version of this
-//! format, a number for the columns (4 bytes, little-endian), then the row: a byte for what it means ([`Change`]), its
-//! event time (8 bytes, little-endian), its columns in compact encoding. Where the two halves of an update go to one
-//! place they are one record, so that nobody sees the one without the other; the first half's first byte says so.
+//! A record's value has all that its rows are: a byte for the version of this format, a number for the columns (4 bytes,
+//! little-endian), then the rows one after the other: of each a byte for what it means ([`Change`]), its event time (8
+//! bytes, little-endian), its columns in compact encoding. Where the two halves of an update go to one place they are in
+//! one record, so that nobody sees the one without the other; the first half's first byte says so.
+//!
+//! A record has one row, or one update, where those who read it put records in order with those of other topics, or
+//! where rows carry headers: then its key is the row's new key as the sink of that key would write it, its timestamp the
+//! row's event time, its headers those of the record that caused the row. Elsewhere it has as many as there are, up to a
+//! bound: a cluster's client takes and gives records one by one, and that is most of what an exchange costs. Such a
+//! record has no key, and the time of its latest row.
 //!
 //! The number of the columns follows from their names and types. Rows that a replaced query wrote with other columns, and
 //! that nobody has read yet, are reported, not guessed at.
@@ -30,8 +35,14 @@ use crate::{
     source::{Rows, Taken, damaged},
 };
 
-/// The version of the format of values.
-const VERSION: u8 = 1;
+/// The version of the format of values. A value of the first version has one row, or one update.
+const VERSION: u8 = 2;
+
+/// Rows and updates that one record has at most: each has two of the numbers below the record's.
+pub(crate) const PACKED_MAX: usize = 256;
+
+/// A record with more bytes of rows takes no further ones.
+const PACKED_BYTES: usize = 16 << 10;
 
 /// In the byte that says what a row means: another row follows.
 const MORE: u8 = 0x80;
@@ -52,6 +63,21 @@ pub(crate) struct RepartitionWriter<'a> {
     pub headers: Arc<HeaderBook>,
     /// The longest batch that the topic takes.
     pub message_bytes_max: usize,
+    /// Rows and updates that a record has at most, [`PACKED_MAX`] or fewer; with headers it has one.
+    pub packed_max: usize,
+}
+
+/// A record that is being made.
+#[derive(Default)]
+struct Packed<'a> {
+    value: Vec<u8>,
+    /// Rows and updates in it.
+    count: usize,
+    /// Of the first.
+    seq: u64,
+    key: Option<&'a [u8]>,
+    /// Of the latest.
+    time: i64,
 }
 
 impl RepartitionWriter<'_> {
@@ -63,37 +89,66 @@ impl RepartitionWriter<'_> {
         let unsupported = |e: CodecError| Error::unsupported(e.to_string());
         let rows = RowEncoder::new(&routed.batch.columns, Mode::Compact).map_err(unsupported)?;
         let framing = Framing::new(self.message_bytes_max, self.headers.clone());
-        let number = number_of(self.schema).to_le_bytes();
-        let (mut appends, mut builder, mut value) = (vec![], BatchBuilder::with_capacity(0), vec![]);
+        let packed_max = if self.headers.is_empty() { self.packed_max.clamp(1, PACKED_MAX) } else { 1 };
+        let mut head = vec![VERSION];
+        head.extend_from_slice(&number_of(self.schema).to_le_bytes());
+        let (mut appends, mut builder, mut piece) = (vec![], BatchBuilder::with_capacity(0), vec![]);
+        let mut packed = Packed::default();
         for (target, own) in (0u32..).zip(&routed.targets) {
             let mut left = own.iter().map(|row| *row as usize).peekable();
             while let Some(first) = left.next() {
-                value.clear();
-                value.push(VERSION);
-                value.extend_from_slice(&number);
+                piece.clear();
                 let second = left.next_if(|next| *next == first + 1 && routed.batch.is_update(first));
-                write_row(&routed.batch, &rows, first, second.is_some(), &mut value);
-                second.iter().for_each(|second| write_row(&routed.batch, &rows, *second, false, &mut value));
+                write_row(&routed.batch, &rows, first, second.is_some(), &mut piece);
+                second.iter().for_each(|second| write_row(&routed.batch, &rows, *second, false, &mut piece));
                 let row = second.unwrap_or(first);
-                let (seq, time) = (routed.batch.seq.value(row), routed.batch.rowtime.value(row));
-                let (key, value) = (routed.keys.get(row), Some(value.as_slice()));
-                let bytes = framing.bytes(seq, key, value);
-                if !framing.takes(bytes) {
-                    let message = format!("the row takes {bytes} bytes, more than a batch of {} may", self.topic);
-                    reports.push(Report { seq, kind: ReportKind::Unwritable, message });
-                    continue;
+                let bytes = framing.bytes(packed.seq, packed.key, Some(&packed.value)) + piece.len();
+                if packed.count >= packed_max || packed.value.len() > PACKED_BYTES || !framing.takes(bytes) {
+                    self.close(&mut packed, (target, &framing), (&mut builder, &mut appends), reports)?;
                 }
-                if framing.is_full(&builder, bytes) {
-                    appends.push(append(self.topic, target, finish(&mut builder)?));
+                let time = routed.batch.rowtime.value(row);
+                if packed.count == 0 {
+                    packed.value.extend_from_slice(&head);
+                    (packed.seq, packed.key, packed.time) = (routed.batch.seq.value(row), routed.keys.get(row), time);
                 }
-                // What has no time is as old as can be; the value knows better.
-                framing.push(&mut builder, &Record { seq, target, time: time.max(0), key, value })?;
+                packed.value.extend_from_slice(&piece);
+                (packed.count, packed.time) = (packed.count + 1, packed.time.max(time));
             }
+            self.close(&mut packed, (target, &framing), (&mut builder, &mut appends), reports)?;
             if !builder.is_empty() {
                 appends.push(append(self.topic, target, finish(&mut builder)?));
             }
         }
         Ok(appends)
+    }
+
+    /// Write the record that was being made, if it has rows.
+    fn close(
+        &self,
+        packed: &mut Packed<'_>,
+        (target, framing): (u32, &Framing),
+        (builder, appends): (&mut BatchBuilder, &mut Vec<Append>),
+        reports: &mut Vec<Report>,
+    ) -> Result<()> {
+        let Packed { seq, time, count, .. } = *packed;
+        if count == 0 {
+            return Ok(());
+        }
+        let (key, value) = (packed.key.filter(|_| count == 1), Some(packed.value.as_slice()));
+        let bytes = framing.bytes(seq, key, value);
+        if !framing.takes(bytes) {
+            let message = format!("the row takes {bytes} bytes, more than a batch of {} may", self.topic);
+            reports.push(Report { seq, kind: ReportKind::Unwritable, message });
+        } else {
+            if framing.is_full(builder, bytes) {
+                appends.push(append(self.topic, target, finish(builder)?));
+            }
+            // What has no time is as old as can be; the value knows better.
+            framing.push(builder, &Record { seq, target, time: time.max(0), key, value })?;
+        }
+        packed.value.clear();
+        (packed.count, packed.key) = (0, None);
+        Ok(())
     }
 }
 
@@ -183,27 +238,38 @@ impl RepartitionReader {
 
     /// Add the rows of a value; `None`: it has none that can be read.
     fn push_value(&mut self, value: &[u8], arrival: u64) -> Result<Option<()>, CodecError> {
-        let Some((VERSION, rest)) = value.split_first().map(|(version, rest)| (*version, rest)) else {
+        let Some((1..=VERSION, rest)) = value.split_first().map(|(version, rest)| (*version, rest)) else {
             return Ok(None);
         };
         let Some((number, mut rest)) = rest.split_first_chunk::<4>() else { return Ok(None) };
         if u32::from_le_bytes(*number) != self.number {
             return Ok(None);
         }
-        let mut seq = arrival << SUB_BITS;
-        loop {
-            let malformed = CodecError::Malformed(value.len());
-            let (op, row) = rest.split_first().ok_or(malformed.clone())?;
-            let (time, row) = row.split_first_chunk::<8>().ok_or(malformed.clone())?;
-            rest = self.rows.push_prefix(row)?;
-            self.ops.push(op & !MORE);
-            self.times.push(i64::from_le_bytes(*time));
-            self.seqs.push(seq);
-            if op & MORE == 0 {
-                return if rest.is_empty() { Ok(Some(())) } else { Err(malformed) };
+        // The two halves of an update have numbers one after the other, and nothing else has.
+        for seq in (0..PACKED_MAX as u64).map(|at| (arrival << SUB_BITS) + 2 * at) {
+            let (mut is_open, mut after) = self.push_row(rest, seq)?;
+            if is_open {
+                (is_open, after) = self.push_row(after, seq + 1)?;
             }
-            seq += 1;
+            match (is_open, after.is_empty()) {
+                (true, _) => break,
+                (false, true) => return Ok(Some(())),
+                (false, false) => rest = after,
+            }
         }
+        Err(CodecError::Malformed(value.len()))
+    }
+
+    /// Add a row; whether it is the first half of an update, and what is behind it.
+    fn push_row<'a>(&mut self, bytes: &'a [u8], seq: u64) -> Result<(bool, &'a [u8]), CodecError> {
+        let malformed = || CodecError::Malformed(bytes.len());
+        let (op, row) = bytes.split_first().ok_or_else(malformed)?;
+        let (time, row) = row.split_first_chunk::<8>().ok_or_else(malformed)?;
+        let rest = self.rows.push_prefix(row)?;
+        self.ops.push(op & !MORE);
+        self.times.push(i64::from_le_bytes(*time));
+        self.seqs.push(seq);
+        Ok((op & MORE != 0, rest))
     }
 }
 
@@ -332,6 +398,7 @@ mod tests {
         fn rows_come_as_they_went(
             pieces in prop::collection::vec((any::<Option<i64>>(), any::<Option<String>>(), any::<i64>(), 0..6_u8, 0..3_usize, 0..3_usize), 0..40),
             bytes_max in 80..400_usize,
+            packed_max in 1..6_usize,
         ) {
             let mut rows: Vec<Row> = vec![];
             for (a, b, time, op, target, other) in pieces {
@@ -350,6 +417,7 @@ mod tests {
                 schema: &schema,
                 headers: Arc::default(),
                 message_bytes_max: bytes_max + recordlog::batch::HEADER_BYTES,
+                packed_max,
             };
             let mut reports = vec![];
             let appends = writer.write(&routed, &mut reports).expect("writes");
@@ -392,11 +460,46 @@ mod tests {
     }
 
     #[test]
+    fn a_record_has_as_many_rows_as_there_are_up_to_a_bound() {
+        let rows = vec![(Some(1), Some("x".to_owned()), 5, Change::Insert as u8, 0); 2 * PACKED_MAX + 1];
+        let (schema, routed) = (schema(), routed(&rows, 1));
+        let mut writer = RepartitionWriter {
+            topic: "t",
+            schema: &schema,
+            headers: Arc::default(),
+            message_bytes_max: 1 << 20,
+            packed_max: usize::MAX,
+        };
+        let count = |writer: &RepartitionWriter<'_>| {
+            let batches = stored(&writer.write(&routed, &mut vec![]).expect("writes"), 0);
+            let records = batches.last().map_or(0, |batch| batch.next_offset);
+            let (got, _) =
+                read(&mut RepartitionReader::new(schema.clone()).expect("a reader"), batches).expect("reads");
+            (records, got.len())
+        };
+        assert_eq!(count(&writer), (3, rows.len()));
+        // Headers belong to one row.
+        let mut ranges = RecordRanges::default();
+        let mut builder = BatchBuilder::new();
+        builder.push(None, None, 0, &[("name", None)]).expect("fits");
+        decode_ranges(&builder.finish(Compression::None).expect("builds"), &mut ranges).expect("sound");
+        let mut headers = HeaderBook::default();
+        headers.note(1, &ranges, 0);
+        writer.headers = Arc::new(headers);
+        assert_eq!(count(&writer), (2 * PACKED_MAX as i64 + 1, rows.len()));
+    }
+
+    #[test]
     fn rows_of_other_columns_are_reported() {
         let rows = [(Some(1), Some("x".to_owned()), 5, Change::Insert as u8, 0)];
         let (schema, routed) = (schema(), routed(&rows, 1));
-        let writer =
-            RepartitionWriter { topic: "t", schema: &schema, headers: Arc::default(), message_bytes_max: 1 << 20 };
+        let writer = RepartitionWriter {
+            topic: "t",
+            schema: &schema,
+            headers: Arc::default(),
+            message_bytes_max: 1 << 20,
+            packed_max: 1,
+        };
         let appends = writer.write(&routed, &mut vec![]).expect("writes");
         let other = Arc::new(Schema::new(vec![Field::new("A", DataType::Int64, true)]));
         let mut reader = RepartitionReader::new(other).expect("a reader");

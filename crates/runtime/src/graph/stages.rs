@@ -22,6 +22,12 @@ impl Graph {
             _ => None,
         })
     }
+
+    /// Whether a task of that stage reads one topic alone, whose order is all the order there is.
+    pub fn has_one_reader(&self, stage: u32) -> bool {
+        let reads = |node: &&Node| matches!(node.kind, NodeKind::Source(_) | NodeKind::Exchange(_));
+        self.nodes.iter().filter(|node| node.stage == stage).filter(reads).count() == 1
+    }
 }
 
 /// The stage of each node. Each but the last has one node whose rows go through an exchange; stages are numbered in the

@@ -8,7 +8,11 @@ use recordlog::{Append, Offset, TopicPartition};
 use types::{Error, Result};
 
 use super::{Query, SourceReader, fetch::Decoder, segment::Outputs, tasks::topics_of_tasks};
-use crate::{headers::HeaderBook, log_error, repartition::RepartitionWriter};
+use crate::{
+    headers::HeaderBook,
+    log_error,
+    repartition::{PACKED_MAX, RepartitionWriter},
+};
 
 /// How far a task's repartition topics are done with: committed.
 #[derive(Default)]
@@ -78,6 +82,7 @@ impl Query {
                 schema: &node.schema,
                 headers: headers.clone(),
                 message_bytes_max: topic.config.message_bytes_max(),
+                packed_max: if self.graph.has_one_reader(node.stage) { PACKED_MAX } else { 1 },
             };
             for routed in routed {
                 appends.extend(writer.write(routed, reports)?);
