@@ -13,8 +13,7 @@ use planner::{
     plan::InsertRows,
 };
 use recordlog::{Commit, Offset, TopicPartition};
-use runtime::log_error;
-use runtime::rows_to_appends;
+use runtime::{log_error, rows_to_appends};
 use syntax::ast::{Expr, Ident};
 use types::{Error, Namespace, Result, SqlType, did_you_mean};
 

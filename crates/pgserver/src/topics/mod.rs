@@ -22,7 +22,7 @@ use arrow::{
     datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
 };
 use futures::stream;
-use recordlog::{LogError, RecordLog, TopicConfig, TopicPartition};
+use recordlog::{LogError, RecordLog, Topic, TopicConfig, TopicPartition};
 use syntax::ast::CopyOptions;
 use types::{Error, ErrorKind, Result};
 
@@ -174,11 +174,14 @@ pub(crate) async fn execute(log: Arc<dyn RecordLog>, statement: &TopicStatement)
     }
 }
 
+/// The topic of that name, or an error that names it.
+fn existing(log: &dyn RecordLog, name: &str) -> Result<Topic> {
+    let found = log.topic(name).map_err(log_error)?;
+    found.ok_or_else(|| log_error(LogError::UnknownTopic(name.to_owned())))
+}
+
 fn describe(log: &dyn RecordLog, name: &str) -> Result<RowStream> {
-    let topic = log
-        .topic(name)
-        .and_then(|found| found.ok_or_else(|| LogError::UnknownTopic(name.to_owned())))
-        .map_err(log_error)?;
+    let topic = existing(log, name)?;
     let partitions = (0..topic.config.partitions).map(|p| TopicPartition::new(Arc::clone(&topic.name), p));
     let (mut numbers, mut starts, mut ends, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for partition in partitions {

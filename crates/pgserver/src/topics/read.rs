@@ -13,7 +13,7 @@ use recordlog::{
 use tokio::sync::watch;
 use types::{Error, Result};
 
-use super::{From, Read, log_error, record_schema};
+use super::{From, Read, existing, log_error, record_schema};
 
 /// Bytes that are read of a partition at once.
 const READ_BYTES: usize = 256 << 10;
@@ -32,10 +32,7 @@ struct Reader {
 
 /// The records that `read` asks for, in batches of one partition each.
 pub(super) fn records(log: Arc<dyn RecordLog>, read: &Read) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let topic = log
-        .topic(&read.name)
-        .and_then(|topic| topic.ok_or_else(|| LogError::UnknownTopic(read.name.clone())))
-        .map_err(log_error)?;
+    let topic = existing(&*log, &read.name)?;
     let mut positions = Vec::new();
     let partitions = match read.partition {
         Some(partition) => partition..partition.saturating_add(1),

@@ -13,7 +13,7 @@ use recordlog::{
 };
 use types::{Error, Result};
 
-use super::{TopicColumn, log_error};
+use super::{TopicColumn, existing, log_error};
 use crate::backend::CopyRows;
 
 /// Bytes of a record batch: well below what a topic accepts by default.
@@ -42,10 +42,7 @@ struct Fields<'a> {
 impl TopicWriter {
     /// Into that topic.
     pub(super) fn new(log: Arc<dyn RecordLog>, topic: &str, columns: Vec<TopicColumn>) -> Result<TopicWriter> {
-        let topic = log
-            .topic(topic)
-            .and_then(|found| found.ok_or_else(|| LogError::UnknownTopic(topic.to_owned())))
-            .map_err(log_error)?;
+        let topic = existing(&*log, topic)?;
         Ok(TopicWriter {
             log,
             topic: topic.name,
