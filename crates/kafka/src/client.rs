@@ -1,8 +1,11 @@
 //! What all clients of the cluster share: where their words go, and what they tell about whether it can be reached.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -12,6 +15,8 @@ use rdkafka::{
     consumer::ConsumerContext,
     error::{KafkaError, RDKafkaErrorCode},
 };
+
+use crate::native::Client;
 
 /// Whether the cluster can be reached, as librdkafka sees it.
 #[derive(Debug, Default)]
@@ -74,3 +79,9 @@ impl ClientContext for Reporting {
 }
 
 impl ConsumerContext for Reporting {}
+
+/// Let a client say what it has to say.
+pub(crate) fn serve(client: &Client) {
+    // It fetches nothing; what is here are errors, which the client's context has seen already.
+    while client.poll(Duration::ZERO).is_some() {}
+}

@@ -1,7 +1,7 @@
 //! How to reach the cluster, and how the clients are set: what a user gives comes over our defaults, and what the log
 //! depends on comes over both.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use recordlog::{LogError, Result};
@@ -16,6 +16,21 @@ pub struct ClusterConfig {
     /// Settings of librdkafka's, by its names, such as `security.protocol`, `sasl.mechanism`, `sasl.username`,
     /// `sasl.password`, `ssl.ca.location`, `compression.type`.
     pub properties: BTreeMap<String, String>,
+}
+
+/// Bounds and waits of fetches.
+#[derive(Debug, Clone)]
+pub(crate) struct FetchSettings {
+    /// Longest that a broker waits for a fetch to have something.
+    pub wait: Duration,
+    /// Bytes of an answer, over all its partitions.
+    pub answer_bytes: i32,
+    /// Bytes of an answer for one partition; where it is not set, by what a queue holds.
+    pub partition_bytes: Option<i32>,
+    /// Wait before what failed is tried again.
+    pub backoff: Duration,
+    /// Whether checksums are compared.
+    pub verify: bool,
 }
 
 /// What a user may not set: the log's promises rest on them.
@@ -38,15 +53,12 @@ const FIXED: &[&str] = &[
 /// Longest that a broker waits for a fetch to have something. A partition that begins to be read has to wait for the
 /// fetch under way, so it is short.
 const FETCH_WAIT_MS: u32 = 30;
-/// Wait before a partition whose queue was full is looked at again.
-const QUEUE_BACKOFF_MS: u32 = 2;
 /// Wait before a fetch that failed is repeated.
 const ERROR_BACKOFF_MS: u32 = 100;
 /// Bytes of a fetch's answer, over all its partitions.
-const FETCH_BYTES: usize = 32 << 20;
-/// A partition's queue is refilled when fewer messages are in it than so many bytes each would make: librdkafka keeps
-/// about 350 bytes about each.
-const MESSAGE_BYTES: usize = 256;
+const FETCH_BYTES: i32 = 8 << 20;
+/// Where brokers listen if nothing else is said.
+const DEFAULT_PORT: u16 = 9092;
 /// Bytes that a producer holds at most.
 pub(crate) const PRODUCER_QUEUE_BYTES: usize = 64 << 20;
 /// Largest record that is handed to the cluster, which has limits of its own (`max.message.bytes`).
@@ -79,10 +91,15 @@ impl ClusterConfig {
         format!("_millstream.{}-", self.service)
     }
 
+    /// What brokers call this process in what they write down.
+    pub(crate) fn client_id(&self) -> String {
+        format!("millstream-{}", self.service)
+    }
+
     fn base(&self, defaults: &[(&str, String)], fixed: &[(&str, String)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Info);
-        config.set("client.id", format!("millstream-{}", self.service));
+        config.set("client.id", self.client_id());
         config.set("socket.nagle.disable", "true");
         config.set("reconnect.backoff.max.ms", "1000");
         for (name, value) in defaults {
@@ -103,26 +120,52 @@ impl ClusterConfig {
         self.base(&[], &[])
     }
 
-    /// For one that reads, with so many bytes a partition fetched ahead.
-    pub(crate) fn fetcher(&self, queue_bytes: usize) -> ClientConfig {
-        let defaults = [
-            ("fetch.wait.max.ms", FETCH_WAIT_MS.to_string()),
-            ("fetch.queue.backoff.ms", QUEUE_BACKOFF_MS.to_string()),
-            ("fetch.error.backoff.ms", ERROR_BACKOFF_MS.to_string()),
-            ("fetch.max.bytes", FETCH_BYTES.to_string()),
-            ("max.partition.fetch.bytes", (queue_bytes / 2).to_string()),
-            ("check.crcs", "true".to_owned()),
-        ];
-        let fixed = [
-            ("auto.offset.reset", "error".to_owned()),
-            ("enable.auto.commit", "false".to_owned()),
-            ("enable.auto.offset.store", "false".to_owned()),
-            ("enable.partition.eof", "true".to_owned()),
-            ("isolation.level", "read_committed".to_owned()),
-            ("queued.max.messages.kbytes", (queue_bytes / 1024).to_string()),
-            ("queued.min.messages", (queue_bytes / MESSAGE_BYTES).to_string()),
-        ];
-        self.base(&defaults, &fixed)
+    /// How partitions are fetched.
+    ///
+    /// # Errors
+    /// [`LogError::Invalid`]: a number that is none.
+    pub(crate) fn fetching(&self) -> Result<FetchSettings> {
+        let number = |names: &[&str]| -> Result<Option<u32>> {
+            let Some((name, text)) = names.iter().find_map(|name| self.properties.get_key_value(*name)) else {
+                return Ok(None);
+            };
+            let number = text.parse::<u32>().ok().filter(|number| i32::try_from(*number).is_ok());
+            number.map(Some).ok_or_else(|| LogError::Invalid(format!("{name}: {text} is no number that can be")))
+        };
+        let millis = |set: Option<u32>, or: u32| Duration::from_millis(set.unwrap_or(or).into());
+        let bytes = |set: Option<u32>| set.and_then(|bytes| i32::try_from(bytes).ok());
+        Ok(FetchSettings {
+            wait: millis(number(&["fetch.wait.max.ms"])?, FETCH_WAIT_MS),
+            answer_bytes: bytes(number(&["fetch.max.bytes"])?).unwrap_or(FETCH_BYTES),
+            partition_bytes: bytes(number(&["max.partition.fetch.bytes", "fetch.message.max.bytes"])?),
+            backoff: millis(number(&["fetch.error.backoff.ms"])?, ERROR_BACKOFF_MS),
+            verify: self.properties.get("check.crcs").is_none_or(|value| value != "false"),
+        })
+    }
+
+    /// The brokers to ask first.
+    ///
+    /// # Errors
+    /// [`LogError::Invalid`]: one that is not `host:port`.
+    pub(crate) fn bootstrap_addresses(&self) -> Result<Vec<(String, u16)>> {
+        let address = |text: &str| {
+            // As librdkafka takes them: a protocol may stand before, the port may be left out.
+            let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+            let (host, port) = match rest.rsplit_once(':') {
+                Some((host, port)) if !host.ends_with(':') && !port.contains(']') => (host, port.parse().ok()),
+                _ => (rest, Some(DEFAULT_PORT)),
+            };
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            let port = port.filter(|_| !host.is_empty());
+            let port = port.ok_or_else(|| LogError::Invalid(format!("{text}: no address of a broker")))?;
+            Ok((host.to_owned(), port))
+        };
+        self.bootstrap.split(',').map(str::trim).filter(|text| !text.is_empty()).map(address).collect()
+    }
+
+    /// For one that asks for what readers may see.
+    pub(crate) fn asker(&self) -> ClientConfig {
+        self.base(&[], &[("isolation.level", "read_committed".to_owned())])
     }
 
     /// For one that asks for ends behind which there may be open transactions.

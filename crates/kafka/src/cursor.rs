@@ -1,5 +1,5 @@
-//! A reader's place in a partition: messages that were fetched become record batches, in order. The batches of the
-//! last while are kept, so that several readers near each other share one place.
+//! A reader's place in a partition: record batches that were fetched, in order. Those of the last while are kept, so that
+//! several readers near each other share one place.
 
 use std::{
     collections::VecDeque,
@@ -10,25 +10,15 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
-use rdkafka::error::RDKafkaErrorCode;
 use recordlog::{
     LogError, Offset, Result, StoredBatch, TopicPartition,
-    batch::{Batch, BatchBuilder, BatchError, BatchHeader, Compression},
+    batch::{self, Batch, BatchBuilder, BatchError, BatchHeader, Compression},
 };
-
 use tokio::sync::watch;
 
-use crate::{
-    errors,
-    fetchers::Lease,
-    native::{Item, Message},
-    watchers::tell,
-};
+use crate::{fetchers::Lease, watchers::tell};
 
-/// Messages make one batch up to so many bytes.
-const BATCH_BYTES: usize = 256 << 10;
 /// Batches that were read are kept up to so many bytes, for others who come by.
 const KEPT_BYTES: usize = 1 << 20;
 /// A reader so many offsets ahead of a place reads through to its own.
@@ -56,20 +46,7 @@ pub(crate) struct State {
     batches: VecDeque<StoredBatch>,
     bytes: usize,
     next: Offset,
-    /// The partition ended at `next` when it was last fetched.
-    at_end: bool,
-    /// Where it ended last.
-    last_end: Offset,
-    building: Building,
     failed: Option<LogError>,
-}
-
-/// The batch that is being made.
-#[derive(Default)]
-struct Building {
-    builder: BatchBuilder,
-    /// Offset of its first record and one past its last.
-    range: Option<(Offset, Offset)>,
 }
 
 impl Cursor {
@@ -81,17 +58,7 @@ impl Cursor {
         watchers: Arc<watch::Sender<u64>>,
         now: Duration,
     ) -> Cursor {
-        let state = State {
-            lease,
-            partition,
-            batches: VecDeque::new(),
-            bytes: 0,
-            next: from,
-            at_end: false,
-            last_end: -1,
-            building: Building::default(),
-            failed: None,
-        };
+        let state = State { lease, partition, batches: VecDeque::new(), bytes: 0, next: from, failed: None };
         Cursor {
             state: Mutex::new(state),
             first: AtomicI64::new(from),
@@ -174,17 +141,22 @@ impl State {
 
     /// Whether nothing more was there when the partition was last fetched: then the next fetch is under way.
     pub fn is_at_end(&self) -> bool {
-        self.at_end || self.lease.feed.watermarks().is_some_and(|(_, high)| self.next >= high)
+        self.lease.feed.ends().is_some_and(|ends| self.next >= ends.stable)
     }
 
     /// Whether more is known to be there than was fetched.
     pub fn has_more(&self) -> bool {
-        self.lease.feed.watermarks().is_some_and(|(_, high)| self.next < high)
+        self.lease.feed.ends().is_some_and(|ends| self.next < ends.stable)
     }
 
     /// First offset of the partition as the last fetch said.
     pub fn start(&self) -> Option<Offset> {
-        self.lease.feed.watermarks().map(|(low, _)| low)
+        self.lease.feed.ends().and_then(|ends| ends.low)
+    }
+
+    /// Why it cannot be fetched now, if that is known.
+    pub fn trouble(&self) -> Option<String> {
+        self.lease.feed.trouble()
     }
 
     /// Why no more can be read here, once.
@@ -227,98 +199,22 @@ impl State {
         }
     }
 
-    /// Make batches of what was fetched, about `bytes_max` bytes; wait at most `timeout` for the first message.
+    /// Take in what was fetched, about `bytes_max` bytes; wait at most `timeout` for something.
     pub fn pull(&mut self, timeout: Duration, bytes_max: usize) {
-        let State { lease, partition, batches, bytes, next, at_end, last_end, building, failed } = self;
-        let mut pulled = 0;
-        let mut done = |batch: StoredBatch, batches: &mut VecDeque<StoredBatch>| {
-            *bytes += batch.bytes.len();
-            batches.push_back(batch);
-        };
-        let count = lease.feed.take(timeout, |item| {
-            match item {
-                // Again from before a place that was sought.
-                Item::Message(message) if message.offset < *next => {}
-                Item::Message(message) => {
-                    *at_end = false;
-                    *next = message.offset.saturating_add(1);
-                    pulled += message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
-                    match building.push(partition, &message) {
-                        Ok(Some(batch)) => done(batch, batches),
-                        Ok(None) => {}
-                        Err(error) => *failed = Some(error),
-                    }
-                }
-                Item::End(offset) => {
-                    *next = offset.max(*next);
-                    (*at_end, *last_end) = (true, offset);
-                }
-                Item::Failed(code, text) => *failed = Some(failure(partition, code, &text)),
-            }
-            pulled < bytes_max && failed.is_none()
-        });
-        match building.finish(partition) {
-            Ok(Some(batch)) => done(batch, batches),
-            Ok(None) => {}
-            Err(error) => *failed = Some(error),
-        }
-        // Marks of transactions are stepped over without a word; librdkafka's position tells of them. It counts the end
-        // of a partition as if a record were there, so that it says nothing right behind one.
-        if count == 0
-            && let Some(position) = lease.feed.position().filter(|position| *position > last_end.saturating_add(1))
-        {
-            *next = position.max(*next);
+        let taken = self.lease.feed.take(timeout, bytes_max);
+        self.bytes += taken.batches.iter().map(|batch| batch.bytes.len()).sum::<usize>();
+        self.batches.extend(taken.batches);
+        self.next = taken.next;
+        if taken.failure.is_some() {
+            self.failed = taken.failure;
         }
     }
 }
 
-impl Building {
-    /// Add a message; gives the batch before it when that is full.
-    fn push(&mut self, partition: &TopicPartition, message: &Message<'_>) -> Result<Option<StoredBatch>> {
-        let mut done = None;
-        if let Some((_, next)) = self.range {
-            let gap = (message.offset - next).unsigned_abs();
-            let full = self.builder.bytes() >= BATCH_BYTES;
-            if full || (gap > 0 && self.builder.leave_out(gap).is_err()) {
-                done = self.finish(partition)?;
-            }
-        }
-        if !self.append(message) {
-            // The format cannot say a batch that large.
-            done = self.finish(partition)?;
-            if !self.append(message) {
-                let what = "the record is too large".to_owned();
-                return Err(LogError::Corrupt { partition: partition.clone(), offset: message.offset, what });
-            }
-        }
-        let base = self.range.map_or(message.offset, |(base, _)| base);
-        self.range = Some((base, message.offset.saturating_add(1)));
-        Ok(done)
-    }
-
-    fn append(&mut self, message: &Message<'_>) -> bool {
-        let headers = message.headers();
-        let headers: Vec<(&str, Option<&[u8]>)> = headers.iter().map(|(name, value)| (&**name, *value)).collect();
-        self.builder.push(message.key, message.value, message.time_ms, &headers).is_ok()
-    }
-
-    /// The batch as far as it is made.
-    fn finish(&mut self, partition: &TopicPartition) -> Result<Option<StoredBatch>> {
-        let Some((base_offset, next_offset)) = self.range.take() else { return Ok(None) };
-        self.builder.set_base_offset(base_offset);
-        let bytes: Bytes = self.builder.finish(Compression::None).map_err(|e| LogError::Corrupt {
-            partition: partition.clone(),
-            offset: base_offset,
-            what: e.to_string(),
-        })?;
-        Ok(Some(StoredBatch { base_offset, next_offset, arrival: 0, bytes }))
-    }
-}
-
-/// What of a batch is at or behind an offset.
+/// What of a batch is at or behind an offset; that may be nothing but its end, where the rest was compacted away.
 fn first_from(batch: &StoredBatch, from: Offset) -> Result<StoredBatch, BatchError> {
     let (mut builder, mut next) = (BatchBuilder::new(), None::<Offset>);
-    for record in Batch::parse(&batch.bytes)?.records() {
+    for record in Batch::parse_verified(&batch.bytes)?.records() {
         let record = record?;
         if record.offset < from {
             continue;
@@ -333,28 +229,13 @@ fn first_from(batch: &StoredBatch, from: Offset) -> Result<StoredBatch, BatchErr
         let headers: Vec<(&str, Option<&[u8]>)> = headers.iter().map(|(name, value)| (&**name, *value)).collect();
         builder.push(record.key, record.value, record.timestamp_ms, &headers)?;
     }
-    let bytes = builder.finish(Compression::None)?;
-    let base_offset = BatchHeader::parse_fixed(&bytes)?.base_offset;
-    Ok(StoredBatch { base_offset, bytes, ..*batch })
-}
-
-/// What a failed fetch means.
-fn failure(partition: &TopicPartition, code: RDKafkaErrorCode, text: &str) -> LogError {
-    match code {
-        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {
-            LogError::UnknownTopic(partition.topic.to_string())
-        }
-        RDKafkaErrorCode::UnknownPartition => LogError::UnknownPartition(partition.clone()),
-        // What it holds is for the reader to ask.
-        RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => {
-            LogError::OutOfRange { partition: partition.clone(), offset: -1, start: -1, end: -1 }
-        }
-        code => match errors::of_code(&format!("reading {partition}"), code) {
-            LogError::Unavailable(words) => LogError::Unavailable(format!("{words}: {text}")),
-            LogError::Invalid(words) => LogError::Invalid(format!("{words}: {text}")),
-            other => other,
-        },
+    if builder.is_empty() {
+        let bytes = batch::without_records(&BatchHeader::parse(&batch.bytes)?, &batch.bytes);
+        return Ok(StoredBatch { bytes, ..*batch });
     }
+    let bytes = builder.finish(Compression::None)?;
+    let header = BatchHeader::parse_fixed(&bytes)?;
+    Ok(StoredBatch { base_offset: header.base_offset, next_offset: header.next_offset(), bytes, ..*batch })
 }
 
 fn millis(time: Duration) -> u64 {

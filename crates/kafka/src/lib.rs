@@ -1,14 +1,15 @@
-//! The log on a Kafka cluster, through librdkafka: what the engine keeps in topics of its own process otherwise is in
-//! topics of a cluster here, so that several processes can share the work and nothing is lost with a machine.
+//! The log on a Kafka cluster: what the engine keeps in topics of its own process otherwise is in topics of a cluster
+//! here, so that several processes can share the work and nothing is lost with a machine.
 //!
-//! Reading: partitions are fetched ahead by a few clients ([`fetchers`]), a reader's place in a partition is a
-//! [`cursor`], which makes record batches out of the messages. Writing: one transactional producer and one thread a
+//! Reading: batches are fetched ahead from the brokers ([`broker`], [`fetch`]) in a few lanes ([`fetchers`]), a reader's
+//! place in a partition is a [`cursor`]. All else is librdkafka's. Writing: one transactional producer and one thread a
 //! writer ([`writer`]). What is known about topics and ends of partitions is kept and refreshed ([`topics`], [`ends`]),
 //! since the engine asks for it at every step; who leads what is asked for anew where a broker is gone ([`leaders`]).
 //!
 //! Invariant: knows records as bytes; no SQL and no columns.
 
 mod admin;
+mod broker;
 mod caretaker;
 mod client;
 mod commits;
@@ -16,6 +17,7 @@ mod config;
 mod cursor;
 mod ends;
 mod errors;
+mod fetch;
 mod fetchers;
 mod leaders;
 mod log;

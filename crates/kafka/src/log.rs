@@ -27,9 +27,6 @@ use crate::{
     writer::{self, Identity, Surroundings},
 };
 
-/// Bytes a partition that the client fetches ahead that asks only.
-const NONE_AHEAD: usize = 64 << 10;
-
 /// The log on a Kafka cluster.
 ///
 /// Methods that are not `async` may wait for the cluster, for some seconds at most: call them where that keeps nobody
@@ -57,28 +54,26 @@ impl ClusterLog {
     }
 
     fn connect(config: ClusterConfig, host: host::Host) -> Result<Arc<Surroundings>> {
+        // Its errors name the setting that is not possible.
+        let fetchers = Fetchers::new(&config)?;
         let health = Arc::new(Health::default());
         let reporting = Reporting { health: Arc::clone(&health) };
         let failed = |e| errors::of(&format!("connecting to {}", config.bootstrap), &e);
         let admin = config.admin().create_with_context(reporting.clone()).map_err(failed)?;
-        let asker: Client = config.fetcher(NONE_AHEAD).create_with_context(reporting.clone()).map_err(failed)?;
-        let fetchers = Fetchers::new(config.clone(), reporting.clone());
+        let asker: Client = config.asker().create_with_context(reporting.clone()).map_err(failed)?;
         let watchers = Arc::new(Watchers::default());
         let asker_of_all: Client = config.asker_of_all().create_with_context(reporting.clone()).map_err(failed)?;
         let askers = Askers { asker, asker_of_all };
         let places = Places::new(askers, health, host.clone(), fetchers, Arc::clone(&watchers));
         let (admin, topics) = (Admin::new(admin), Topics::default());
         if let Err(error) = topics.refresh(places.asker(), &admin) {
-            crate::fetchers::serve(places.asker());
-            let words = match reporting.health.words() {
-                words if words.is_empty() => String::new(),
-                words => format!(": {words}"),
-            };
-            return Err(match error {
-                LogError::Unavailable(text) => {
-                    LogError::Unavailable(format!("the cluster at {} does not answer: {text}{words}", config.bootstrap))
+            // librdkafka tries again and again without a word of why; a connection of our own tells.
+            return Err(match (error, places.probe()) {
+                (LogError::Unavailable(_), Err(LogError::Invalid(why))) => LogError::Invalid(why),
+                (LogError::Unavailable(text), Err(why)) => {
+                    LogError::Unavailable(format!("the cluster at {} does not answer: {text}: {why}", config.bootstrap))
                 }
-                other => other,
+                (other, _) => other,
             });
         }
         Ok(Arc::new(Surroundings { config, reporting, host, topics, places, admin, watchers }))

@@ -6,10 +6,10 @@ use parking_lot::{Mutex, RwLock};
 use recordlog::{LogError, Offset, Offsets, Result, StoredBatch, TopicPartition};
 
 use crate::{
-    client::Health,
+    client::{Health, serve},
     cursor::{Cursor, State},
     ends::{self, Asking, Known, Which},
-    fetchers::{self, CLIENTS_MAX, Fetchers, serve},
+    fetchers::{self, Fetchers, LANES_MAX},
     native::Client,
     watchers::{Watchers, tell},
 };
@@ -75,6 +75,11 @@ impl Places {
     /// The client that asks.
     pub fn asker(&self) -> &Client {
         &self.askers.asker
+    }
+
+    /// Why no broker can be reached, if so. Waits for them.
+    pub fn probe(&self) -> Result<()> {
+        self.fetchers.probe()
     }
 
     fn asking<'a>(&'a self, client: &'a Client) -> Asking<'a> {
@@ -280,7 +285,9 @@ impl Places {
             }
             if self.now().saturating_sub(begun) > READ_WAIT {
                 let (next, end) = (state.next(), place.known.lock().end.map_or(-1, |(end, _)| end));
-                let text = format!("{partition}: offset {next} did not come within {READ_WAIT:?}, it ends at {end}");
+                let why = state.trouble().map_or(String::new(), |words| format!(": {words}"));
+                let text =
+                    format!("{partition}: offset {next} did not come within {READ_WAIT:?}, it ends at {end}{why}");
                 return Err(LogError::Unavailable(text));
             }
             wait = (wait * 2).clamp(Duration::from_millis(1), LOOK_WAIT_MAX);
@@ -308,7 +315,7 @@ impl Places {
         if let Some(cursor) = cursors.iter().find(|cursor| cursor.covers(from)) {
             return Ok(Arc::clone(cursor));
         }
-        if cursors.len() >= CLIENTS_MAX {
+        if cursors.len() >= LANES_MAX {
             let oldest = cursors.iter().enumerate().min_by_key(|(_, cursor)| cursor.used()).map(|(at, _)| at);
             oldest.map(|at| cursors.swap_remove(at));
         }
@@ -346,7 +353,6 @@ impl Places {
     /// without reading is told, and places that nobody reads from are given up.
     pub fn tend(&self, watched: &[TopicPartition]) {
         serve(self.asker());
-        self.fetchers.serve();
         self.give_up_idle(watched);
         let unread: Vec<TopicPartition> =
             watched.iter().filter(|partition| !self.place(partition).is_followed()).cloned().collect();

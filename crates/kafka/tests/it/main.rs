@@ -8,6 +8,7 @@ mod model;
 mod reading;
 mod records;
 mod seat;
+mod secured;
 mod slots;
 mod support;
 mod topics;

@@ -28,12 +28,18 @@ pub struct Server {
 impl Server {
     /// Serve the log on a host's disk at some port, or at one that is given.
     pub fn start(host: Host, port: u16) -> Server {
+        Server::start_with(host, port, |_| {})
+    }
+
+    /// As [`Server::start`], with settings of its own.
+    pub fn start_with(host: Host, port: u16, set: impl FnOnce(&mut Settings)) -> Server {
+        let mut settings = Settings { group_initial_delay: Duration::ZERO, ..Settings::default() };
+        set(&mut settings);
         let (told, listening) = std::sync::mpsc::channel();
         let stop = CancellationToken::new();
         let (token, disk) = (stop.clone(), host.clone());
         let serve = async move {
             let log = EmbeddedLog::open(disk, "/data", recordlog::embedded::Settings::default()).unwrap();
-            let settings = Settings { group_initial_delay: Duration::ZERO, ..Settings::default() };
             let listener = kafkaserver::listen(SocketAddr::from(([127, 0, 0, 1], port)), &settings).await.unwrap();
             told.send(listener.local_addr().unwrap()).unwrap();
             let broker = Broker::open(Arc::clone(&log), settings, token).await.unwrap();

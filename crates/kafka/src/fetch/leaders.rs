@@ -1,0 +1,133 @@
+//! Who leads the partitions of a lane: asked for where it is not known, or is no longer so.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use kafka_protocol::{
+    ResponseError,
+    messages::{
+        MetadataRequest, MetadataResponse, TopicName,
+        metadata_request::MetadataRequestTopic,
+        metadata_response::{MetadataResponsePartition, MetadataResponseTopic},
+    },
+    protocol::StrBytes,
+};
+use recordlog::{LogError, Result};
+
+use super::{
+    lane::Shared,
+    place::{Leader, Place},
+};
+use crate::broker::{ANSWER_WAIT, Connection};
+
+/// That a partition is missing is believed after so long: longer than what is made needs to be known everywhere.
+const MISSING_WAIT: Duration = Duration::from_secs(5);
+
+/// Find out who leads places, for ever.
+pub(super) async fn find(shared: Arc<Shared>) {
+    let mut changed = shared.changed.subscribe();
+    let (mut connection, mut served, mut turn) = (None, HashSet::new(), 0);
+    loop {
+        changed.borrow_and_update();
+        let unled: Vec<_> = shared.places().into_iter().filter(|place| place.leader() == Some(None)).collect();
+        if unled.is_empty() {
+            if changed.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
+        let answer = ask(&shared, &mut connection, &unled, turn).await;
+        turn += 1;
+        let Some(answer) = shared.note(answer) else {
+            connection = None;
+            tokio::time::sleep(shared.settings.backoff).await;
+            continue;
+        };
+        let brokers = answer.brokers.iter().filter_map(|broker| {
+            let port = u16::try_from(broker.port).ok()?;
+            Some((broker.node_id.0, (broker.host.to_string(), port)))
+        });
+        *shared.addresses.lock() = brokers.collect();
+        let led = settle(&unled, &answer);
+        for broker in &led {
+            if served.insert(*broker) {
+                shared.serve(*broker);
+            }
+        }
+        shared.tell();
+        if unled.iter().any(|place| place.leader() == Some(None)) {
+            tokio::time::sleep(shared.settings.backoff).await;
+        }
+    }
+}
+
+/// Give places their leaders; gives the brokers that lead some.
+fn settle(unled: &[Arc<Place>], answer: &MetadataResponse) -> BTreeSet<i32> {
+    let topics: HashMap<&str, &MetadataResponseTopic> =
+        answer.topics.iter().filter_map(|topic| Some((topic.name.as_ref()?.as_str(), topic))).collect();
+    let mut led = BTreeSet::new();
+    for place in unled {
+        let partition = &place.partition;
+        let Some(topic) = topics.get(&*partition.topic) else { continue };
+        let missing_topic = || LogError::UnknownTopic(partition.topic.to_string());
+        match ResponseError::try_from_code(topic.error_code) {
+            Some(ResponseError::UnknownTopicOrPartition) => place.miss(MISSING_WAIT, missing_topic),
+            Some(error) if error.is_retriable() => {}
+            Some(error) => place.fail(LogError::Invalid(format!("topic {}: {error}", partition.topic))),
+            None => {
+                let found = topic.partitions.iter().find(|found| found.partition_index == place.number);
+                match found.map(leader_of) {
+                    Some(Some(leader)) => {
+                        led.insert(leader.broker);
+                        place.lead(leader);
+                    }
+                    // One will be elected.
+                    Some(None) => {}
+                    None => place.miss(MISSING_WAIT, || LogError::UnknownPartition(partition.clone())),
+                }
+            }
+        }
+    }
+    led
+}
+
+fn leader_of(partition: &MetadataResponsePartition) -> Option<Leader> {
+    let leader = Leader { broker: partition.leader_id.0, epoch: partition.leader_epoch };
+    (leader.broker >= 0).then_some(leader)
+}
+
+/// Ask about the topics of some places, over the connection that there is or a new one.
+async fn ask(
+    shared: &Shared,
+    connection: &mut Option<Connection>,
+    places: &[Arc<Place>],
+    turn: usize,
+) -> Result<MetadataResponse> {
+    let connection = match connection.take_if(|connection| connection.is_old()) {
+        None if connection.is_some() => connection,
+        _ => {
+            *connection = Some(dial(shared, turn).await?);
+            connection
+        }
+    };
+    let Some(connection) = connection else { return Err(LogError::Closed) };
+    let names: BTreeSet<&str> = places.iter().map(|place| &*place.partition.topic).collect();
+    let topic =
+        |name: &str| MetadataRequestTopic::default().with_name(Some(TopicName(StrBytes::from_string(name.to_owned()))));
+    let request = MetadataRequest::default()
+        .with_topics(Some(names.into_iter().map(topic).collect()))
+        .with_allow_auto_topic_creation(false);
+    connection.ask(&request, 4..=12, ANSWER_WAIT).await
+}
+
+/// Reach some broker, another one at each turn.
+async fn dial(shared: &Shared, turn: usize) -> Result<Connection> {
+    let known: BTreeSet<(String, u16)> = shared.addresses.lock().values().cloned().collect();
+    let all: Vec<_> = known.into_iter().chain(shared.bootstrap.iter().cloned()).collect();
+    let at = turn.checked_rem(all.len()).unwrap_or_default();
+    let Some((host, port)) = all.get(at) else { return Err(LogError::Closed) };
+    shared.dialer.dial(host, *port).await
+}
