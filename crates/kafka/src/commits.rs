@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use parking_lot::{Condvar, Mutex};
 use recordlog::{
     Append, Appended, Batches, Commit, LogError, Result,
-    batch::{Batch, BatchHeader, Record, batch_length},
+    batch::{BatchHeader, batch_length, check},
 };
 use tokio::sync::oneshot;
 
@@ -149,7 +149,7 @@ fn bytes(append: &Append) -> &[u8] {
 }
 
 /// An append's batches, each as long as it says.
-fn batches(append: &Append) -> impl Iterator<Item = &[u8]> {
+fn split(append: &Append) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes(append);
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -165,18 +165,15 @@ fn batches(append: &Append) -> impl Iterator<Item = &[u8]> {
 /// How many records an append has, as its batches say.
 pub(crate) fn record_count(append: &Append) -> u32 {
     let count = |batch: &[u8]| BatchHeader::parse_fixed(batch).map_or(0, |header| header.record_count);
-    batches(append).map(count).fold(0, u32::saturating_add)
+    split(append).map(count).fold(0, u32::saturating_add)
 }
 
-/// Call `each` with the records of an append, in order. Batches that came from outside are checked.
-pub(crate) fn each_record(append: &Append, mut each: impl FnMut(&Record<'_>) -> Result<()>) -> Result<()> {
+/// An append's batches. Those that came from outside are checked.
+pub(crate) fn batches(append: &Append) -> Result<Vec<&[u8]>> {
     let is_ours = matches!(append.batches, Batches::Built(_));
-    for bytes in batches(append) {
-        let batch = if is_ours { Batch::parse_verified(bytes) } else { Batch::parse(bytes) };
-        let batch = batch.map_err(|e| LogError::BadBatch(e.to_string()))?;
-        for record in batch.records() {
-            each(&record.map_err(|e| LogError::BadBatch(e.to_string()))?)?;
-        }
-    }
-    Ok(())
+    let checked = |bytes| match if is_ours { Ok(()) } else { check(bytes).map(drop) } {
+        Ok(()) => Ok(bytes),
+        Err(error) => Err(LogError::BadBatch(error.to_string())),
+    };
+    split(append).map(checked).collect()
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use recordlog::{LogError, Result};
+use recordlog::{LogError, Result, batch::Compression};
 
 /// Where the cluster is and how to talk to it.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +33,17 @@ pub(crate) struct FetchSettings {
     pub verify: bool,
 }
 
+/// How is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProduceSettings {
+    /// `None`: as batches are built.
+    pub compression: Option<Compression>,
+    /// A transaction whose process is gone holds readers up for so long at most.
+    pub transaction_timeout: Duration,
+    /// A record outside of transactions is tried to be written for so long.
+    pub message_timeout: Duration,
+}
+
 /// What a user may not set: the log's promises rest on them.
 const FIXED: &[&str] = &[
     "acks",
@@ -59,10 +70,6 @@ const ERROR_BACKOFF_MS: u32 = 100;
 const FETCH_BYTES: i32 = 8 << 20;
 /// Where brokers listen if nothing else is said.
 const DEFAULT_PORT: u16 = 9092;
-/// Bytes that a producer holds at most.
-pub(crate) const PRODUCER_QUEUE_BYTES: usize = 64 << 20;
-/// Largest record that is handed to the cluster, which has limits of its own (`max.message.bytes`).
-const MESSAGE_BYTES_MAX: usize = 256 << 20;
 /// A process of which nothing was heard for so long has lost its seat, ms: the least that brokers take by default.
 const SESSION_TIMEOUT_MS: u32 = 6_000;
 /// How often a process says that it is there, ms; it learns as often that another one is gone.
@@ -125,20 +132,13 @@ impl ClusterConfig {
     /// # Errors
     /// [`LogError::Invalid`]: a number that is none.
     pub(crate) fn fetching(&self) -> Result<FetchSettings> {
-        let number = |names: &[&str]| -> Result<Option<u32>> {
-            let Some((name, text)) = names.iter().find_map(|name| self.properties.get_key_value(*name)) else {
-                return Ok(None);
-            };
-            let number = text.parse::<u32>().ok().filter(|number| i32::try_from(*number).is_ok());
-            number.map(Some).ok_or_else(|| LogError::Invalid(format!("{name}: {text} is no number that can be")))
-        };
         let millis = |set: Option<u32>, or: u32| Duration::from_millis(set.unwrap_or(or).into());
         let bytes = |set: Option<u32>| set.and_then(|bytes| i32::try_from(bytes).ok());
         Ok(FetchSettings {
-            wait: millis(number(&["fetch.wait.max.ms"])?, FETCH_WAIT_MS),
-            answer_bytes: bytes(number(&["fetch.max.bytes"])?).unwrap_or(FETCH_BYTES),
-            partition_bytes: bytes(number(&["max.partition.fetch.bytes", "fetch.message.max.bytes"])?),
-            backoff: millis(number(&["fetch.error.backoff.ms"])?, ERROR_BACKOFF_MS),
+            wait: millis(self.number(&["fetch.wait.max.ms"])?, FETCH_WAIT_MS),
+            answer_bytes: bytes(self.number(&["fetch.max.bytes"])?).unwrap_or(FETCH_BYTES),
+            partition_bytes: bytes(self.number(&["max.partition.fetch.bytes", "fetch.message.max.bytes"])?),
+            backoff: millis(self.number(&["fetch.error.backoff.ms"])?, ERROR_BACKOFF_MS),
             verify: self.properties.get("check.crcs").is_none_or(|value| value != "false"),
         })
     }
@@ -191,22 +191,34 @@ impl ClusterConfig {
         self.base(&defaults, &fixed)
     }
 
-    /// For one that writes; `transactional`: by what name transactions are.
-    pub(crate) fn producer(&self, transactional: Option<&str>) -> ClientConfig {
-        let mut defaults = vec![
-            ("linger.ms", "0".to_owned()),
-            ("message.max.bytes", MESSAGE_BYTES_MAX.to_string()),
-            ("queue.buffering.max.kbytes", (PRODUCER_QUEUE_BYTES / 1024).to_string()),
-            ("queue.buffering.max.messages", "0".to_owned()),
-        ];
-        let mut fixed = vec![("acks", "all".to_owned()), ("enable.idempotence", "true".to_owned())];
-        match transactional {
-            Some(name) => {
-                defaults.push(("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string()));
-                fixed.push(("transactional.id", name.to_owned()));
-            }
-            None => defaults.push(("message.timeout.ms", MESSAGE_TIMEOUT_MS.to_string())),
-        }
-        self.base(&defaults, &fixed)
+    /// How is written.
+    ///
+    /// # Errors
+    /// [`LogError::Invalid`]: a number or a name that is none.
+    pub(crate) fn producing(&self) -> Result<ProduceSettings> {
+        let codec = ["compression.type", "compression.codec"];
+        let codec = codec.iter().find_map(|name| self.properties.get_key_value(*name));
+        let codec = codec.map(|(name, text)| match Compression::from_name(text) {
+            Some(codec) => Ok(codec),
+            None => Err(LogError::Invalid(format!("{name}: {text} is no way to compress"))),
+        });
+        let millis = |ms: Option<u32>, or: u32| Duration::from_millis(ms.unwrap_or(or).into());
+        Ok(ProduceSettings {
+            compression: codec.transpose()?,
+            transaction_timeout: millis(self.number(&["transaction.timeout.ms"])?, TRANSACTION_TIMEOUT_MS),
+            message_timeout: millis(
+                self.number(&["message.timeout.ms", "delivery.timeout.ms"])?.filter(|ms| *ms > 0),
+                MESSAGE_TIMEOUT_MS,
+            ),
+        })
+    }
+
+    /// A property that is a number, by any of its names.
+    fn number(&self, names: &[&str]) -> Result<Option<u32>> {
+        let Some((name, text)) = names.iter().find_map(|name| self.properties.get_key_value(*name)) else {
+            return Ok(None);
+        };
+        let number = text.parse::<u32>().ok().filter(|number| i32::try_from(*number).is_ok());
+        number.map(Some).ok_or_else(|| LogError::Invalid(format!("{name}: {text} is no number that can be")))
     }
 }

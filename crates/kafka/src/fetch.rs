@@ -10,5 +10,5 @@ mod leaders;
 mod place;
 mod rounds;
 
-pub(crate) use lane::{Fetching, Lane};
+pub(crate) use lane::Lane;
 pub(crate) use place::{Feed, OnData};

@@ -11,9 +11,10 @@ use parking_lot::Mutex;
 use recordlog::{LogError, Offset, Result, TopicPartition};
 
 use crate::{
-    config::ClusterConfig,
+    broker::Wire,
+    config::{ClusterConfig, FetchSettings},
     ends,
-    fetch::{Feed, Fetching, Lane, OnData},
+    fetch::{Feed, Lane, OnData},
 };
 
 /// Partitions that the first lane fetches at most.
@@ -31,7 +32,8 @@ struct Fetcher {
 
 /// All lanes.
 pub(crate) struct Fetchers {
-    fetching: Fetching,
+    wire: Arc<Wire>,
+    settings: FetchSettings,
     lanes: Mutex<Vec<Fetcher>>,
 }
 
@@ -66,14 +68,9 @@ impl Fetchers {
     /// No lane yet.
     ///
     /// # Errors
-    /// As [`Fetching::new`].
-    pub fn new(config: &ClusterConfig) -> Result<Fetchers> {
-        Ok(Fetchers { fetching: Fetching::new(config)?, lanes: Mutex::new(Vec::new()) })
-    }
-
-    /// Why no broker can be reached, if so. Waits for them.
-    pub fn probe(&self) -> Result<()> {
-        self.fetching.probe()
+    /// [`LogError::Invalid`] where a setting is not possible.
+    pub fn new(config: &ClusterConfig, wire: Arc<Wire>) -> Result<Fetchers> {
+        Ok(Fetchers { wire, settings: config.fetching()?, lanes: Mutex::new(Vec::new()) })
     }
 
     /// Begin to fetch a partition from an offset on. `None`: all seats are taken.
@@ -85,7 +82,7 @@ impl Fetchers {
             Some((at, _)) => at,
             None if lanes.len() >= LANES_MAX => return Ok(None),
             None => {
-                let lane = self.fetching.lane(LANE_BYTES / seats(lanes.len()));
+                let lane = Lane::new(&self.wire, self.settings.clone(), LANE_BYTES / seats(lanes.len()));
                 lanes.push(Fetcher { lane, taken: HashSet::new() });
                 lanes.len() - 1
             }

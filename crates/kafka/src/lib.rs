@@ -2,8 +2,8 @@
 //! here, so that several processes can share the work and nothing is lost with a machine.
 //!
 //! Reading: batches are fetched ahead from the brokers ([`broker`], [`fetch`]) in a few lanes ([`fetchers`]), a reader's
-//! place in a partition is a [`cursor`]. All else is librdkafka's. Writing: one transactional producer and one thread a
-//! writer ([`writer`]). What is known about topics and ends of partitions is kept and refreshed ([`topics`], [`ends`]),
+//! place in a partition is a [`cursor`]. Writing: one transactional producer ([`produce`]) and one thread a writer
+//! ([`writer`]). All else is librdkafka's. What is known about topics and ends of partitions is kept and refreshed ([`topics`], [`ends`]),
 //! since the engine asks for it at every step; who leads what is asked for anew where a broker is gone ([`leaders`]).
 //!
 //! Invariant: knows records as bytes; no SQL and no columns.

@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::{
     admin::{Admin, apart},
+    broker::Wire,
     caretaker::Caretaker,
     client::{Health, Reporting},
     commits::{Handle, Queue, Waiting},
@@ -55,20 +56,21 @@ impl ClusterLog {
 
     fn connect(config: ClusterConfig, host: host::Host) -> Result<Arc<Surroundings>> {
         // Its errors name the setting that is not possible.
-        let fetchers = Fetchers::new(&config)?;
+        let wire = Wire::new(&config)?;
+        let fetchers = Fetchers::new(&config, Arc::clone(&wire))?;
         let health = Arc::new(Health::default());
         let reporting = Reporting { health: Arc::clone(&health) };
         let failed = |e| errors::of(&format!("connecting to {}", config.bootstrap), &e);
         let admin = config.admin().create_with_context(reporting.clone()).map_err(failed)?;
         let asker: Client = config.asker().create_with_context(reporting.clone()).map_err(failed)?;
         let watchers = Arc::new(Watchers::default());
-        let asker_of_all: Client = config.asker_of_all().create_with_context(reporting.clone()).map_err(failed)?;
+        let asker_of_all: Client = config.asker_of_all().create_with_context(reporting).map_err(failed)?;
         let askers = Askers { asker, asker_of_all };
         let places = Places::new(askers, health, host.clone(), fetchers, Arc::clone(&watchers));
         let (admin, topics) = (Admin::new(admin), Topics::default());
         if let Err(error) = topics.refresh(places.asker(), &admin) {
             // librdkafka tries again and again without a word of why; a connection of our own tells.
-            return Err(match (error, places.probe()) {
+            return Err(match (error, wire.probe()) {
                 (LogError::Unavailable(_), Err(LogError::Invalid(why))) => LogError::Invalid(why),
                 (LogError::Unavailable(text), Err(why)) => {
                     LogError::Unavailable(format!("the cluster at {} does not answer: {text}: {why}", config.bootstrap))
@@ -76,7 +78,7 @@ impl ClusterLog {
                 (other, _) => other,
             });
         }
-        Ok(Arc::new(Surroundings { config, reporting, host, topics, places, admin, watchers }))
+        Ok(Arc::new(Surroundings { config, wire, host, topics, places, admin, watchers }))
     }
 
     fn check(&self, partition: &TopicPartition) -> Result<()> {

@@ -77,11 +77,6 @@ impl Places {
         &self.askers.asker
     }
 
-    /// Why no broker can be reached, if so. Waits for them.
-    pub fn probe(&self) -> Result<()> {
-        self.fetchers.probe()
-    }
-
     fn asking<'a>(&'a self, client: &'a Client) -> Asking<'a> {
         Asking { client, health: &self.health, host: &self.host }
     }

@@ -1,236 +1,148 @@
-//! A producer, and where what it sends has landed.
+//! A producer: what one writer hands to the cluster, in transactions or, record by record, outside of them.
+//!
+//! Batches go out as they were built, with the producer's numbers on them ([`outgoing`]). A transaction is begun, and
+//! ended, with its coordinator ([`coordinator`]); between the two the leaders of its partitions get their batches, some
+//! on their way at a time ([`sending`]).
+//!
+//! What is sent again after a lost connection or a change of leaders has the numbers that it had, so brokers know what
+//! they have already. A producer that has failed is not used again: who goes on takes its name over, and begins its
+//! numbers anew.
+
+mod coordinator;
+mod outgoing;
+mod sending;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
-use parking_lot::Mutex;
-use rdkafka::{
-    ClientContext, Message as _, Timestamp,
-    config::{ClientConfig, RDKafkaLogLevel},
-    error::{KafkaError, RDKafkaErrorCode},
-    message::{DeliveryResult, Header, OwnedHeaders},
-    producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext},
+use kafka_protocol::{
+    ResponseError,
+    messages::{InitProducerIdRequest, TransactionalId},
+    protocol::StrBytes,
 };
-use recordlog::{Append, Appended, LogError, Offset, Result, TopicPartition, batch::Record};
+use recordlog::{Append, Appended, LogError, Result, TopicPartition};
 
-use crate::{client::Reporting, commits, ends, errors};
+use self::{coordinator::Coordinator, outgoing::Outgoing, sending::Leaders};
+use crate::{
+    broker::{ANSWER_WAIT, Brokers, words},
+    config::ProduceSettings,
+};
 
-/// Wait for room when the producer holds as much as it may.
-const ROOM_WAIT: Duration = Duration::from_millis(10);
-/// Between two looks for deliveries. (The wrapper's wait for one keeps a core busy for its last millisecond.)
-const LOOK_PAUSE: Duration = Duration::from_micros(200);
-/// Deliveries are looked at after so many records.
-const RECORDS_A_LOOK: u32 = 4096;
-
-/// What became of the appends that are under way.
-#[derive(Default)]
-struct Deliveries {
-    /// Of each append, where its first record landed and the broker's time if it counts.
-    places: Vec<Option<(Offset, i64)>>,
-    failure: Option<LogError>,
-}
-
-/// Notes deliveries; a record's mark is its append's number plus one if it is the first of it, else 0.
-struct Noting {
-    reporting: Reporting,
-    deliveries: Arc<Mutex<Deliveries>>,
-}
-
-impl ClientContext for Noting {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.reporting.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.reporting.error(error, reason);
-    }
-}
-
-impl ProducerContext for Noting {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, mark: usize) {
-        match result {
-            Ok(message) => {
-                let Some(append) = mark.checked_sub(1) else { return };
-                let time = match message.timestamp() {
-                    Timestamp::LogAppendTime(time) => time,
-                    _ => -1,
-                };
-                if let Some(place) = self.deliveries.lock().places.get_mut(append) {
-                    *place = Some((message.offset(), time));
-                }
-            }
-            Err((error, message)) => {
-                let mut deliveries = self.deliveries.lock();
-                if deliveries.failure.is_none() {
-                    let place = format!("{}-{}", message.topic(), message.partition());
-                    deliveries.failure = Some(match error.rdkafka_error_code() {
-                        // What was not sent because something else had failed says nothing.
-                        Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) => return,
-                        Some(code) => errors::of_topic(message.topic(), &format!("writing to {place}"), code),
-                        None => errors::of(&format!("writing to {place}"), error),
-                    });
-                }
-            }
-        }
-    }
-}
+/// First and longest pause before something is tried again.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
 /// A producer of one thread.
 pub(crate) struct Producer {
-    client: BaseProducer<Noting>,
-    deliveries: Arc<Mutex<Deliveries>>,
+    settings: ProduceSettings,
+    /// Who begins and ends its transactions; `None`: it has none.
+    coordinator: Option<Coordinator>,
+    leaders: Leaders,
+    /// The number and the epoch by which brokers know it.
+    id: (i64, i16),
+    /// The next record's number in each partition.
+    sequences: HashMap<TopicPartition, i32>,
 }
 
 impl Producer {
-    /// As configured.
-    pub fn new(config: &ClientConfig, reporting: Reporting) -> Result<Producer> {
-        let deliveries = Arc::new(Mutex::new(Deliveries::default()));
-        let noting = Noting { reporting, deliveries: Arc::clone(&deliveries) };
-        let client = config.create_with_context(noting).map_err(|e| errors::of("making a client that writes", &e))?;
-        Ok(Producer { client, deliveries })
+    /// Become the producer of a name, before `deadline`: what another one of that name has open is aborted, and it can
+    /// write no more.
+    pub async fn of_name(
+        brokers: &Arc<Brokers>,
+        settings: ProduceSettings,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<Producer> {
+        let mut coordinator = Coordinator::new(Arc::clone(brokers), name);
+        let id = coordinator.init(settings.transaction_timeout, deadline).await?;
+        Ok(Producer::with(brokers, settings, Some(coordinator), id))
     }
 
-    /// Hand over the records of some appends, in order; deliveries of earlier ones are forgotten. Waits while the
-    /// producer holds as much as it may.
-    pub fn send(&self, appends: &[&Append]) -> Result<()> {
-        let places = vec![None; appends.len()];
-        *self.deliveries.lock() = Deliveries { places, failure: None };
-        let mut sent = 0_u32;
-        for (at, append) in appends.iter().enumerate() {
-            let partition = ends::number(&append.partition)?;
-            let mut mark = at + 1;
-            commits::each_record(append, |record| {
-                self.send_one(&append.partition, partition, record, mark)?;
-                mark = 0;
-                sent = sent.wrapping_add(1);
-                if sent.is_multiple_of(RECORDS_A_LOOK) {
-                    self.client.poll(Duration::ZERO);
-                }
-                Ok(())
-            })?;
-        }
-        Ok(())
-    }
-
-    fn send_one(&self, place: &TopicPartition, partition: i32, record: &Record<'_>, mark: usize) -> Result<()> {
-        let mut message: BaseRecord<'_, [u8], [u8], usize> =
-            BaseRecord::with_opaque_to(&place.topic, mark).partition(partition);
-        (message.key, message.payload) = (record.key, record.value);
-        // librdkafka takes 0 for "now".
-        message.timestamp = Some(if record.timestamp_ms == 0 { 1 } else { record.timestamp_ms });
-        if record.headers.remaining() > 0 {
-            message.headers = Some(headers(record)?);
-        }
+    /// One that has no transactions.
+    pub async fn nameless(brokers: &Arc<Brokers>, settings: ProduceSettings, deadline: Instant) -> Result<Producer> {
+        let (mut pause, mut turn) = (Pause::default(), 0);
         loop {
-            match self.client.send(message) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    self.client.poll(ROOM_WAIT);
-                    message = back;
-                }
-                Err((error, _)) => {
-                    return Err(match error.rdkafka_error_code() {
-                        Some(RDKafkaErrorCode::UnknownPartition) => LogError::UnknownPartition(place.clone()),
-                        Some(code) => errors::of_topic(&place.topic, &format!("writing to {place}"), code),
-                        None => errors::of(&format!("writing to {place}"), &error),
-                    });
-                }
-            }
+            let id = match ask_id(brokers, turn).await {
+                Ok(id) => return Ok(Producer::with(brokers, settings, None, id)),
+                Err(error) => error,
+            };
+            turn += 1;
+            pause.or_give_up(deadline, || id).await?;
         }
     }
 
-    /// Wait until all was delivered or has failed. (The wrapper's own way to wait sleeps for a tenth of a second.)
-    pub fn flush(&self, timeout: Duration) -> Result<()> {
-        self.wait(timeout, || false)
+    fn with(
+        brokers: &Arc<Brokers>,
+        settings: ProduceSettings,
+        coordinator: Option<Coordinator>,
+        id: (i64, i16),
+    ) -> Producer {
+        let leaders = Leaders::new(Arc::clone(brokers));
+        Producer { settings, coordinator, leaders, id, sequences: HashMap::new() }
     }
 
-    /// Wait until all was delivered or something has failed. In a transaction librdkafka keeps what is behind a failed
-    /// record until the transaction is aborted, or until its time is up and the cluster has shut the producer out.
-    pub fn flush_or_fail(&self, timeout: Duration) -> Result<()> {
-        self.wait(timeout, || self.deliveries.lock().failure.is_some())
-    }
-
-    fn wait(&self, timeout: Duration, is_enough: impl Fn() -> bool) -> Result<()> {
-        let mut looks = timeout.as_micros() / LOOK_PAUSE.as_micros();
-        while looks > 0 {
-            let in_flight = self.client.in_flight_count();
-            if in_flight == 0 || is_enough() {
-                return self.failure().map_or(Ok(()), Err);
-            }
-            self.client.poll(Duration::ZERO);
-            if self.client.in_flight_count() == in_flight {
-                thread::sleep(LOOK_PAUSE);
-                looks -= 1;
-            }
+    /// Write the batches of some appends, in order: in a transaction, which stays open, if it has a name. Gives where they
+    /// landed.
+    pub async fn write(&mut self, appends: &[&Append], deadline: Instant) -> Result<Vec<Appended>> {
+        let is_transactional = self.coordinator.is_some();
+        let stamp = outgoing::Stamp { id: self.id, is_transactional, compression: self.settings.compression };
+        let mut outgoing = outgoing::of(appends, &stamp, &mut self.sequences)?;
+        if let Some(coordinator) = &mut self.coordinator {
+            coordinator.add(self.id, outgoing.iter().map(Outgoing::place), deadline).await?;
         }
-        Err(LogError::Unavailable(format!("records were not written within {timeout:?}")))
+        let name = self.coordinator.as_ref().map(Coordinator::name);
+        self.leaders.send(&mut outgoing, name, deadline).await.map_err(|error| match (error, name) {
+            (LogError::Fenced(_), Some(name)) => LogError::Fenced(name.to_owned()),
+            (error, _) => error,
+        })?;
+        Ok(outgoing::landed(appends, &outgoing))
     }
 
-    /// Why a record was not delivered.
-    pub fn failure(&self) -> Option<LogError> {
-        self.deliveries.lock().failure.clone()
-    }
-
-    /// Where the appends landed, once all are delivered.
-    pub fn landed(&self, appends: &[&Append]) -> Vec<Appended> {
-        let deliveries = self.deliveries.lock();
-        let of = |(append, place): (&&Append, &Option<(Offset, i64)>)| {
-            let (base_offset, append_time_ms) = place.unwrap_or((-1, -1));
-            Appended { base_offset, record_count: commits::record_count(append), arrival: 0, append_time_ms }
-        };
-        appends.iter().zip(&deliveries.places).map(of).collect()
-    }
-
-    /// Become the producer of its transactional name.
-    pub fn init(&self, timeout: Duration) -> Result<(), KafkaError> {
-        self.client.init_transactions(timeout)
-    }
-
-    /// Begin a transaction.
-    pub fn begin(&self) -> Result<(), KafkaError> {
-        self.client.begin_transaction()
-    }
-
-    /// End it well.
-    pub fn commit(&self, timeout: Duration) -> Result<(), KafkaError> {
-        self.client.commit_transaction(timeout)
-    }
-
-    /// Undo it. librdkafka drops what was not sent, in a way that leaves no gap in the records' numbers (a gap would
-    /// cost the producer its epoch), and waits for what is on its way; meanwhile deliveries have to be taken from it.
-    pub fn abort(&self, timeout: Duration) -> Result<(), KafkaError> {
-        let is_done = AtomicBool::new(false);
-        let take = || {
-            while !is_done.load(Ordering::Relaxed) {
-                self.client.poll(Duration::ZERO);
-                thread::sleep(LOOK_PAUSE);
-            }
-        };
-        thread::scope(|scope| {
-            // Without the thread the abort takes too long, which is an error that is told.
-            let _ = thread::Builder::new().name("kafka-abort".to_owned()).spawn_scoped(scope, take);
-            let result = self.client.abort_transaction(timeout);
-            is_done.store(true, Ordering::Relaxed);
-            result
-        })
+    /// End the transaction: all of it counts, or nothing.
+    pub async fn end(&mut self, is_commit: bool, deadline: Instant) -> Result<()> {
+        match &mut self.coordinator {
+            Some(coordinator) => coordinator.end(self.id, is_commit, deadline).await,
+            None => Ok(()),
+        }
     }
 }
 
-fn headers(record: &Record<'_>) -> Result<OwnedHeaders> {
-    let mut all = OwnedHeaders::new_with_capacity(usize::try_from(record.headers.remaining()).unwrap_or(0).min(64));
-    for header in record.headers {
-        let header = header.map_err(|e| LogError::BadBatch(e.to_string()))?;
-        let name = std::str::from_utf8(header.name).ok().filter(|name| !name.contains('\0'));
-        let key = name.ok_or_else(|| LogError::BadBatch("a header's name is not text".to_owned()))?;
-        all = all.insert(Header { key, value: header.value });
+/// Ask some broker for a number that no other producer has.
+async fn ask_id(brokers: &Brokers, turn: usize) -> Result<(i64, i16)> {
+    let request = InitProducerIdRequest::default().with_transactional_id(None).with_transaction_timeout_ms(i32::MAX);
+    let answer = brokers.dial_any(turn).await?.ask(&request, 0..=4, ANSWER_WAIT).await?;
+    match ResponseError::try_from_code(answer.error_code) {
+        None => Ok((answer.producer_id.0, answer.producer_epoch)),
+        Some(error) if error.is_retriable() => Err(LogError::Unavailable(words(error))),
+        Some(error) => Err(LogError::Invalid(format!("asking for a producer's number: {}", words(error)))),
     }
-    Ok(all)
+}
+
+fn transactional_id(name: &str) -> TransactionalId {
+    TransactionalId(StrBytes::from_string(name.to_owned()))
+}
+
+/// Pauses between tries.
+#[derive(Debug)]
+struct Pause(Duration);
+
+impl Default for Pause {
+    fn default() -> Pause {
+        Pause(PAUSE.0)
+    }
+}
+
+impl Pause {
+    /// Wait a little longer each time; an error where that is no use, or when it would take too long.
+    async fn or_give_up(&mut self, deadline: Instant, error: impl FnOnce() -> LogError) -> Result<()> {
+        let error = error();
+        if !matches!(error, LogError::Unavailable(_)) || Instant::now() + self.0 >= deadline {
+            return Err(error);
+        }
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(PAUSE.1);
+        Ok(())
+    }
 }

@@ -5,17 +5,19 @@
 //! again: what comes behind was computed on what failed. Whether a transaction is committed whose end could not be
 //! asked for is not known; taking over settles it.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
-use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
 use recordlog::{Append, Appended, LogError, Offset, Result, TopicPartition};
 
 use crate::{
     admin::Admin,
-    client::Reporting,
+    broker::Wire,
     commits::{self, Queue, Waiting, Work},
     config::ClusterConfig,
-    ends, errors,
     places::Places,
     produce::Producer,
     topics::Topics,
@@ -24,13 +26,15 @@ use crate::{
 
 /// A step of a transaction is tried again until so much time has passed.
 const STEP_WAIT: Duration = Duration::from_secs(20);
-/// One try.
-const TRY_WAIT: Duration = Duration::from_secs(2);
+/// The part of a transaction's time after which it is given up.
+const TIME_SHARE: f32 = 0.8;
+/// What has failed is tried to be aborted for so long.
+const UNDO_WAIT: Duration = Duration::from_secs(2);
 
 /// What writers need to know of the rest.
 pub(crate) struct Surroundings {
     pub config: ClusterConfig,
-    pub reporting: Reporting,
+    pub wire: Arc<Wire>,
     pub host: host::Host,
     pub topics: Topics,
     pub places: Places,
@@ -123,13 +127,15 @@ impl Writer {
     }
 
     fn write_plainly(&mut self, appends: &[&Append]) -> Result<Vec<Appended>> {
-        let producer = match self.plain.take() {
+        let Surroundings { config, wire, .. } = &*self.surroundings;
+        let settings = config.producing()?;
+        let deadline = Instant::now() + settings.message_timeout;
+        let mut producer = match self.plain.take() {
             Some(producer) => producer,
-            None => Producer::new(&self.surroundings.config.producer(None), self.surroundings.reporting.clone())?,
+            None => wire.wait_for(Producer::nameless(wire.brokers(), settings, deadline))?,
         };
         // One that has failed is not used again.
-        producer.send(appends).and_then(|()| producer.flush(STEP_WAIT)).map_err(|e| self.with_words(e))?;
-        let landed = producer.landed(appends);
+        let landed = wire.wait_for(producer.write(appends, deadline))?;
         self.plain = Some(producer);
         Ok(landed)
     }
@@ -152,105 +158,45 @@ impl Writer {
     }
 
     fn open(&self) -> Result<Producer> {
-        let name = self.name();
-        let producer =
-            Producer::new(&self.surroundings.config.producer(Some(&name)), self.surroundings.reporting.clone())?;
-        match self.try_until(|| producer.init(TRY_WAIT)) {
-            Ok(()) => Ok(producer),
-            Err(error) => Err(self.with_words(self.of(&format!("becoming the writer {name}"), &error))),
-        }
-    }
-
-    /// Repeat what may be repeated until it is done or has taken too long.
-    fn try_until(&self, mut step: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
-        let clock = &self.surroundings.host.clock;
-        let begun = clock.monotonic();
-        loop {
-            match step() {
-                Err(error) if is_retriable(&error) && clock.monotonic().saturating_sub(begun) < STEP_WAIT => {}
-                other => return other,
-            }
-        }
+        let Surroundings { config, wire, .. } = &*self.surroundings;
+        let (name, deadline) = (self.name(), Instant::now() + STEP_WAIT);
+        wire.wait_for(Producer::of_name(wire.brokers(), config.producing()?, &name, deadline))
     }
 
     fn transact(&mut self, appends: &[&Append]) -> Result<Vec<Appended>> {
-        let producer = match self.transactional.take() {
+        // One that has failed is not used again.
+        let mut producer = match self.transactional.take() {
             Some(producer) => producer,
             None => self.open()?,
         };
-        producer.begin().map_err(|e| self.of("beginning a transaction", &e))?;
-        if let Err(error) = producer.send(appends).and_then(|()| producer.flush_or_fail(STEP_WAIT)) {
-            return Err(self.undo(producer, error));
-        }
-        match self.try_until(|| producer.commit(TRY_WAIT)) {
+        let wire = Arc::clone(&self.surroundings.wire);
+        // When its time is over the cluster aborts it as if somebody else had taken over.
+        let wait = STEP_WAIT.min(self.surroundings.config.producing()?.transaction_timeout.mul_f32(TIME_SHARE));
+        let landed = match wire.wait_for(producer.write(appends, Instant::now() + wait)) {
+            Ok(landed) => landed,
+            Err(error) => {
+                // Otherwise it is aborted when its time is up, or when somebody takes over.
+                if let Err(failed) = wire.wait_for(producer.end(false, Instant::now() + UNDO_WAIT)) {
+                    tracing::debug!(error = %failed, "a transaction that failed was not aborted");
+                }
+                return Err(error);
+            }
+        };
+        match wire.wait_for(producer.end(true, Instant::now() + STEP_WAIT)) {
             Ok(()) => {
-                let landed = producer.landed(appends);
                 self.transactional = Some(producer);
                 Ok(landed)
             }
-            Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
-                let failure = producer.failure();
-                let error = failure.unwrap_or_else(|| self.of_transaction("committing", &error));
-                Err(self.undo(producer, error))
+            Err(LogError::Fenced(writer)) => Err(LogError::Fenced(writer)),
+            Err(error @ (LogError::Invalid(_) | LogError::Io { .. })) => {
+                Err(LogError::Unavailable(format!("a transaction was not committed: {error}")))
             }
-            Err(error) => match self.of("committing", &error) {
-                LogError::Fenced(writer) => Err(LogError::Fenced(writer)),
-                // Nothing that was asked for was answered.
-                error => {
-                    let text =
-                        format!("it is not known whether a transaction of {} is committed: {error}", self.name());
-                    Err(self.with_words(LogError::Unavailable(text)))
-                }
-            },
-        }
-    }
-
-    /// Abort what has failed, and keep the producer if that could be done.
-    fn undo(&mut self, producer: Producer, error: LogError) -> LogError {
-        match self.try_until(|| producer.abort(TRY_WAIT)) {
-            Ok(()) => {
-                self.transactional = Some(producer);
-                self.with_words(error)
+            // Nothing that was asked for was answered.
+            Err(error) => {
+                let text = format!("it is not known whether a transaction of {} is committed: {error}", self.name());
+                Err(LogError::Unavailable(text))
             }
-            // Without it the transaction is aborted when its time is up, or when somebody takes over.
-            Err(failed) => match self.of("aborting", &failed) {
-                LogError::Fenced(writer) => LogError::Fenced(writer),
-                _ => self.with_words(error),
-            },
         }
-    }
-
-    fn with_words(&self, error: LogError) -> LogError {
-        ends::with_words(error, &self.surroundings.reporting.health)
-    }
-
-    fn of(&self, what: &str, error: &KafkaError) -> LogError {
-        match error {
-            KafkaError::Transaction(error) => self.of_transaction(what, error),
-            error => errors::of(what, error),
-        }
-    }
-
-    fn of_transaction(&self, what: &str, error: &RDKafkaError) -> LogError {
-        use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
-        match error.code() {
-            Fenced | InvalidProducerEpoch | ProducerFenced => LogError::Fenced(self.name()),
-            code => match errors::of_code(&format!("{}: {what}", self.name()), code) {
-                LogError::Invalid(text) if !error.is_retriable() => LogError::Invalid(format!("{text}: {error}")),
-                LogError::Invalid(text) | LogError::Unavailable(text) => {
-                    LogError::Unavailable(format!("{text}: {error}"))
-                }
-                other => other,
-            },
-        }
-    }
-}
-
-fn is_retriable(error: &KafkaError) -> bool {
-    match error {
-        KafkaError::Transaction(error) => error.is_retriable() && !error.txn_requires_abort(),
-        KafkaError::Flush(_) => true,
-        _ => false,
     }
 }
 

@@ -21,9 +21,11 @@ mod varint;
 pub use builder::{BatchBuilder, BuiltBatch, RECORD_OVERHEAD_BYTES_MAX, ROOM_BYTES};
 pub use columns::{ByteRange, RecordRanges, decode_ranges};
 pub use compression::{Compression, DECOMPRESSED_BYTES_MAX};
-pub use header::{BatchHeader, HEADER_BYTES, LOG_OVERHEAD_BYTES, TimestampType, set_log_fields, stamp_append_time};
+pub use header::{
+    BatchHeader, HEADER_BYTES, LOG_OVERHEAD_BYTES, TimestampType, set_log_fields, stamp_append_time, stamp_producer,
+};
 pub use reader::{Batch, Header, Headers, Record, Records};
-pub use retain::{Retained, retain, without_records};
+pub use retain::{Retained, compressed, retain, without_records};
 pub use validate::{Checked, check};
 
 /// Why bytes are not a sound batch.

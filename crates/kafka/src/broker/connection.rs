@@ -5,6 +5,7 @@ use std::{
     fmt::Display,
     future::Future,
     io,
+    marker::PhantomData,
     ops::RangeInclusive,
     time::{Duration, Instant},
 };
@@ -36,6 +37,8 @@ const DIAL_WAIT: Duration = Duration::from_secs(5);
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// Largest answer: a batch may be as large as its topic allows.
 const ANSWER_BYTES_MAX: usize = 1 << 30;
+/// Room for a request's length and header.
+const FRAME_EXTRA_BYTES: usize = 256;
 /// Room that is made for an answer before its bytes are there.
 const ROOM_BYTES_MAX: usize = 64 << 20;
 
@@ -48,6 +51,14 @@ pub(crate) struct Dialer {
     client_id: StrBytes,
     tls: Option<Tls>,
     credentials: Option<Credentials>,
+}
+
+/// A request that was sent.
+#[derive(Debug)]
+pub(crate) struct Pending<R> {
+    version: i16,
+    correlation_id: i32,
+    request: PhantomData<fn() -> R>,
 }
 
 /// A connection that can be asked.
@@ -149,39 +160,67 @@ impl Connection {
         versions: RangeInclusive<i16>,
         wait: Duration,
     ) -> Result<(R::Response, usize)> {
-        let address = self.address.clone();
+        let pending = self.send(request, versions, wait).await?;
+        self.receive(pending, wait).await
+    }
+
+    /// Ask without waiting for the answer; answers come in the order of what was asked.
+    pub async fn send<R: Request>(
+        &mut self,
+        request: &R,
+        versions: RangeInclusive<i16>,
+        wait: Duration,
+    ) -> Result<Pending<R>> {
         let (least, most) = self.versions.get(&R::KEY).copied().unwrap_or((-1, -1));
         let version = most.min(*versions.end());
         if version < least.max(*versions.start()) {
             return Err(LogError::Invalid(format!(
-                "the broker at {address} speaks versions {least} to {most} of request {}, {} to {} are spoken here",
+                "the broker at {} speaks versions {least} to {most} of request {}, {} to {} are spoken here",
+                self.address,
                 R::KEY,
                 versions.start(),
                 versions.end(),
             )));
         }
-        within(wait, &address, self.exchange(request, version)).await
+        let address = self.address.clone();
+        within(wait, &address, self.send_in(request, version)).await
     }
 
-    async fn exchange<R: Request>(&mut self, request: &R, version: i16) -> Result<(R::Response, usize)> {
+    async fn send_in<R: Request>(&mut self, request: &R, version: i16) -> Result<Pending<R>> {
         self.correlation_id = self.correlation_id.wrapping_add(1);
         let frame = frame(request, version, self.correlation_id, &self.client_id)
             .map_err(|e| unsound(&self.address, &format!("a request cannot be written: {e}")))?;
         self.stream.write_all(&frame).await.map_err(|e| gone(&self.address, &e))?;
         self.stream.flush().await.map_err(|e| gone(&self.address, &e))?;
-        let mut answer = self.receive().await?;
-        let bytes = answer.len();
+        Ok(Pending { version, correlation_id: self.correlation_id, request: PhantomData })
+    }
+
+    /// Wait for the answer to what was asked first of all that is not answered; and its size, in bytes.
+    pub async fn receive<R: Request>(&mut self, pending: Pending<R>, wait: Duration) -> Result<(R::Response, usize)> {
+        let address = self.address.clone();
+        within(wait, &address, self.receive_in(pending)).await
+    }
+
+    async fn receive_in<R: Request>(&mut self, pending: Pending<R>) -> Result<(R::Response, usize)> {
+        let mut answer = self.receive_bytes().await?;
+        let (bytes, version) = (answer.len(), pending.version);
         let unsound = |e: &dyn Display| unsound(&self.address, e);
         let header =
             ResponseHeader::decode(&mut answer, R::Response::header_version(version)).map_err(|e| unsound(&e))?;
-        if header.correlation_id != self.correlation_id {
-            return Err(unsound(&format!("answer {} to request {}", header.correlation_id, self.correlation_id)));
+        if header.correlation_id != pending.correlation_id {
+            return Err(unsound(&format!("answer {} to request {}", header.correlation_id, pending.correlation_id)));
         }
         Ok((R::Response::decode(&mut answer, version).map_err(|e| unsound(&e))?, bytes))
     }
 
+    /// Ask in a version that need not be known to be understood.
+    async fn exchange<R: Request>(&mut self, request: &R, version: i16) -> Result<R::Response> {
+        let pending = self.send_in(request, version).await?;
+        Ok(self.receive_in(pending).await?.0)
+    }
+
     /// The next answer, without its length.
-    async fn receive(&mut self) -> Result<Bytes> {
+    async fn receive_bytes(&mut self) -> Result<Bytes> {
         let length = self.stream.read_u32().await.map_err(|e| gone(&self.address, &e))?;
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if !(4..=ANSWER_BYTES_MAX).contains(&length) {
@@ -200,7 +239,7 @@ impl Connection {
 
     async fn learn_versions(&mut self) -> Result<()> {
         // Every broker understands this version, and none has to be known for it.
-        let (answer, _) = self.exchange(&ApiVersionsRequest::default(), 0).await?;
+        let answer = self.exchange(&ApiVersionsRequest::default(), 0).await?;
         if answer.error_code != 0 {
             return Err(unsound(
                 &self.address,
@@ -214,7 +253,7 @@ impl Connection {
     async fn authenticate(&mut self, credentials: &Credentials) -> Result<()> {
         let mechanism = credentials.mechanism();
         let hello = SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str(mechanism));
-        let (offered, _) = self.exchange(&hello, 1).await?;
+        let offered = self.exchange(&hello, 1).await?;
         if offered.error_code != 0 {
             let offered: Vec<&str> = offered.mechanisms.iter().map(StrBytes::as_str).collect();
             let offered = offered.join(", ");
@@ -250,7 +289,8 @@ fn frame<R: Request>(request: &R, version: i16, correlation_id: i32, client_id: 
         .with_request_api_version(version)
         .with_correlation_id(correlation_id)
         .with_client_id(Some(client_id.clone()));
-    let mut frame = BytesMut::new();
+    let bytes = request.compute_size(version).map_err(|e| e.to_string())?;
+    let mut frame = BytesMut::with_capacity(bytes + FRAME_EXTRA_BYTES);
     frame.put_u32(0);
     header.encode(&mut frame, R::header_version(version)).map_err(|e| e.to_string())?;
     request.encode(&mut frame, version).map_err(|e| e.to_string())?;

@@ -1,82 +1,19 @@
 //! What fetches partitions, each at one place.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::Mutex;
-use recordlog::{LogError, Offset, Result, TopicPartition};
-use tokio::{runtime, sync::watch};
+use recordlog::{Offset, Result, TopicPartition};
+use tokio::sync::watch;
 
 use super::{
     leaders,
     place::{Feed, OnData, Place},
-    rounds,
 };
 use crate::{
-    broker::Dialer,
-    config::{ClusterConfig, FetchSettings},
+    broker::{Brokers, Wire},
+    config::FetchSettings,
 };
-
-/// The thread that fetches, for all lanes.
-pub(crate) struct Fetching {
-    /// `None` only while it is dropped.
-    runtime: Option<runtime::Runtime>,
-    dialer: Arc<Dialer>,
-    bootstrap: Arc<[(String, u16)]>,
-    settings: FetchSettings,
-}
-
-impl Fetching {
-    /// By the settings of a cluster.
-    ///
-    /// # Errors
-    /// [`LogError::Invalid`] where one is not possible, [`LogError::Io`] where no thread can be started.
-    pub fn new(config: &ClusterConfig) -> Result<Fetching> {
-        let (dialer, bootstrap) = (Dialer::new(config)?, config.bootstrap_addresses()?);
-        let settings = config.fetching()?;
-        let failed = |e: std::io::Error| LogError::Io { what: "starting a thread".to_owned(), error: e.to_string() };
-        let mut runtime = runtime::Builder::new_multi_thread();
-        runtime.worker_threads(1).thread_name("kafka-fetch").enable_all();
-        let runtime = runtime.build().map_err(failed)?;
-        Ok(Fetching { runtime: Some(runtime), dialer: Arc::new(dialer), bootstrap: bootstrap.into(), settings })
-    }
-
-    /// Why no broker can be reached, as the last one that was tried says; `Ok` where one can. Waits for them.
-    pub fn probe(&self) -> Result<()> {
-        let Some(runtime) = &self.runtime else { return Ok(()) };
-        let dial = |(host, port): &(String, u16)| runtime.block_on(self.dialer.dial(host, *port)).map(drop);
-        self.bootstrap.iter().map(dial).reduce(|first, next| first.or(next)).unwrap_or(Ok(()))
-    }
-
-    /// A lane whose places each hold about `queue_bytes` that nobody has taken.
-    pub fn lane(&self, queue_bytes: usize) -> Lane {
-        let shared = Arc::new(Shared {
-            dialer: Arc::clone(&self.dialer),
-            bootstrap: Arc::clone(&self.bootstrap),
-            settings: self.settings.clone(),
-            queue_bytes,
-            places: Mutex::default(),
-            addresses: Mutex::default(),
-            trouble: Mutex::default(),
-            changed: watch::Sender::new(0),
-        });
-        if let Some(runtime) = &self.runtime {
-            runtime.spawn(leaders::find(Arc::clone(&shared)));
-        }
-        Lane { shared }
-    }
-}
-
-impl Drop for Fetching {
-    fn drop(&mut self) {
-        // It may be dropped where one must not wait.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
 
 /// Fetches partitions, each at one place.
 pub(crate) struct Lane {
@@ -84,6 +21,20 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
+    /// One whose places each hold about `queue_bytes` that nobody has taken.
+    pub fn new(wire: &Wire, settings: FetchSettings, queue_bytes: usize) -> Lane {
+        let shared = Arc::new(Shared {
+            brokers: Arc::clone(wire.brokers()),
+            settings,
+            queue_bytes,
+            places: Mutex::default(),
+            trouble: Mutex::default(),
+            changed: watch::Sender::new(0),
+        });
+        wire.spawn(leaders::find(Arc::clone(&shared)));
+        Lane { shared }
+    }
+
     /// Begin to fetch a partition from an offset on. It must not be fetched in this lane already.
     pub fn open(&self, partition: &TopicPartition, number: i32, from: Offset, on_data: OnData) -> Feed {
         let place = Arc::new(Place::new(partition.clone(), number, from, on_data));
@@ -95,15 +46,11 @@ impl Lane {
 
 /// What the tasks of a lane and its readers share.
 pub(super) struct Shared {
-    pub dialer: Arc<Dialer>,
-    /// Brokers to ask where no other is known.
-    pub bootstrap: Arc<[(String, u16)]>,
+    pub brokers: Arc<Brokers>,
     pub settings: FetchSettings,
     /// Bytes that wait in a place before no more is fetched.
     pub queue_bytes: usize,
     places: Mutex<BTreeMap<TopicPartition, Arc<Place>>>,
-    /// Of brokers, as far as known.
-    pub addresses: Mutex<HashMap<i32, (String, u16)>>,
     /// What went wrong last, until something goes right.
     trouble: Mutex<Option<String>>,
     /// Somebody may have something to do.
@@ -151,10 +98,5 @@ impl Shared {
                 None
             }
         }
-    }
-
-    /// Begin the rounds of a broker.
-    pub fn serve(self: &Arc<Self>, broker: i32) {
-        tokio::spawn(rounds::run(Arc::clone(self), broker));
     }
 }

@@ -9,19 +9,18 @@ use std::{
 use kafka_protocol::{
     ResponseError,
     messages::{
-        MetadataRequest, MetadataResponse, TopicName,
-        metadata_request::MetadataRequestTopic,
+        MetadataResponse,
         metadata_response::{MetadataResponsePartition, MetadataResponseTopic},
     },
-    protocol::StrBytes,
 };
 use recordlog::{LogError, Result};
 
 use super::{
     lane::Shared,
     place::{Leader, Place},
+    rounds,
 };
-use crate::broker::{ANSWER_WAIT, Connection};
+use crate::broker::{Connection, words};
 
 /// That a partition is missing is believed after so long: longer than what is made needs to be known everywhere.
 const MISSING_WAIT: Duration = Duration::from_secs(5);
@@ -46,15 +45,10 @@ pub(super) async fn find(shared: Arc<Shared>) {
             tokio::time::sleep(shared.settings.backoff).await;
             continue;
         };
-        let brokers = answer.brokers.iter().filter_map(|broker| {
-            let port = u16::try_from(broker.port).ok()?;
-            Some((broker.node_id.0, (broker.host.to_string(), port)))
-        });
-        *shared.addresses.lock() = brokers.collect();
         let led = settle(&unled, &answer);
         for broker in &led {
             if served.insert(*broker) {
-                shared.serve(*broker);
+                tokio::spawn(rounds::run(Arc::clone(&shared), *broker));
             }
         }
         shared.tell();
@@ -76,7 +70,7 @@ fn settle(unled: &[Arc<Place>], answer: &MetadataResponse) -> BTreeSet<i32> {
         match ResponseError::try_from_code(topic.error_code) {
             Some(ResponseError::UnknownTopicOrPartition) => place.miss(MISSING_WAIT, missing_topic),
             Some(error) if error.is_retriable() => {}
-            Some(error) => place.fail(LogError::Invalid(format!("topic {}: {error}", partition.topic))),
+            Some(error) => place.fail(LogError::Invalid(format!("topic {}: {}", partition.topic, words(error)))),
             None => {
                 let found = topic.partitions.iter().find(|found| found.partition_index == place.number);
                 match found.map(leader_of) {
@@ -109,25 +103,11 @@ async fn ask(
     let connection = match connection.take_if(|connection| connection.is_old()) {
         None if connection.is_some() => connection,
         _ => {
-            *connection = Some(dial(shared, turn).await?);
+            *connection = Some(shared.brokers.dial_any(turn).await?);
             connection
         }
     };
     let Some(connection) = connection else { return Err(LogError::Closed) };
-    let names: BTreeSet<&str> = places.iter().map(|place| &*place.partition.topic).collect();
-    let topic =
-        |name: &str| MetadataRequestTopic::default().with_name(Some(TopicName(StrBytes::from_string(name.to_owned()))));
-    let request = MetadataRequest::default()
-        .with_topics(Some(names.into_iter().map(topic).collect()))
-        .with_allow_auto_topic_creation(false);
-    connection.ask(&request, 4..=12, ANSWER_WAIT).await
-}
-
-/// Reach some broker, another one at each turn.
-async fn dial(shared: &Shared, turn: usize) -> Result<Connection> {
-    let known: BTreeSet<(String, u16)> = shared.addresses.lock().values().cloned().collect();
-    let all: Vec<_> = known.into_iter().chain(shared.bootstrap.iter().cloned()).collect();
-    let at = turn.checked_rem(all.len()).unwrap_or_default();
-    let Some((host, port)) = all.get(at) else { return Err(LogError::Closed) };
-    shared.dialer.dial(host, *port).await
+    let topics = places.iter().map(|place| &*place.partition.topic).collect();
+    shared.brokers.who_leads(connection, topics).await
 }

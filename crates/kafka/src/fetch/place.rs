@@ -15,6 +15,7 @@ use super::{
     answer::{self, Look},
     lane::Shared,
 };
+use crate::broker::words;
 
 /// What to do when something has come. Called by who fetches: it must not wait.
 pub(crate) type OnData = Box<dyn Fn() + Send + Sync>;
@@ -146,7 +147,9 @@ impl Place {
                 return self.fail(LogError::OutOfRange { partition, offset: -1, start: -1, end: -1 });
             }
             Some(error) if is_stale(error) => return self.lose(broker),
-            Some(error) => return self.fail(LogError::Invalid(format!("reading {}: {error}", self.partition))),
+            Some(error) => {
+                return self.fail(LogError::Invalid(format!("reading {}: {}", self.partition, words(error))));
+            }
         }
         let records = data.records.unwrap_or_default();
         let is_part = records.len().saturating_mul(PART_MIN) < answer_bytes;

@@ -14,7 +14,7 @@ use kafka_protocol::{
 use recordlog::{LogError, Offset, Result};
 
 use super::{answer::Look, lane::Shared, place::Place};
-use crate::broker::{ANSWER_WAIT, Connection};
+use crate::broker::{ANSWER_WAIT, Connection, words};
 
 /// How long a broker holds a fetch back while a place is left out whose queue is full: it may have room at any time.
 const WAIT_BESIDE_FULL: Duration = Duration::from_millis(2);
@@ -69,19 +69,12 @@ async fn round(
     wait: Duration,
 ) -> Result<()> {
     if connection.as_ref().is_none_or(Connection::is_old) {
-        *connection = Some(dial(shared, broker).await?);
+        *connection = Some(shared.brokers.dial(broker).await?);
     }
     let Some(connection) = connection else { return Err(LogError::Closed) };
     let request = request(shared, &wanted, wait);
     let (answer, bytes) = connection.ask_sized(&request, 4..=12, wait + ANSWER_WAIT).await?;
     take_in(shared, broker, wanted, answer, bytes)
-}
-
-async fn dial(shared: &Shared, broker: i32) -> Result<Connection> {
-    let address = shared.addresses.lock().get(&broker).cloned();
-    let unknown = || LogError::Unavailable(format!("broker {broker} is not there"));
-    let (host, port) = address.ok_or_else(unknown)?;
-    shared.dialer.dial(&host, port).await
 }
 
 fn request(shared: &Shared, wanted: &[Wanted], wait: Duration) -> FetchRequest {
@@ -116,7 +109,7 @@ fn request(shared: &Shared, wanted: &[Wanted], wait: Duration) -> FetchRequest {
 
 fn take_in(shared: &Shared, broker: i32, wanted: Vec<Wanted>, answer: FetchResponse, bytes: usize) -> Result<()> {
     if let Some(error) = ResponseError::try_from_code(answer.error_code) {
-        return Err(LogError::Unavailable(format!("broker {broker} refuses a fetch: {error}")));
+        return Err(LogError::Unavailable(format!("broker {broker} refuses a fetch: {}", words(error))));
     }
     let places: HashMap<(&str, i32), (&Place, Offset)> =
         wanted.iter().map(|(place, from, _)| ((&*place.partition.topic, place.number), (&**place, *from))).collect();

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod away;
+mod cut;
 mod model;
 mod reading;
 mod records;

@@ -8,7 +8,7 @@ use kafka::{ClusterConfig, ClusterLog};
 use kafkaserver::{Broker, Settings};
 use recordlog::{
     Append, Appended, Commit, Offset, RecordLog, Result, TopicConfig, TopicPartition,
-    batch::{Batch, BatchBuilder, Compression},
+    batch::{Batch, BatchBuilder, BatchHeader, Compression},
     embedded::EmbeddedLog,
 };
 use tokio::sync::oneshot;
@@ -181,24 +181,32 @@ pub fn read_pieces(
         let Some(last) = batches.last() else { return all };
         assert!(last.next_offset > next, "reading goes on");
         for stored in &batches {
-            let batch = Batch::parse(&stored.bytes).unwrap();
-            assert_eq!(batch.header().base_offset, stored.base_offset);
-            assert_eq!(batch.header().next_offset(), stored.next_offset);
-            for record in batch.records() {
-                let record = record.unwrap();
-                if record.offset < next {
-                    continue;
-                }
-                let headers = record.headers.map(|header| {
-                    let header = header.unwrap();
-                    (String::from_utf8(header.name.to_vec()).unwrap(), header.value.map(<[u8]>::to_vec))
-                });
-                let (key, value) = (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
-                all.push((record.offset, Rec { key, value, time: record.timestamp_ms, headers: headers.collect() }));
-            }
+            let header = BatchHeader::parse(&stored.bytes).unwrap();
+            assert_eq!(header.base_offset, stored.base_offset);
+            assert_eq!(header.next_offset(), stored.next_offset);
+            all.extend(numbered(&stored.bytes).into_iter().filter(|(offset, _)| *offset >= next));
         }
         next = last.next_offset;
     }
+}
+
+/// The records of a batch, with their offsets.
+fn numbered(bytes: &[u8]) -> Vec<(Offset, Rec)> {
+    let batch = Batch::parse(bytes).unwrap();
+    let rec = |record: recordlog::batch::Record<'_>| {
+        let headers = record.headers.map(|header| {
+            let header = header.unwrap();
+            (String::from_utf8(header.name.to_vec()).unwrap(), header.value.map(<[u8]>::to_vec))
+        });
+        let (key, value) = (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
+        (record.offset, Rec { key, value, time: record.timestamp_ms, headers: headers.collect() })
+    };
+    batch.records().map(|record| rec(record.unwrap())).collect()
+}
+
+/// The records of a batch.
+pub fn decoded(bytes: &[u8]) -> Vec<Rec> {
+    numbered(bytes).into_iter().map(|(_, record)| record).collect()
 }
 
 /// Everything of a partition.

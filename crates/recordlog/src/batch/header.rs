@@ -178,6 +178,18 @@ pub fn stamp_append_time(batch: &mut [u8], append_time_ms: i64) {
     seal(batch);
 }
 
+/// Make a (sound, whole) batch a producer's: `base_sequence` is the number of its first record in the partition. Gives it
+/// the checksum that goes with it.
+pub fn stamp_producer(batch: &mut [u8], producer: (i64, i16), base_sequence: i32, is_transactional: bool) {
+    let attributes = array(batch, ATTRIBUTES_AT).map_or(0, i16::from_be_bytes) & !TRANSACTIONAL_BIT;
+    let attributes = if is_transactional { attributes | TRANSACTIONAL_BIT } else { attributes };
+    put(batch, ATTRIBUTES_AT, attributes.to_be_bytes());
+    put(batch, PRODUCER_ID_AT, producer.0.to_be_bytes());
+    put(batch, PRODUCER_EPOCH_AT, producer.1.to_be_bytes());
+    put(batch, BASE_SEQUENCE_AT, base_sequence.to_be_bytes());
+    seal(batch);
+}
+
 /// Compute and set the checksum of a batch that is otherwise complete.
 pub(super) fn seal(batch: &mut [u8]) {
     let crc = crc32c::crc32c(batch.get(ATTRIBUTES_AT..).unwrap_or_default());

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Batch, BatchError, BatchHeader, HEADER_BYTES, LOG_OVERHEAD_BYTES, Record, TimestampType,
+    Batch, BatchError, BatchHeader, Compression, HEADER_BYTES, LOG_OVERHEAD_BYTES, Record, TimestampType,
     header::{ATTRIBUTES_AT, COMPRESSION_BITS, MAX_TIMESTAMP_AT, RECORD_COUNT_AT, put, seal},
 };
 
@@ -59,12 +59,21 @@ pub fn without_records(header: &BatchHeader, bytes: &[u8]) -> Bytes {
     Bytes::from(batch)
 }
 
+/// The same records compressed otherwise, in a sound batch.
+pub fn compressed(bytes: &[u8], codec: Compression) -> Result<Bytes, BatchError> {
+    let batch = Batch::parse_verified(bytes)?;
+    let mut header = *batch.header();
+    header.attributes = (header.attributes & !COMPRESSION_BITS) | codec.code();
+    rewrite(bytes, &header, batch.record_bytes(), header.record_count, header.max_timestamp)
+}
+
 fn rewrite(bytes: &[u8], header: &BatchHeader, records: &[u8], count: u32, max_time: i64) -> Result<Bytes, BatchError> {
     let mut batch = bytes.get(..HEADER_BYTES).unwrap_or_default().to_vec();
     header.compression()?.compress(records, &mut batch)?;
     let length = i32::try_from(batch.len() - LOG_OVERHEAD_BYTES);
     let length = length.map_err(|_| BatchError::OverLimit { what: "batch", bytes: batch.len() })?;
     put(&mut batch, 8, length.to_be_bytes());
+    put(&mut batch, ATTRIBUTES_AT, header.attributes.to_be_bytes());
     put(&mut batch, RECORD_COUNT_AT, count.to_be_bytes());
     if header.timestamp_type() == TimestampType::CreateTime {
         put(&mut batch, MAX_TIMESTAMP_AT, max_time.to_be_bytes());

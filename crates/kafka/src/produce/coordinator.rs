@@ -1,0 +1,201 @@
+//! The coordinator of a producer's transactions.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kafka_protocol::{
+    ResponseError,
+    messages::{
+        AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, EndTxnRequest, FindCoordinatorRequest,
+        InitProducerIdRequest, ProducerId, TopicName, add_partitions_to_txn_request::AddPartitionsToTxnTopic,
+    },
+    protocol::{Request, StrBytes},
+};
+use recordlog::{LogError, Result, TopicPartition};
+
+use super::{Pause, transactional_id};
+use crate::broker::{ANSWER_WAIT, Brokers, Connection, words};
+
+/// What a coordinator is asked for: that of a transaction.
+const OF_TRANSACTION: i8 = 1;
+/// That a topic is missing is believed after so long: what is made is not known everywhere at once.
+const MISSING_WAIT: Duration = Duration::from_secs(2);
+
+/// Who begins and ends the transactions of a name.
+pub(super) struct Coordinator {
+    brokers: Arc<Brokers>,
+    name: String,
+    connection: Option<Connection>,
+    /// Brokers asked so far.
+    turn: usize,
+}
+
+impl Coordinator {
+    /// Not found yet.
+    pub fn new(brokers: Arc<Brokers>, name: &str) -> Coordinator {
+        Coordinator { brokers, name: name.to_owned(), connection: None, turn: 0 }
+    }
+
+    /// Whose transactions they are.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Become the producer of the name; gives its number and epoch.
+    pub async fn init(&mut self, timeout: Duration, deadline: Instant) -> Result<(i64, i16)> {
+        let request = InitProducerIdRequest::default()
+            .with_transactional_id(Some(transactional_id(&self.name)))
+            .with_transaction_timeout_ms(i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX));
+        let what = "becoming its writer";
+        let answer = self.ask(&request, 0..=4, |answer| answer.error_code, what, deadline).await?;
+        Ok((answer.producer_id.0, answer.producer_epoch))
+    }
+
+    /// Let partitions take part in the transaction, which begins with the first.
+    pub async fn add(
+        &mut self,
+        id: (i64, i16),
+        partitions: impl Iterator<Item = (&TopicPartition, i32)>,
+        deadline: Instant,
+    ) -> Result<()> {
+        let mut topics: BTreeMap<&str, BTreeSet<i32>> = BTreeMap::new();
+        for (partition, number) in partitions {
+            topics.entry(&*partition.topic).or_default().insert(number);
+        }
+        let topic = |(name, partitions): (&&str, &BTreeSet<i32>)| {
+            AddPartitionsToTxnTopic::default()
+                .with_name(TopicName(StrBytes::from_string((*name).to_owned())))
+                .with_partitions(partitions.iter().copied().collect())
+        };
+        let request = AddPartitionsToTxnRequest::default()
+            .with_v3_and_below_transactional_id(transactional_id(&self.name))
+            .with_v3_and_below_producer_id(ProducerId(id.0))
+            .with_v3_and_below_producer_epoch(id.1)
+            .with_v3_and_below_topics(topics.iter().map(topic).collect());
+        let (missing_from, missing) = (Instant::now() + MISSING_WAIT, RefCell::new(String::new()));
+        let code = |answer: &AddPartitionsToTxnResponse| {
+            let (topic, code) = first_error(answer);
+            topic.clone_into(&mut missing.borrow_mut());
+            code
+        };
+        loop {
+            let answer = self.ask(&request, 0..=3, code, "adding partitions", deadline).await;
+            let Err(LogError::UnknownTopic(_)) = &answer else { return answer.map(drop) };
+            if Instant::now() >= missing_from {
+                return Err(LogError::UnknownTopic(missing.into_inner()));
+            }
+            tokio::time::sleep(super::PAUSE.1).await;
+        }
+    }
+
+    /// End the transaction.
+    pub async fn end(&mut self, id: (i64, i16), is_commit: bool, deadline: Instant) -> Result<()> {
+        let request = EndTxnRequest::default()
+            .with_transactional_id(transactional_id(&self.name))
+            .with_producer_id(ProducerId(id.0))
+            .with_producer_epoch(id.1)
+            .with_committed(is_commit);
+        let what = if is_commit { "committing" } else { "aborting" };
+        self.ask(&request, 0..=3, |answer| answer.error_code, what, deadline).await.map(drop)
+    }
+
+    /// Ask until there is an answer that counts. All that is asked may be asked again.
+    async fn ask<R: Request>(
+        &mut self,
+        request: &R,
+        versions: RangeInclusive<i16>,
+        code: impl Fn(&R::Response) -> i16,
+        what: &str,
+        deadline: Instant,
+    ) -> Result<R::Response> {
+        let mut pause = Pause::default();
+        loop {
+            let answer = self.try_to_ask(request, versions.clone(), deadline).await;
+            let why = match answer {
+                Ok(answer) => match ResponseError::try_from_code(code(&answer)) {
+                    None => return Ok(answer),
+                    Some(error) => self.refused(error, what),
+                },
+                Err(error) => {
+                    self.connection = None;
+                    error
+                }
+            };
+            pause.or_give_up(deadline, || self.about(what, why)).await?;
+        }
+    }
+
+    /// What the coordinator's error means.
+    fn refused(&mut self, error: ResponseError, what: &str) -> LogError {
+        use ResponseError::*;
+        match error {
+            InvalidProducerEpoch | ProducerFenced => LogError::Fenced(self.name.clone()),
+            // The transaction before is being ended, or another's of the name.
+            ConcurrentTransactions | CoordinatorLoadInProgress => LogError::Unavailable(words(error)),
+            NotCoordinator | CoordinatorNotAvailable => {
+                self.connection = None;
+                LogError::Unavailable(words(error))
+            }
+            UnknownTopicOrPartition => LogError::UnknownTopic(String::new()),
+            // Whether it may be done anew is for who took the name over to say: with this producer it may not.
+            InvalidProducerIdMapping | InvalidTxnState | TransactionAbortable => {
+                LogError::Io { what: format!("{}: {what}", self.name), error: words(error) }
+            }
+            error if error.is_retriable() => LogError::Unavailable(words(error)),
+            error => LogError::Invalid(format!("{}: {what}: {}", self.name, words(error))),
+        }
+    }
+
+    fn about(&self, what: &str, error: LogError) -> LogError {
+        match error {
+            LogError::Unavailable(text) => LogError::Unavailable(format!("{}: {what}: {text}", self.name)),
+            other => other,
+        }
+    }
+
+    async fn try_to_ask<R: Request>(
+        &mut self,
+        request: &R,
+        versions: RangeInclusive<i16>,
+        deadline: Instant,
+    ) -> Result<R::Response> {
+        let wait = deadline.saturating_duration_since(Instant::now()).min(ANSWER_WAIT);
+        if self.connection.as_ref().is_none_or(Connection::is_old) {
+            self.connection = Some(self.find().await?);
+        }
+        let Some(connection) = &mut self.connection else { return Err(LogError::Closed) };
+        connection.ask(request, versions, wait).await
+    }
+
+    /// Find the coordinator, and reach it.
+    async fn find(&mut self) -> Result<Connection> {
+        self.turn = self.turn.wrapping_add(1);
+        let key = StrBytes::from_string(self.name.clone());
+        let request = FindCoordinatorRequest::default().with_key(key).with_key_type(OF_TRANSACTION);
+        let answer = self.brokers.dial_any(self.turn).await?.ask(&request, 1..=3, ANSWER_WAIT).await?;
+        match ResponseError::try_from_code(answer.error_code) {
+            None => {
+                let port = u16::try_from(answer.port).unwrap_or_default();
+                self.brokers.dial_at(answer.host.as_str(), port).await
+            }
+            Some(error) if error.is_retriable() => Err(LogError::Unavailable(words(error))),
+            Some(error) => Err(LogError::Invalid(format!("{}: finding its coordinator: {}", self.name, words(error)))),
+        }
+    }
+}
+
+/// The first error of an answer that says why, and about which topic; 0 if there is none.
+fn first_error(answer: &AddPartitionsToTxnResponse) -> (&str, i16) {
+    let results = answer.results_by_topic_v3_and_below.iter().flat_map(|topic| {
+        topic.results_by_partition.iter().map(|result| (topic.name.as_str(), result.partition_error_code))
+    });
+    // That another partition was at fault says nothing of this one.
+    let is_error = |code: i16| code != 0 && code != ResponseError::OperationNotAttempted.code();
+    let mut errors = results.filter(|(_, code)| is_error(*code));
+    errors.next().unwrap_or_default()
+}

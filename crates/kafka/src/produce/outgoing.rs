@@ -1,0 +1,230 @@
+//! Appends → batches as they go out: with their producer's numbers, compressed if that is wanted, none larger than topics
+//! take by default if it has several records.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+use recordlog::{
+    Append, Appended, LogError, Offset, Result, TopicPartition,
+    batch::{self, Batch, BatchBuilder, BatchError, BatchHeader, Compression, stamp_producer},
+};
+
+use crate::{commits, ends};
+
+/// A batch with several records is made into smaller ones from so many bytes on: topics take 1 MiB by default.
+const BATCH_BYTES_MAX: usize = 1_000_000;
+
+/// What a producer writes on its batches.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stamp {
+    /// Its number and epoch.
+    pub id: (i64, i16),
+    /// Whether they belong to a transaction.
+    pub is_transactional: bool,
+    /// How they are compressed; `None`: as they are.
+    pub compression: Option<Compression>,
+}
+
+/// What goes to one partition, in order.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    partition: TopicPartition,
+    /// As Kafka counts.
+    number: i32,
+    batches: Vec<Bytes>,
+    /// Where each of those landed that are written: its first offset, and the broker's time if it counts.
+    landed: Vec<(Offset, i64)>,
+    /// Of each append to this partition: its place among all, and its first batch.
+    appends: Vec<(usize, usize)>,
+}
+
+impl Outgoing {
+    /// Which partition, and its number as Kafka counts.
+    pub fn place(&self) -> (&TopicPartition, i32) {
+        (&self.partition, self.number)
+    }
+
+    /// How many of its batches are written.
+    pub fn written(&self) -> usize {
+        self.landed.len()
+    }
+
+    /// The batch of that place.
+    pub fn batch(&self, at: usize) -> Option<&Bytes> {
+        self.batches.get(at)
+    }
+
+    /// Bytes of its batches from that place on.
+    pub fn left_from(&self, at: usize) -> usize {
+        self.batches.iter().skip(at).map(Bytes::len).sum()
+    }
+
+    /// Whether all is written.
+    pub fn is_done(&self) -> bool {
+        self.landed.len() >= self.batches.len()
+    }
+
+    /// The next batch is written.
+    pub fn land(&mut self, offset: Offset, append_time_ms: i64) {
+        self.landed.push((offset, append_time_ms));
+    }
+}
+
+/// Make appends ready to go. `sequences`: the next record's number in each partition.
+pub(super) fn of(
+    appends: &[&Append],
+    stamp: &Stamp,
+    sequences: &mut HashMap<TopicPartition, i32>,
+) -> Result<Vec<Outgoing>> {
+    let mut all: Vec<Outgoing> = Vec::new();
+    let mut at: HashMap<&TopicPartition, usize> = HashMap::new();
+    for (place, append) in appends.iter().enumerate() {
+        let partition = &append.partition;
+        if commits::record_count(append) == 0 {
+            continue;
+        }
+        let number = ends::number(partition)?;
+        let index = *at.entry(partition).or_insert_with(|| {
+            let partition = partition.clone();
+            all.push(Outgoing { partition, number, batches: vec![], landed: vec![], appends: vec![] });
+            all.len() - 1
+        });
+        let Some(outgoing) = all.get_mut(index) else { continue };
+        outgoing.appends.push((place, outgoing.batches.len()));
+        let sequence = sequences.entry(partition.clone()).or_default();
+        for bytes in commits::batches(append)? {
+            for mut batch in pieces(bytes, stamp.compression).map_err(|e| LogError::BadBatch(e.to_string()))? {
+                let count = BatchHeader::parse_fixed(&batch).map_or(0, |header| header.record_count);
+                stamp_producer(&mut batch, stamp.id, *sequence, stamp.is_transactional);
+                *sequence = behind(*sequence, count);
+                outgoing.batches.push(batch.into());
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Where the appends landed, once all is written.
+pub(super) fn landed(appends: &[&Append], outgoing: &[Outgoing]) -> Vec<Appended> {
+    let nowhere = |append: &&Append| Appended {
+        base_offset: -1,
+        record_count: commits::record_count(append),
+        arrival: 0,
+        append_time_ms: -1,
+    };
+    let mut all: Vec<Appended> = appends.iter().map(nowhere).collect();
+    for outgoing in outgoing {
+        for (place, first) in &outgoing.appends {
+            if let (Some(appended), Some((offset, time))) = (all.get_mut(*place), outgoing.landed.get(*first)) {
+                (appended.base_offset, appended.append_time_ms) = (*offset, *time);
+            }
+        }
+    }
+    all
+}
+
+/// A batch as one that may go, or as several.
+fn pieces(bytes: &[u8], compression: Option<Compression>) -> Result<VecDeque<Vec<u8>>, BatchError> {
+    let header = BatchHeader::parse(bytes)?;
+    let is_whole = header.offset_count() == header.record_count;
+    if is_whole && (bytes.len() <= BATCH_BYTES_MAX || header.record_count == 1) {
+        let as_it_is = compression.is_none_or(|wanted| header.compression().is_ok_and(|is| is == wanted));
+        let mut one = match compression.filter(|_| !as_it_is) {
+            Some(codec) => batch::compressed(bytes, codec)?.to_vec(),
+            None => bytes.to_vec(),
+        };
+        batch::set_log_fields(&mut one, 0, -1);
+        return Ok([one].into());
+    }
+    let codec = compression.unwrap_or(Compression::None);
+    let (mut builder, mut pieces) = (BatchBuilder::new(), VecDeque::new());
+    for record in Batch::parse_verified(bytes)?.records() {
+        let record = record?;
+        let size = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+        if !builder.is_empty() && builder.bytes() + size > BATCH_BYTES_MAX - BATCH_BYTES_MAX / 16 {
+            pieces.push_back(builder.finish(codec)?.to_vec());
+        }
+        let headers = record.headers.map(|header| header.map(|h| (String::from_utf8_lossy(h.name), h.value)));
+        let headers = headers.collect::<Result<Vec<_>, _>>()?;
+        let headers: Vec<(&str, Option<&[u8]>)> = headers.iter().map(|(name, value)| (&**name, *value)).collect();
+        builder.push(record.key, record.value, record.timestamp_ms, &headers)?;
+    }
+    if !builder.is_empty() {
+        pieces.push_back(builder.finish(codec)?.to_vec());
+    }
+    Ok(pieces)
+}
+
+/// The number of the record `count` behind one: after the largest comes 0.
+fn behind(sequence: i32, count: u32) -> i32 {
+    let sum = (i64::from(sequence) + i64::from(count)) % (i64::from(i32::MAX) + 1);
+    i32::try_from(sum).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn append(partition: u32, values: &[Vec<u8>]) -> Append {
+        let mut builder = BatchBuilder::new();
+        for value in values {
+            builder.push(Some(b"k"), Some(value), 7, &[("h", None)]).unwrap();
+        }
+        let batches = builder.finish(Compression::None).unwrap().into();
+        Append { partition: TopicPartition::new("t", partition), batches }
+    }
+
+    fn values(outgoing: &Outgoing) -> Vec<Vec<u8>> {
+        let mut all = vec![];
+        for bytes in &outgoing.batches {
+            let batch = Batch::parse(bytes).expect("a sound batch");
+            all.extend(batch.records().map(|record| record.unwrap().value.unwrap().to_vec()));
+        }
+        all
+    }
+
+    #[test]
+    fn numbers_go_on_from_batch_to_batch() {
+        let (first, second, other) =
+            (append(0, &[vec![1], vec![2]]), append(0, &[vec![3]]), append(1, &[vec![4], vec![5], vec![6]]));
+        let nothing = Append { batches: Bytes::new().into(), ..first.clone() };
+        let stamp = Stamp { id: (40, 2), is_transactional: true, compression: None };
+        let mut sequences = HashMap::from([(TopicPartition::new("t", 1), i32::MAX)]);
+        let mut all = of(&[&first, &other, &nothing, &second], &stamp, &mut sequences).unwrap();
+        assert_eq!(all.iter().map(|o| o.place().1).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(
+            all.iter().map(values).collect::<Vec<_>>(),
+            [vec![vec![1], vec![2], vec![3]], vec![vec![4], vec![5], vec![6]]]
+        );
+        let headers: Vec<BatchHeader> =
+            all.iter().flat_map(|o| &o.batches).map(|b| BatchHeader::parse(b).unwrap()).collect();
+        assert!(headers.iter().all(|h| (h.producer_id, h.producer_epoch) == (40, 2) && h.is_transactional()));
+        assert_eq!(headers.iter().map(|h| h.base_sequence).collect::<Vec<_>>(), [0, 2, i32::MAX]);
+        assert_eq!(sequences[&TopicPartition::new("t", 0)], 3);
+        assert_eq!(sequences[&TopicPartition::new("t", 1)], 2);
+
+        all[0].land(10, -1);
+        all[0].land(12, -1);
+        all[1].land(5, 99);
+        let landed = landed(&[&first, &other, &nothing, &second], &all);
+        let places: Vec<_> = landed.iter().map(|l| (l.base_offset, l.record_count, l.append_time_ms)).collect();
+        assert_eq!(places, [(10, 2, -1), (5, 3, 99), (-1, 0, -1), (12, 1, -1)]);
+    }
+
+    #[test]
+    fn large_batches_become_several_and_any_may_be_compressed() {
+        let large: Vec<Vec<u8>> = (0..30_u8).map(|i| vec![i; 100_000]).collect();
+        let append = append(0, &large);
+        for codec in [Compression::None, Compression::Lz4] {
+            let stamp = Stamp { id: (1, 0), is_transactional: false, compression: Some(codec) };
+            let all = of(&[&append], &stamp, &mut HashMap::new()).unwrap();
+            assert_eq!(values(&all[0]), large);
+            assert!(all[0].batches.len() >= 3 && all[0].batches.iter().all(|b| b.len() <= BATCH_BYTES_MAX));
+            for bytes in &all[0].batches {
+                let header = BatchHeader::parse(bytes).unwrap();
+                assert_eq!(header.compression().unwrap(), codec);
+                assert!(!header.is_transactional());
+            }
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Batches to the leaders of their partitions, some on their way at a time; again, with the same numbers, where it is not
+//! known whether they came.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+use futures::future::join_all;
+use kafka_protocol::{
+    ResponseError,
+    messages::{
+        MetadataResponse, ProduceRequest, TopicName,
+        metadata_response::MetadataResponseTopic,
+        produce_request::{PartitionProduceData, TopicProduceData},
+        produce_response::PartitionProduceResponse,
+    },
+    protocol::StrBytes,
+};
+use recordlog::{LogError, Result, TopicPartition};
+
+use super::{PAUSE, Pause, outgoing::Outgoing, transactional_id};
+use crate::broker::{ANSWER_WAIT, Brokers, Connection, Pending, words};
+
+/// Requests on their way to one broker. Brokers know a producer's last five batches of a partition again; each request has
+/// one of them.
+const ON_THEIR_WAY_MAX: usize = 4;
+/// Batches of one request, bytes, about.
+const REQUEST_BYTES: usize = 4 << 20;
+/// All in-sync replicas have a batch before it is acknowledged.
+const ACKS_ALL: i16 = -1;
+/// That a topic is missing is believed after so many tries.
+const MISSING_TRIES: u32 = 20;
+
+/// Who leads partitions, and the connections to them.
+pub(super) struct Leaders {
+    brokers: Arc<Brokers>,
+    of: HashMap<TopicPartition, i32>,
+    connections: HashMap<i32, Connection>,
+    turn: usize,
+}
+
+/// Why something was not written.
+enum Refusal {
+    /// Ask somebody else, or later.
+    Again(LogError),
+    /// There is no use in asking again.
+    Failed(LogError),
+}
+
+impl Leaders {
+    /// None known yet.
+    pub fn new(brokers: Arc<Brokers>) -> Leaders {
+        Leaders { brokers, of: HashMap::new(), connections: HashMap::new(), turn: 0 }
+    }
+
+    /// Write all of it before `deadline`, in a transaction if it has a `name`.
+    pub async fn send(&mut self, outgoing: &mut [Outgoing], name: Option<&str>, deadline: Instant) -> Result<()> {
+        let written = |outgoing: &[Outgoing]| outgoing.iter().map(Outgoing::written).sum::<usize>();
+        let (mut pause, mut missing) = (Pause::default(), 0);
+        while outgoing.iter().any(|one| !one.is_done()) {
+            let before = written(outgoing);
+            let refusal = self.round(outgoing, name).await.err();
+            let has_moved = written(outgoing) > before;
+            let error = match refusal {
+                Some(Refusal::Failed(error)) => return Err(error),
+                Some(Refusal::Again(error)) => error,
+                None if has_moved => continue,
+                None => LogError::Unavailable("brokers do not tell what became of what they were sent".to_owned()),
+            };
+            if has_moved {
+                (pause, missing) = (Pause::default(), 0);
+            }
+            // What was just made is not known everywhere at once.
+            if matches!(error, LogError::UnknownTopic(_) | LogError::UnknownPartition(_)) && missing < MISSING_TRIES {
+                missing += 1;
+                tokio::time::sleep(PAUSE.1).await;
+            } else {
+                pause.or_give_up(deadline, || error).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Send what is not written to whom is believed to lead.
+    async fn round(&mut self, outgoing: &mut [Outgoing], name: Option<&str>) -> Result<(), Refusal> {
+        self.find(outgoing).await?;
+        let mut led: HashMap<i32, Vec<&mut Outgoing>> = HashMap::new();
+        for one in outgoing.iter_mut().filter(|one| !one.is_done()) {
+            if let Some(leader) = self.of.get(one.place().0) {
+                led.entry(*leader).or_default().push(one);
+            }
+        }
+        let brokers = &self.brokers;
+        let rounds = led.into_iter().map(|(broker, mut outgoing)| {
+            let connection = self.connections.remove(&broker).filter(|connection| !connection.is_old());
+            async move {
+                let mut connection = match connection {
+                    Some(connection) => connection,
+                    None => match brokers.dial(broker).await {
+                        Ok(connection) => connection,
+                        Err(error) => return (broker, None, Err(again(error))),
+                    },
+                };
+                match exchange(&mut connection, &mut outgoing, name).await {
+                    // The connection is of no use any more.
+                    Err(error) => (broker, None, Err(again(error))),
+                    Ok(outcome) => (broker, Some(connection), outcome),
+                }
+            }
+        });
+        let rounds: Vec<_> = rounds.collect();
+        let mut outcome = Ok(());
+        for (broker, connection, one) in join_all(rounds).await {
+            if let Some(connection) = connection {
+                self.connections.insert(broker, connection);
+            }
+            if let Err(refusal) = one {
+                // What is led there is asked for anew.
+                self.of.retain(|_, leader| *leader != broker);
+                outcome = match (outcome, refusal) {
+                    (Err(Refusal::Failed(first)), _) => Err(Refusal::Failed(first)),
+                    (_, refusal) => Err(refusal),
+                };
+            }
+        }
+        outcome
+    }
+
+    /// Ask who leads where that is not known.
+    async fn find(&mut self, outgoing: &[Outgoing]) -> Result<(), Refusal> {
+        let is_unled = |one: &&Outgoing| !one.is_done() && !self.of.contains_key(one.place().0);
+        let unled: Vec<&Outgoing> = outgoing.iter().filter(is_unled).collect();
+        if unled.is_empty() {
+            return Ok(());
+        }
+        let topics = unled.iter().map(|one| &*one.place().0.topic).collect();
+        self.turn = self.turn.wrapping_add(1);
+        let mut asked = self.brokers.dial_any(self.turn).await.map_err(again)?;
+        let answer = self.brokers.who_leads(&mut asked, topics).await.map_err(again)?;
+        for one in unled {
+            let leader = leader_of(one.place(), &answer)?;
+            self.of.insert(one.place().0.clone(), leader);
+        }
+        Ok(())
+    }
+}
+
+/// What the cluster says about a partition's leader.
+fn leader_of((partition, number): (&TopicPartition, i32), answer: &MetadataResponse) -> Result<i32, Refusal> {
+    let no_leader = || Refusal::Again(LogError::Unavailable(format!("{partition} has no leader")));
+    let named =
+        |topic: &&MetadataResponseTopic| topic.name.as_ref().is_some_and(|name| name.as_str() == &*partition.topic);
+    let topic = answer.topics.iter().find(named).ok_or_else(no_leader)?;
+    if let Some(error) = ResponseError::try_from_code(topic.error_code) {
+        return Err(refusal(partition, error, None));
+    }
+    let found = topic.partitions.iter().find(|found| found.partition_index == number);
+    let found = found.ok_or_else(|| Refusal::Again(LogError::UnknownPartition(partition.clone())))?;
+    if found.leader_id.0 < 0 { Err(no_leader()) } else { Ok(found.leader_id.0) }
+}
+
+/// Send what a broker leads, as far as it takes it. The inner outcome: whether it took all.
+async fn exchange(
+    connection: &mut Connection,
+    outgoing: &mut [&mut Outgoing],
+    name: Option<&str>,
+) -> Result<Result<(), Refusal>> {
+    let mut sent: Vec<usize> = outgoing.iter().map(|one| one.written()).collect();
+    let mut on_their_way: VecDeque<Pending<ProduceRequest>> = VecDeque::new();
+    let mut outcome: Result<(), Refusal> = Ok(());
+    // What was on its way behind something refused is sent again behind it, whatever became of it.
+    let mut refused = HashSet::new();
+    loop {
+        while outcome.is_ok()
+            && on_their_way.len() < ON_THEIR_WAY_MAX
+            && let Some(request) = next_request(outgoing, &mut sent, name)
+        {
+            on_their_way.push_back(connection.send(&request, 3..=9, ANSWER_WAIT).await?);
+        }
+        let Some(pending) = on_their_way.pop_front() else { return Ok(outcome) };
+        // The broker waits for its replicas for as long itself.
+        let (answer, _) = connection.receive(pending, ANSWER_WAIT * 2).await?;
+        for topic in &answer.responses {
+            for data in &topic.partition_responses {
+                let is_it = |one: &&mut Outgoing| -> bool {
+                    let (partition, number) = one.place();
+                    *partition.topic == *topic.name.as_str() && number == data.index
+                };
+                let Some(at) = outgoing.iter().position(|one| is_it(&one)).filter(|at| !refused.contains(at)) else {
+                    continue;
+                };
+                let Some(one) = outgoing.get_mut(at) else { continue };
+                if let Err(refusal) = land(one, data) {
+                    refused.insert(at);
+                    // The first says why.
+                    outcome = outcome.and(Err(refusal));
+                }
+            }
+        }
+    }
+}
+
+/// The next request: of each partition the next batch, as far as there is room.
+fn next_request(outgoing: &[&mut Outgoing], sent: &mut [usize], name: Option<&str>) -> Option<ProduceRequest> {
+    let mut topics: Vec<TopicProduceData> = Vec::new();
+    let mut bytes = 0;
+    // Who has most to send comes first: all are done at about the same time.
+    let mut order: Vec<usize> = (0..outgoing.len()).collect();
+    let left = |at: &usize| outgoing.get(*at).zip(sent.get(*at)).map_or(0, |(one, sent)| one.left_from(*sent));
+    order.sort_by_key(|at| std::cmp::Reverse(left(at)));
+    for at in order {
+        let (Some(one), Some(sent)) = (outgoing.get(at), sent.get_mut(at)) else { continue };
+        let Some(batch) = one.batch(*sent) else { continue };
+        if bytes > 0 && bytes + batch.len() > REQUEST_BYTES {
+            continue;
+        }
+        bytes += batch.len();
+        *sent += 1;
+        let (partition, number) = one.place();
+        let data = PartitionProduceData::default().with_index(number).with_records(Some(batch.clone()));
+        match topics.iter_mut().find(|topic| topic.name.as_str() == &*partition.topic) {
+            Some(topic) => topic.partition_data.push(data),
+            None => {
+                let name = TopicName(StrBytes::from_string(partition.topic.to_string()));
+                topics.push(TopicProduceData::default().with_name(name).with_partition_data(vec![data]));
+            }
+        }
+    }
+    let request = ProduceRequest::default()
+        .with_transactional_id(name.map(transactional_id))
+        .with_acks(ACKS_ALL)
+        .with_timeout_ms(i32::try_from(ANSWER_WAIT.as_millis()).unwrap_or(i32::MAX))
+        .with_topic_data(topics);
+    (bytes > 0).then_some(request)
+}
+
+/// Note what became of a partition's next batch.
+fn land(one: &mut Outgoing, data: &PartitionProduceResponse) -> Result<(), Refusal> {
+    match ResponseError::try_from_code(data.error_code) {
+        None => one.land(data.base_offset, data.log_append_time_ms),
+        // It came before; where it landed is not known any more.
+        Some(ResponseError::DuplicateSequenceNumber) => one.land(-1, -1),
+        Some(error) => return Err(refusal(one.place().0, error, data.error_message.as_ref())),
+    }
+    Ok(())
+}
+
+fn refusal(partition: &TopicPartition, error: ResponseError, message: Option<&StrBytes>) -> Refusal {
+    use ResponseError::*;
+    let said = message.map_or(String::new(), |message| format!(": {}", message.as_str()));
+    let text = format!("writing to {partition}: {}{said}", words(error));
+    match error {
+        UnknownTopicOrPartition => Refusal::Again(LogError::UnknownTopic(partition.topic.to_string())),
+        InvalidProducerEpoch | ProducerFenced => Refusal::Failed(LogError::Fenced(partition.to_string())),
+        // The transaction is lost, and may be computed again.
+        ConcurrentTransactions
+        | InvalidProducerIdMapping
+        | InvalidTxnState
+        | OutOfOrderSequenceNumber
+        | TransactionAbortable
+        | UnknownProducerId => Refusal::Failed(LogError::Unavailable(text)),
+        error if error.is_retriable() => Refusal::Again(LogError::Unavailable(text)),
+        _ => Refusal::Failed(LogError::Invalid(text)),
+    }
+}
+
+fn again(error: LogError) -> Refusal {
+    match error {
+        LogError::Unavailable(_) => Refusal::Again(error),
+        other => Refusal::Failed(other),
+    }
+}
