@@ -36,6 +36,9 @@ const NAME: &str = "result";
 /// Between two questions how much is left to be read.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// The same when nothing was left: that it stays so is not to cost what is measured much.
+const PAUSE_WHEN_DONE: Duration = Duration::from_millis(250);
+
 /// How long nothing is left before it is believed, where all that is left can be seen.
 pub(crate) const STAYS: Duration = Duration::from_millis(500);
 
@@ -179,7 +182,8 @@ pub(crate) async fn all_read(asking: &Client, records: u64, stays: Duration) -> 
         since = if is_done { since.or(Some(looked)) } else { None };
         match since {
             Some(since) if looked - since >= stays.as_millis() => return Ok(since),
-            _ => tokio::time::sleep(PAUSE).await,
+            Some(_) => tokio::time::sleep(PAUSE_WHEN_DONE.min(stays)).await,
+            None => tokio::time::sleep(PAUSE).await,
         }
     }
 }

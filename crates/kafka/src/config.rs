@@ -67,7 +67,7 @@ const FETCH_WAIT_MS: u32 = 30;
 /// Wait before a fetch that failed is repeated.
 const ERROR_BACKOFF_MS: u32 = 100;
 /// Bytes of a fetch's answer, over all its partitions.
-const FETCH_BYTES: i32 = 8 << 20;
+const FETCH_BYTES: i32 = 4 << 20;
 /// Where brokers listen if nothing else is said.
 const DEFAULT_PORT: u16 = 9092;
 /// A process of which nothing was heard for so long has lost its seat, ms: the least that brokers take by default.

@@ -20,7 +20,7 @@ use crate::{
 /// Partitions that the first lane fetches at most.
 const FIRST_SEATS: usize = 16;
 /// Bytes that wait in a lane at most; what one fetch brings on top comes to half of that.
-const LANE_BYTES: usize = 64 << 20;
+const LANE_BYTES: usize = 32 << 20;
 /// Most lanes, and so most places at which one partition is read at a time.
 pub(crate) const LANES_MAX: usize = 8;
 

@@ -184,13 +184,12 @@ async fn exchange(
         let (answer, _) = connection.receive(pending, ANSWER_WAIT * 2).await?;
         for topic in &answer.responses {
             for data in &topic.partition_responses {
-                let is_it = |one: &&mut Outgoing| -> bool {
+                let is_it = |one: &&mut Outgoing| {
                     let (partition, number) = one.place();
                     *partition.topic == *topic.name.as_str() && number == data.index
                 };
-                let Some(at) = outgoing.iter().position(|one| is_it(&one)).filter(|at| !refused.contains(at)) else {
-                    continue;
-                };
+                let at = outgoing.iter().position(|one| is_it(one)).filter(|at| !refused.contains(at));
+                let Some(at) = at else { continue };
                 let Some(one) = outgoing.get_mut(at) else { continue };
                 if let Err(refusal) = land(one, data) {
                     refused.insert(at);
