@@ -149,6 +149,11 @@ impl State {
         self.lease.feed.ends().is_some_and(|ends| self.next < ends.stable)
     }
 
+    /// Where the partition ends for a reader, as the last fetch said, while one is under way.
+    pub fn end(&self) -> Option<Offset> {
+        self.lease.feed.ends().filter(|_| self.lease.feed.has_room()).map(|ends| ends.stable)
+    }
+
     /// First offset of the partition as the last fetch said.
     pub fn start(&self) -> Option<Offset> {
         self.lease.feed.ends().and_then(|ends| ends.low)

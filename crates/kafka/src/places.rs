@@ -14,7 +14,7 @@ use crate::{
     watchers::{Watchers, tell},
 };
 
-/// Ends of partitions that are not read to their end may be so old.
+/// Ends of partitions that are not being fetched may be so old.
 const ENDS_AGE: Duration = Duration::from_millis(50);
 /// Where a partition begins may be as old as that.
 const START_AGE: Duration = Duration::from_secs(1);
@@ -27,8 +27,6 @@ const SETTLE_WAIT: Duration = Duration::from_secs(15);
 const READ_WAIT: Duration = Duration::from_secs(10);
 /// Longest wait between two looks at a partition whose next records are marks alone.
 const LOOK_WAIT_MAX: Duration = Duration::from_millis(16);
-/// Bytes looked for when one asks for the end.
-const PEEK_BYTES: usize = 64 << 10;
 /// A place that nobody has read from for so long is given up.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -123,12 +121,14 @@ impl Places {
     /// The ends of a partition.
     pub fn offsets(&self, partition: &TopicPartition) -> Result<Offsets> {
         let place = self.place(partition);
-        let (read_to, at_end, start) = place.look();
+        let (read_to, fetched_end, start) = place.look();
         let asked = *place.known.lock();
         let stale = |at: Duration, age: Duration| at < *self.barrier.lock() || self.now().saturating_sub(at) > age;
         let end = match asked.end {
-            // A fetch at the end is under way: what comes is known as soon as it comes.
-            Some((end, at)) if at_end && !stale(at, Duration::MAX) && !self.health.is_down() => end.max(read_to),
+            // A fetch is under way: what comes is known as soon as it comes.
+            Some((end, at)) if fetched_end.is_some() && !stale(at, Duration::MAX) && !self.health.is_down() => {
+                end.max(read_to).max(fetched_end.unwrap_or(end))
+            }
             Some((end, at)) if !stale(at, ENDS_AGE) && !self.health.is_down() => end.max(read_to),
             _ => self.ask_end(partition, &place)?.max(read_to),
         };
@@ -384,18 +384,12 @@ impl Places {
 }
 
 impl Place {
-    /// How far it was read at most, whether that was the end, and where it begins, as the fetches say.
-    fn look(&self) -> (Offset, bool, Option<Offset>) {
+    /// How far it was read at most, and where it ends and begins, as the fetches say.
+    fn look(&self) -> (Offset, Option<Offset>, Option<Offset>) {
         let cursors = self.cursors.lock();
-        let Some(cursor) = cursors.iter().max_by_key(|cursor| cursor.next()) else { return (0, false, None) };
-        let looked = cursor.look(|state| {
-            if state.is_at_end() {
-                state.pull(Duration::ZERO, PEEK_BYTES);
-            }
-            (state.next(), state.is_at_end(), state.start())
-        });
+        let Some(cursor) = cursors.iter().max_by_key(|cursor| cursor.next()) else { return (0, None, None) };
         // Somebody is reading there; what he finds is told when he is done.
-        looked.unwrap_or((cursor.next(), false, None))
+        cursor.look(|state| (state.next(), state.end(), state.start())).unwrap_or((cursor.next(), None, None))
     }
 
     /// Whether what is appended is noticed by a fetch.

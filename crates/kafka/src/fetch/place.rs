@@ -236,6 +236,11 @@ impl Feed {
         self.place.state.lock().ends
     }
 
+    /// Whether more is fetched: where as much waits as may, what [`Feed::ends`] says gets old.
+    pub fn has_room(&self) -> bool {
+        self.place.state.lock().bytes < self.lane.queue_bytes
+    }
+
     /// Why it cannot be fetched now, if that is known.
     pub fn trouble(&self) -> Option<String> {
         self.lane.trouble()
