@@ -188,7 +188,7 @@ async fn exchange(
                     let (partition, number) = one.place();
                     *partition.topic == *topic.name.as_str() && number == data.index
                 };
-                let at = outgoing.iter().position(|one| is_it(one)).filter(|at| !refused.contains(at));
+                let at = outgoing.iter().position(is_it).filter(|at| !refused.contains(at));
                 let Some(at) = at else { continue };
                 let Some(one) = outgoing.get_mut(at) else { continue };
                 if let Err(refusal) = land(one, data) {
