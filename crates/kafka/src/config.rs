@@ -132,7 +132,6 @@ impl ClusterConfig {
     /// # Errors
     /// [`LogError::Invalid`]: a number that is none.
     pub(crate) fn fetching(&self) -> Result<FetchSettings> {
-        let millis = |set: Option<u32>, or: u32| Duration::from_millis(set.unwrap_or(or).into());
         let bytes = |set: Option<u32>| set.and_then(|bytes| i32::try_from(bytes).ok());
         Ok(FetchSettings {
             wait: millis(self.number(&["fetch.wait.max.ms"])?, FETCH_WAIT_MS),
@@ -202,7 +201,6 @@ impl ClusterConfig {
             Some(codec) => Ok(codec),
             None => Err(LogError::Invalid(format!("{name}: {text} is no way to compress"))),
         });
-        let millis = |ms: Option<u32>, or: u32| Duration::from_millis(ms.unwrap_or(or).into());
         Ok(ProduceSettings {
             compression: codec.transpose()?,
             transaction_timeout: millis(self.number(&["transaction.timeout.ms"])?, TRANSACTION_TIMEOUT_MS),
@@ -221,4 +219,9 @@ impl ClusterConfig {
         let number = text.parse::<u32>().ok().filter(|number| i32::try_from(*number).is_ok());
         number.map(Some).ok_or_else(|| LogError::Invalid(format!("{name}: {text} is no number that can be")))
     }
+}
+
+/// So many milliseconds, or what stands for none.
+fn millis(set: Option<u32>, or_ms: u32) -> Duration {
+    Duration::from_millis(set.unwrap_or(or_ms).into())
 }

@@ -229,10 +229,7 @@ fn first_from(batch: &StoredBatch, from: Offset) -> Result<StoredBatch, BatchErr
             None => builder.set_base_offset(record.offset),
         }
         next = Some(record.offset + 1);
-        let headers = record.headers.map(|header| header.map(|h| (String::from_utf8_lossy(h.name), h.value)));
-        let headers = headers.collect::<Result<Vec<_>, _>>()?;
-        let headers: Vec<(&str, Option<&[u8]>)> = headers.iter().map(|(name, value)| (&**name, *value)).collect();
-        builder.push(record.key, record.value, record.timestamp_ms, &headers)?;
+        builder.push_record(&record)?;
     }
     if builder.is_empty() {
         let bytes = batch::without_records(&BatchHeader::parse(&batch.bytes)?, &batch.bytes);

@@ -58,6 +58,7 @@ impl ClusterLog {
         // Its errors name the setting that is not possible.
         let wire = Wire::new(&config)?;
         let fetchers = Fetchers::new(&config, Arc::clone(&wire))?;
+        let producing = config.producing()?;
         let health = Arc::new(Health::default());
         let reporting = Reporting { health: Arc::clone(&health) };
         let failed = |e| errors::of(&format!("connecting to {}", config.bootstrap), &e);
@@ -78,7 +79,7 @@ impl ClusterLog {
                 (other, _) => other,
             });
         }
-        Ok(Arc::new(Surroundings { config, wire, host, topics, places, admin, watchers }))
+        Ok(Arc::new(Surroundings { config, producing, wire, host, topics, places, admin, watchers }))
     }
 
     fn check(&self, partition: &TopicPartition) -> Result<()> {

@@ -124,12 +124,10 @@ impl Places {
         let (read_to, fetched_end, start) = place.look();
         let asked = *place.known.lock();
         let stale = |at: Duration, age: Duration| at < *self.barrier.lock() || self.now().saturating_sub(at) > age;
-        let end = match asked.end {
+        let end = match (asked.end.filter(|_| !self.health.is_down()), fetched_end) {
             // A fetch is under way: what comes is known as soon as it comes.
-            Some((end, at)) if fetched_end.is_some() && !stale(at, Duration::MAX) && !self.health.is_down() => {
-                end.max(read_to).max(fetched_end.unwrap_or(end))
-            }
-            Some((end, at)) if !stale(at, ENDS_AGE) && !self.health.is_down() => end.max(read_to),
+            (Some((end, at)), Some(fetched_end)) if !stale(at, Duration::MAX) => end.max(read_to).max(fetched_end),
+            (Some((end, at)), _) if !stale(at, ENDS_AGE) => end.max(read_to),
             _ => self.ask_end(partition, &place)?.max(read_to),
         };
         let end = if asked.written > end { self.wait_visible(partition, &place, asked.written)? } else { end };

@@ -17,7 +17,7 @@ use crate::{
     admin::Admin,
     broker::Wire,
     commits::{self, Queue, Waiting, Work},
-    config::ClusterConfig,
+    config::{ClusterConfig, ProduceSettings},
     places::Places,
     produce::Producer,
     topics::Topics,
@@ -34,6 +34,7 @@ const UNDO_WAIT: Duration = Duration::from_secs(2);
 /// What writers need to know of the rest.
 pub(crate) struct Surroundings {
     pub config: ClusterConfig,
+    pub producing: ProduceSettings,
     pub wire: Arc<Wire>,
     pub host: host::Host,
     pub topics: Topics,
@@ -127,12 +128,11 @@ impl Writer {
     }
 
     fn write_plainly(&mut self, appends: &[&Append]) -> Result<Vec<Appended>> {
-        let Surroundings { config, wire, .. } = &*self.surroundings;
-        let settings = config.producing()?;
-        let deadline = Instant::now() + settings.message_timeout;
+        let Surroundings { producing, wire, .. } = &*self.surroundings;
+        let deadline = Instant::now() + producing.message_timeout;
         let mut producer = match self.plain.take() {
             Some(producer) => producer,
-            None => wire.wait_for(Producer::nameless(wire.brokers(), settings, deadline))?,
+            None => wire.wait_for(Producer::nameless(wire.brokers(), *producing, deadline))?,
         };
         // One that has failed is not used again.
         let landed = wire.wait_for(producer.write(appends, deadline))?;
@@ -158,9 +158,9 @@ impl Writer {
     }
 
     fn open(&self) -> Result<Producer> {
-        let Surroundings { config, wire, .. } = &*self.surroundings;
+        let Surroundings { producing, wire, .. } = &*self.surroundings;
         let (name, deadline) = (self.name(), Instant::now() + STEP_WAIT);
-        wire.wait_for(Producer::of_name(wire.brokers(), config.producing()?, &name, deadline))
+        wire.wait_for(Producer::of_name(wire.brokers(), *producing, &name, deadline))
     }
 
     fn transact(&mut self, appends: &[&Append]) -> Result<Vec<Appended>> {
@@ -171,7 +171,7 @@ impl Writer {
         };
         let wire = Arc::clone(&self.surroundings.wire);
         // When its time is over the cluster aborts it as if somebody else had taken over.
-        let wait = STEP_WAIT.min(self.surroundings.config.producing()?.transaction_timeout.mul_f32(TIME_SHARE));
+        let wait = STEP_WAIT.min(self.surroundings.producing.transaction_timeout.mul_f32(TIME_SHARE));
         let landed = match wire.wait_for(producer.write(appends, Instant::now() + wait)) {
             Ok(landed) => landed,
             Err(error) => {

@@ -142,6 +142,18 @@ impl Connection {
         self.expires.is_some_and(|at| Instant::now() >= at)
     }
 
+    /// The connection in `place`, or a new one where none is or it is old.
+    pub async fn ready(
+        place: &mut Option<Connection>,
+        dial: impl Future<Output = Result<Connection>>,
+    ) -> Result<&mut Connection> {
+        let connection = match place.take().filter(|connection| !connection.is_old()) {
+            Some(connection) => connection,
+            None => dial.await?,
+        };
+        Ok(place.insert(connection))
+    }
+
     /// Ask in the highest of `versions` that the broker understands, and wait for the answer for so long. After an
     /// error, or when dropped before its end, the connection is of no use any more.
     pub async fn ask<R: Request>(

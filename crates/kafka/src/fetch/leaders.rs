@@ -31,7 +31,7 @@ pub(super) async fn find(shared: Arc<Shared>) {
     let (mut connection, mut served, mut turn) = (None, HashSet::new(), 0);
     loop {
         changed.borrow_and_update();
-        let unled: Vec<_> = shared.places().into_iter().filter(|place| place.leader() == Some(None)).collect();
+        let unled: Vec<_> = shared.places().into_iter().filter(|place| place.is_unled()).collect();
         if unled.is_empty() {
             if changed.changed().await.is_err() {
                 return;
@@ -52,7 +52,7 @@ pub(super) async fn find(shared: Arc<Shared>) {
             }
         }
         shared.tell();
-        if unled.iter().any(|place| place.leader() == Some(None)) {
+        if unled.iter().any(|place| place.is_unled()) {
             tokio::time::sleep(shared.settings.backoff).await;
         }
     }
@@ -100,14 +100,7 @@ async fn ask(
     places: &[Arc<Place>],
     turn: usize,
 ) -> Result<MetadataResponse> {
-    let connection = match connection.take_if(|connection| connection.is_old()) {
-        None if connection.is_some() => connection,
-        _ => {
-            *connection = Some(shared.brokers.dial_any(turn).await?);
-            connection
-        }
-    };
-    let Some(connection) = connection else { return Err(LogError::Closed) };
+    let connection = Connection::ready(connection, shared.brokers.dial_any(turn)).await?;
     let topics = places.iter().map(|place| &*place.partition.topic).collect();
     shared.brokers.who_leads(connection, topics).await
 }

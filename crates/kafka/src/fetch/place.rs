@@ -83,10 +83,10 @@ impl Place {
         Place { partition, number, state: Mutex::new(state), came: Condvar::new(), on_data }
     }
 
-    /// Who leads it; `None`: that has to be found out. Outside: nothing has to be done any more.
-    pub fn leader(&self) -> Option<Option<Leader>> {
+    /// Whether it has to be found out who leads it.
+    pub fn is_unled(&self) -> bool {
         let state = self.state.lock();
-        (!state.has_failed).then_some(state.leader)
+        !state.has_failed && state.leader.is_none()
     }
 
     /// It is led so; it may be fetched there.

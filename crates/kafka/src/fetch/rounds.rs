@@ -30,7 +30,7 @@ pub(super) async fn run(shared: Arc<Shared>, broker: i32) {
     let (mut connection, mut turn) = (None, 0_usize);
     loop {
         changed.borrow_and_update();
-        let mut places = shared.places();
+        let places = shared.places();
         let mut wanted: Vec<Wanted> = places
             .iter()
             .filter_map(|place| {
@@ -39,7 +39,7 @@ pub(super) async fn run(shared: Arc<Shared>, broker: i32) {
             })
             .collect();
         if wanted.is_empty() {
-            drop((places, wanted));
+            drop(places);
             if changed.changed().await.is_err() {
                 return;
             }
@@ -49,8 +49,9 @@ pub(super) async fn run(shared: Arc<Shared>, broker: i32) {
         let first = turn.checked_rem(wanted.len()).unwrap_or_default();
         wanted.rotate_left(first);
         turn = turn.wrapping_add(1);
-        places.retain(|place| place.is_full(broker, shared.queue_bytes));
-        let wait = if places.is_empty() { shared.settings.wait } else { shared.settings.wait.min(WAIT_BESIDE_FULL) };
+        let is_beside_full = places.iter().any(|place| place.is_full(broker, shared.queue_bytes));
+        drop(places);
+        let wait = if is_beside_full { shared.settings.wait.min(WAIT_BESIDE_FULL) } else { shared.settings.wait };
         let round = round(&shared, broker, &mut connection, wanted, wait).await;
         if shared.note(round).is_none() {
             connection = None;
@@ -68,10 +69,7 @@ async fn round(
     wanted: Vec<Wanted>,
     wait: Duration,
 ) -> Result<()> {
-    if connection.as_ref().is_none_or(Connection::is_old) {
-        *connection = Some(shared.brokers.dial(broker).await?);
-    }
-    let Some(connection) = connection else { return Err(LogError::Closed) };
+    let connection = Connection::ready(connection, shared.brokers.dial(broker)).await?;
     let request = request(shared, &wanted, wait);
     let (answer, bytes) = connection.ask_sized(&request, 4..=12, wait + ANSWER_WAIT).await?;
     take_in(shared, broker, wanted, answer, bytes)

@@ -31,7 +31,7 @@ pub(super) struct Coordinator {
     brokers: Arc<Brokers>,
     name: String,
     connection: Option<Connection>,
-    /// Brokers asked so far.
+    /// Which broker is asked next where it is.
     turn: usize,
 }
 
@@ -165,27 +165,24 @@ impl Coordinator {
         deadline: Instant,
     ) -> Result<R::Response> {
         let wait = deadline.saturating_duration_since(Instant::now()).min(ANSWER_WAIT);
-        if self.connection.as_ref().is_none_or(Connection::is_old) {
-            self.connection = Some(self.find().await?);
-        }
-        let Some(connection) = &mut self.connection else { return Err(LogError::Closed) };
-        connection.ask(request, versions, wait).await
-    }
-
-    /// Find the coordinator, and reach it.
-    async fn find(&mut self) -> Result<Connection> {
         self.turn = self.turn.wrapping_add(1);
-        let key = StrBytes::from_string(self.name.clone());
-        let request = FindCoordinatorRequest::default().with_key(key).with_key_type(OF_TRANSACTION);
-        let answer = self.brokers.dial_any(self.turn).await?.ask(&request, 1..=3, ANSWER_WAIT).await?;
-        match ResponseError::try_from_code(answer.error_code) {
-            None => {
-                let port = u16::try_from(answer.port).unwrap_or_default();
-                self.brokers.dial_at(answer.host.as_str(), port).await
-            }
-            Some(error) if error.is_retriable() => Err(LogError::Unavailable(words(error))),
-            Some(error) => Err(LogError::Invalid(format!("{}: finding its coordinator: {}", self.name, words(error)))),
+        let find = find(&self.brokers, &self.name, self.turn);
+        Connection::ready(&mut self.connection, find).await?.ask(request, versions, wait).await
+    }
+}
+
+/// Find the coordinator of a name by asking some broker, another one at each turn, and reach it.
+async fn find(brokers: &Brokers, name: &str, turn: usize) -> Result<Connection> {
+    let key = StrBytes::from_string(name.to_owned());
+    let request = FindCoordinatorRequest::default().with_key(key).with_key_type(OF_TRANSACTION);
+    let answer = brokers.dial_any(turn).await?.ask(&request, 1..=3, ANSWER_WAIT).await?;
+    match ResponseError::try_from_code(answer.error_code) {
+        None => {
+            let port = u16::try_from(answer.port).unwrap_or_default();
+            brokers.dial_at(answer.host.as_str(), port).await
         }
+        Some(error) if error.is_retriable() => Err(LogError::Unavailable(words(error))),
+        Some(error) => Err(LogError::Invalid(format!("{name}: finding its coordinator: {}", words(error)))),
     }
 }
 

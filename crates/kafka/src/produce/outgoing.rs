@@ -1,7 +1,7 @@
 //! Appends → batches as they go out: with their producer's numbers, compressed if that is wanted, none larger than topics
 //! take by default if it has several records.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use recordlog::{
@@ -54,9 +54,9 @@ impl Outgoing {
         self.batches.get(at)
     }
 
-    /// Bytes of its batches from that place on.
+    /// How many batches there are from that place on.
     pub fn left_from(&self, at: usize) -> usize {
-        self.batches.iter().skip(at).map(Bytes::len).sum()
+        self.batches.len().saturating_sub(at)
     }
 
     /// Whether all is written.
@@ -124,33 +124,30 @@ pub(super) fn landed(appends: &[&Append], outgoing: &[Outgoing]) -> Vec<Appended
 }
 
 /// A batch as one that may go, or as several.
-fn pieces(bytes: &[u8], compression: Option<Compression>) -> Result<VecDeque<Vec<u8>>, BatchError> {
+fn pieces(bytes: &[u8], compression: Option<Compression>) -> Result<Vec<Vec<u8>>, BatchError> {
     let header = BatchHeader::parse(bytes)?;
     let is_whole = header.offset_count() == header.record_count;
     if is_whole && (bytes.len() <= BATCH_BYTES_MAX || header.record_count == 1) {
         let as_it_is = compression.is_none_or(|wanted| header.compression().is_ok_and(|is| is == wanted));
         let mut one = match compression.filter(|_| !as_it_is) {
-            Some(codec) => batch::compressed(bytes, codec)?.to_vec(),
+            Some(codec) => batch::compressed(bytes, codec)?.into(),
             None => bytes.to_vec(),
         };
         batch::set_log_fields(&mut one, 0, -1);
-        return Ok([one].into());
+        return Ok(vec![one]);
     }
     let codec = compression.unwrap_or(Compression::None);
-    let (mut builder, mut pieces) = (BatchBuilder::new(), VecDeque::new());
+    let (mut builder, mut pieces) = (BatchBuilder::new(), Vec::new());
     for record in Batch::parse_verified(bytes)?.records() {
         let record = record?;
         let size = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
         if !builder.is_empty() && builder.bytes() + size > BATCH_BYTES_MAX - BATCH_BYTES_MAX / 16 {
-            pieces.push_back(builder.finish(codec)?.to_vec());
+            pieces.push(builder.finish(codec)?.to_vec());
         }
-        let headers = record.headers.map(|header| header.map(|h| (String::from_utf8_lossy(h.name), h.value)));
-        let headers = headers.collect::<Result<Vec<_>, _>>()?;
-        let headers: Vec<(&str, Option<&[u8]>)> = headers.iter().map(|(name, value)| (&**name, *value)).collect();
-        builder.push(record.key, record.value, record.timestamp_ms, &headers)?;
+        builder.push_record(&record)?;
     }
     if !builder.is_empty() {
-        pieces.push_back(builder.finish(codec)?.to_vec());
+        pieces.push(builder.finish(codec)?.to_vec());
     }
     Ok(pieces)
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    BatchError, BatchHeader, Checked, Compression, HEADER_BYTES, LOG_OVERHEAD_BYTES,
+    BatchError, BatchHeader, Checked, Compression, HEADER_BYTES, LOG_OVERHEAD_BYTES, Record,
     header::{
         ATTRIBUTES_AT, BASE_SEQUENCE_AT, BASE_TIMESTAMP_AT, CONTROL_BIT, LAST_OFFSET_DELTA_AT, MAX_TIMESTAMP_AT,
         PRODUCER_EPOCH_AT, PRODUCER_ID_AT, RECORD_COUNT_AT, TRANSACTIONAL_BIT, put, seal,
@@ -205,6 +205,14 @@ impl BatchBuilder {
         self.count += 1;
         self.next_delta += 1;
         Ok(())
+    }
+
+    /// Add a record of another batch, as [`BatchBuilder::push`].
+    pub fn push_record(&mut self, record: &Record<'_>) -> Result<(), BatchError> {
+        let headers = record.headers.map(|header| header.map(|h| (String::from_utf8_lossy(h.name), h.value)));
+        let headers = headers.collect::<Result<Vec<_>, _>>()?;
+        let headers: Vec<(&str, Option<&[u8]>)> = headers.iter().map(|(name, value)| (&**name, *value)).collect();
+        self.push(record.key, record.value, record.timestamp_ms, &headers)
     }
 
     /// The batch of the records so far; the builder is then empty and ready for the next. Empty when there are none.
