@@ -64,12 +64,12 @@ impl Producer {
     pub async fn nameless(brokers: &Arc<Brokers>, settings: ProduceSettings, deadline: Instant) -> Result<Producer> {
         let (mut pause, mut turn) = (Pause::default(), 0);
         loop {
-            let id = match ask_id(brokers, turn).await {
+            let refusal = match ask_id(brokers, turn).await {
                 Ok(id) => return Ok(Producer::with(brokers, settings, None, id)),
-                Err(error) => error,
+                Err(refusal) => refusal,
             };
             turn += 1;
-            pause.or_give_up(deadline, || id).await?;
+            pause.or_give_up(deadline, refusal).await?;
         }
     }
 
@@ -93,15 +93,13 @@ impl Producer {
             coordinator.add(self.id, outgoing.iter().map(Outgoing::place), deadline).await?;
         }
         let name = self.coordinator.as_ref().map(Coordinator::name);
-        self.leaders.send(&mut outgoing, name, deadline).await.map_err(|error| match (error, name) {
-            (LogError::Fenced(_), Some(name)) => LogError::Fenced(name.to_owned()),
-            (error, _) => error,
-        })?;
+        self.leaders.send(&mut outgoing, name, deadline).await?;
         Ok(outgoing::landed(appends, &outgoing))
     }
 
-    /// End the transaction: all of it counts, or nothing.
-    pub async fn end(&mut self, is_commit: bool, deadline: Instant) -> Result<()> {
+    /// End the transaction: all of it counts, or nothing. Where that [failed](Refusal::Failed) it was not ended so; else it
+    /// may have been.
+    pub async fn end(&mut self, is_commit: bool, deadline: Instant) -> Result<(), Refusal> {
         match &mut self.coordinator {
             Some(coordinator) => coordinator.end(self.id, is_commit, deadline).await,
             None => Ok(()),
@@ -109,14 +107,57 @@ impl Producer {
     }
 }
 
+/// Why something was not done.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// Ask somebody else, or later.
+    Again(LogError),
+    /// There is no use in asking again.
+    Failed(LogError),
+}
+
+impl Refusal {
+    /// What a broker's error means to a producer of that name; `text` says what it was about, and the error.
+    fn of(error: ResponseError, name: &str, text: String) -> Refusal {
+        use ResponseError::*;
+        match error {
+            InvalidProducerEpoch | ProducerFenced => Refusal::Failed(LogError::Fenced(name.to_owned())),
+            // The transaction is lost, and may be computed again.
+            InvalidProducerIdMapping
+            | InvalidTxnState
+            | OutOfOrderSequenceNumber
+            | TransactionAbortable
+            | UnknownProducerId => Refusal::Failed(LogError::Unavailable(text)),
+            error if error.is_retriable() => Refusal::Again(LogError::Unavailable(text)),
+            _ => Refusal::Failed(LogError::Invalid(text)),
+        }
+    }
+}
+
+impl From<LogError> for Refusal {
+    fn from(error: LogError) -> Refusal {
+        match error {
+            LogError::Unavailable(_) => Refusal::Again(error),
+            other => Refusal::Failed(other),
+        }
+    }
+}
+
+impl From<Refusal> for LogError {
+    fn from(refusal: Refusal) -> LogError {
+        match refusal {
+            Refusal::Again(error) | Refusal::Failed(error) => error,
+        }
+    }
+}
+
 /// Ask some broker for a number that no other producer has.
-async fn ask_id(brokers: &Brokers, turn: usize) -> Result<(i64, i16)> {
+async fn ask_id(brokers: &Brokers, turn: usize) -> Result<(i64, i16), Refusal> {
     let request = InitProducerIdRequest::default().with_transactional_id(None).with_transaction_timeout_ms(i32::MAX);
     let answer = brokers.dial_any(turn).await?.ask(&request, 0..=4, ANSWER_WAIT).await?;
     match ResponseError::try_from_code(answer.error_code) {
         None => Ok((answer.producer_id.0, answer.producer_epoch)),
-        Some(error) if error.is_retriable() => Err(LogError::Unavailable(words(error))),
-        Some(error) => Err(LogError::Invalid(format!("asking for a producer's number: {}", words(error)))),
+        Some(error) => Err(Refusal::of(error, "", format!("asking for a producer's number: {}", words(error)))),
     }
 }
 
@@ -135,11 +176,10 @@ impl Default for Pause {
 }
 
 impl Pause {
-    /// Wait a little longer each time; an error where that is no use, or when it would take too long.
-    async fn or_give_up(&mut self, deadline: Instant, error: impl FnOnce() -> LogError) -> Result<()> {
-        let error = error();
-        if !matches!(error, LogError::Unavailable(_)) || Instant::now() + self.0 >= deadline {
-            return Err(error);
+    /// Wait a little longer each time; the refusal where that is no use, or when it would take too long.
+    async fn or_give_up(&mut self, deadline: Instant, refusal: Refusal) -> Result<(), Refusal> {
+        if matches!(refusal, Refusal::Failed(_)) || Instant::now() + self.0 >= deadline {
+            return Err(refusal);
         }
         tokio::time::sleep(self.0).await;
         self.0 = (self.0 * 2).min(PAUSE.1);

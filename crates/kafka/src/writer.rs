@@ -19,7 +19,7 @@ use crate::{
     commits::{self, Queue, Waiting, Work},
     config::{ClusterConfig, ProduceSettings},
     places::Places,
-    produce::Producer,
+    produce::{Producer, Refusal},
     topics::Topics,
     watchers::Watchers,
 };
@@ -177,7 +177,7 @@ impl Writer {
             Err(error) => {
                 // Otherwise it is aborted when its time is up, or when somebody takes over.
                 if let Err(failed) = wire.wait_for(producer.end(false, Instant::now() + UNDO_WAIT)) {
-                    tracing::debug!(error = %failed, "a transaction that failed was not aborted");
+                    tracing::debug!(error = %LogError::from(failed), "a transaction that failed was not aborted");
                 }
                 return Err(error);
             }
@@ -187,12 +187,12 @@ impl Writer {
                 self.transactional = Some(producer);
                 Ok(landed)
             }
-            Err(LogError::Fenced(writer)) => Err(LogError::Fenced(writer)),
-            Err(error @ (LogError::Invalid(_) | LogError::Io { .. })) => {
+            Err(Refusal::Failed(error @ LogError::Fenced(_))) => Err(error),
+            Err(Refusal::Failed(error)) => {
                 Err(LogError::Unavailable(format!("a transaction was not committed: {error}")))
             }
             // Nothing that was asked for was answered.
-            Err(error) => {
+            Err(Refusal::Again(error)) => {
                 let text = format!("it is not known whether a transaction of {} is committed: {error}", self.name());
                 Err(LogError::Unavailable(text))
             }

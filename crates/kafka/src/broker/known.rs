@@ -62,10 +62,10 @@ impl Wire {
     }
 
     /// Do something and wait for it.
-    pub fn wait_for<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub fn wait_for<T, E: From<LogError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         match &self.runtime {
             Some(runtime) => runtime.block_on(work),
-            None => Err(LogError::Closed),
+            None => Err(LogError::Closed.into()),
         }
     }
 

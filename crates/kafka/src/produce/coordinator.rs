@@ -18,7 +18,7 @@ use kafka_protocol::{
 };
 use recordlog::{LogError, Result, TopicPartition};
 
-use super::{Pause, transactional_id};
+use super::{Pause, Refusal, transactional_id};
 use crate::broker::{ANSWER_WAIT, Brokers, Connection, words};
 
 /// What a coordinator is asked for: that of a transaction.
@@ -84,8 +84,11 @@ impl Coordinator {
             code
         };
         loop {
-            let answer = self.ask(&request, 0..=3, code, "adding partitions", deadline).await;
-            let Err(LogError::UnknownTopic(_)) = &answer else { return answer.map(drop) };
+            let refusal = match self.ask(&request, 0..=3, code, "adding partitions", deadline).await {
+                Ok(_) => return Ok(()),
+                Err(refusal) => refusal,
+            };
+            let Refusal::Failed(LogError::UnknownTopic(_)) = refusal else { return Err(refusal.into()) };
             if Instant::now() >= missing_from {
                 return Err(LogError::UnknownTopic(missing.into_inner()));
             }
@@ -94,7 +97,7 @@ impl Coordinator {
     }
 
     /// End the transaction.
-    pub async fn end(&mut self, id: (i64, i16), is_commit: bool, deadline: Instant) -> Result<()> {
+    pub async fn end(&mut self, id: (i64, i16), is_commit: bool, deadline: Instant) -> Result<(), Refusal> {
         let request = EndTxnRequest::default()
             .with_transactional_id(transactional_id(&self.name))
             .with_producer_id(ProducerId(id.0))
@@ -112,49 +115,42 @@ impl Coordinator {
         code: impl Fn(&R::Response) -> i16,
         what: &str,
         deadline: Instant,
-    ) -> Result<R::Response> {
-        let mut pause = Pause::default();
+    ) -> Result<R::Response, Refusal> {
+        let (mut pause, what) = (Pause::default(), format!("{}: {what}", self.name));
         loop {
             let answer = self.try_to_ask(request, versions.clone(), deadline).await;
-            let why = match answer {
+            let refusal = match answer {
                 Ok(answer) => match ResponseError::try_from_code(code(&answer)) {
                     None => return Ok(answer),
-                    Some(error) => self.refused(error, what),
+                    Some(error) => self.refused(error, &what),
                 },
-                Err(error) => {
+                Err(refusal) => {
                     self.connection = None;
-                    error
+                    match refusal {
+                        Refusal::Again(LogError::Unavailable(text)) => {
+                            Refusal::Again(LogError::Unavailable(format!("{what}: {text}")))
+                        }
+                        other => other,
+                    }
                 }
             };
-            pause.or_give_up(deadline, || self.about(what, why)).await?;
+            pause.or_give_up(deadline, refusal).await?;
         }
     }
 
     /// What the coordinator's error means.
-    fn refused(&mut self, error: ResponseError, what: &str) -> LogError {
+    fn refused(&mut self, error: ResponseError, what: &str) -> Refusal {
         use ResponseError::*;
+        let text = format!("{what}: {}", words(error));
         match error {
-            InvalidProducerEpoch | ProducerFenced => LogError::Fenced(self.name.clone()),
             // The transaction before is being ended, or another's of the name.
-            ConcurrentTransactions | CoordinatorLoadInProgress => LogError::Unavailable(words(error)),
+            ConcurrentTransactions | CoordinatorLoadInProgress => Refusal::Again(LogError::Unavailable(text)),
             NotCoordinator | CoordinatorNotAvailable => {
                 self.connection = None;
-                LogError::Unavailable(words(error))
+                Refusal::Again(LogError::Unavailable(text))
             }
-            UnknownTopicOrPartition => LogError::UnknownTopic(String::new()),
-            // Whether it may be done anew is for who took the name over to say: with this producer it may not.
-            InvalidProducerIdMapping | InvalidTxnState | TransactionAbortable => {
-                LogError::Io { what: format!("{}: {what}", self.name), error: words(error) }
-            }
-            error if error.is_retriable() => LogError::Unavailable(words(error)),
-            error => LogError::Invalid(format!("{}: {what}: {}", self.name, words(error))),
-        }
-    }
-
-    fn about(&self, what: &str, error: LogError) -> LogError {
-        match error {
-            LogError::Unavailable(text) => LogError::Unavailable(format!("{}: {what}: {text}", self.name)),
-            other => other,
+            UnknownTopicOrPartition => Refusal::Failed(LogError::UnknownTopic(String::new())),
+            error => Refusal::of(error, &self.name, text),
         }
     }
 
@@ -163,11 +159,12 @@ impl Coordinator {
         request: &R,
         versions: RangeInclusive<i16>,
         deadline: Instant,
-    ) -> Result<R::Response> {
+    ) -> Result<R::Response, Refusal> {
         let wait = deadline.saturating_duration_since(Instant::now()).min(ANSWER_WAIT);
         self.turn = self.turn.wrapping_add(1);
         let find = find(&self.brokers, &self.name, self.turn);
-        Connection::ready(&mut self.connection, find).await?.ask(request, versions, wait).await
+        let connection = Connection::ready(&mut self.connection, find).await?;
+        Ok(connection.ask(request, versions, wait).await?)
     }
 }
 
@@ -181,8 +178,10 @@ async fn find(brokers: &Brokers, name: &str, turn: usize) -> Result<Connection> 
             let port = u16::try_from(answer.port).unwrap_or_default();
             brokers.dial_at(answer.host.as_str(), port).await
         }
-        Some(error) if error.is_retriable() => Err(LogError::Unavailable(words(error))),
-        Some(error) => Err(LogError::Invalid(format!("{name}: finding its coordinator: {}", words(error)))),
+        Some(error) => {
+            let text = format!("{name}: finding its coordinator: {}", words(error));
+            Err(Refusal::of(error, name, text).into())
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use kafka_protocol::{
 };
 use recordlog::{LogError, Result, TopicPartition};
 
-use super::{PAUSE, Pause, outgoing::Outgoing, transactional_id};
+use super::{PAUSE, Pause, Refusal, outgoing::Outgoing, transactional_id};
 use crate::broker::{ANSWER_WAIT, Brokers, Connection, Pending, words};
 
 /// Requests on their way to one broker. Brokers know a producer's last five batches of a partition again; each request has
@@ -41,14 +41,6 @@ pub(super) struct Leaders {
     turn: usize,
 }
 
-/// Why something was not written.
-enum Refusal {
-    /// Ask somebody else, or later.
-    Again(LogError),
-    /// There is no use in asking again.
-    Failed(LogError),
-}
-
 impl Leaders {
     /// None known yet.
     pub fn new(brokers: Arc<Brokers>) -> Leaders {
@@ -63,21 +55,27 @@ impl Leaders {
             let before = written(outgoing);
             let refusal = self.round(outgoing, name).await.err();
             let has_moved = written(outgoing) > before;
-            let error = match refusal {
-                Some(Refusal::Failed(error)) => return Err(error),
-                Some(Refusal::Again(error)) => error,
+            let refusal = match refusal {
+                Some(refusal) => refusal,
                 None if has_moved => continue,
-                None => LogError::Unavailable("brokers do not tell what became of what they were sent".to_owned()),
+                None => {
+                    let text = "brokers do not tell what became of what they were sent".to_owned();
+                    Refusal::Again(LogError::Unavailable(text))
+                }
             };
             if has_moved {
                 (pause, missing) = (Pause::default(), 0);
             }
-            // What was just made is not known everywhere at once.
-            if matches!(error, LogError::UnknownTopic(_) | LogError::UnknownPartition(_)) && missing < MISSING_TRIES {
-                missing += 1;
-                tokio::time::sleep(PAUSE.1).await;
-            } else {
-                pause.or_give_up(deadline, || error).await?;
+            match refusal {
+                // What was just made is not known everywhere at once.
+                Refusal::Again(error @ (LogError::UnknownTopic(_) | LogError::UnknownPartition(_))) => {
+                    missing += 1;
+                    if missing > MISSING_TRIES {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(PAUSE.1).await;
+                }
+                refusal => pause.or_give_up(deadline, refusal).await?,
             }
         }
         Ok(())
@@ -100,12 +98,12 @@ impl Leaders {
                     Some(connection) => connection,
                     None => match brokers.dial(broker).await {
                         Ok(connection) => connection,
-                        Err(error) => return (broker, None, Err(again(error))),
+                        Err(error) => return (broker, None, Err(error.into())),
                     },
                 };
                 match exchange(&mut connection, &mut outgoing, name).await {
                     // The connection is of no use any more.
-                    Err(error) => (broker, None, Err(again(error))),
+                    Err(error) => (broker, None, Err(error.into())),
                     Ok(outcome) => (broker, Some(connection), outcome),
                 }
             }
@@ -137,8 +135,8 @@ impl Leaders {
         }
         let topics = unled.iter().map(|one| &*one.place().0.topic).collect();
         self.turn = self.turn.wrapping_add(1);
-        let mut asked = self.brokers.dial_any(self.turn).await.map_err(again)?;
-        let answer = self.brokers.who_leads(&mut asked, topics).await.map_err(again)?;
+        let mut asked = self.brokers.dial_any(self.turn).await?;
+        let answer = self.brokers.who_leads(&mut asked, topics).await?;
         for one in unled {
             let leader = leader_of(one.place(), &answer)?;
             self.of.insert(one.place().0.clone(), leader);
@@ -154,7 +152,7 @@ fn leader_of((partition, number): (&TopicPartition, i32), answer: &MetadataRespo
         |topic: &&MetadataResponseTopic| topic.name.as_ref().is_some_and(|name| name.as_str() == &*partition.topic);
     let topic = answer.topics.iter().find(named).ok_or_else(no_leader)?;
     if let Some(error) = ResponseError::try_from_code(topic.error_code) {
-        return Err(refusal(partition, error, None));
+        return Err(refusal(partition, error, None, None));
     }
     let found = topic.partitions.iter().find(|found| found.partition_index == number);
     let found = found.ok_or_else(|| Refusal::Again(LogError::UnknownPartition(partition.clone())))?;
@@ -191,7 +189,7 @@ async fn exchange(
                 let at = outgoing.iter().position(is_it).filter(|at| !refused.contains(at));
                 let Some(at) = at else { continue };
                 let Some(one) = outgoing.get_mut(at) else { continue };
-                if let Err(refusal) = land(one, data) {
+                if let Err(refusal) = land(one, data, name) {
                     refused.insert(at);
                     // The first says why.
                     outcome = outcome.and(Err(refusal));
@@ -236,38 +234,24 @@ fn next_request(outgoing: &[&mut Outgoing], sent: &mut [usize], name: Option<&st
 }
 
 /// Note what became of a partition's next batch.
-fn land(one: &mut Outgoing, data: &PartitionProduceResponse) -> Result<(), Refusal> {
+fn land(one: &mut Outgoing, data: &PartitionProduceResponse, name: Option<&str>) -> Result<(), Refusal> {
     match ResponseError::try_from_code(data.error_code) {
         None => one.land(data.base_offset, data.log_append_time_ms),
         // It came before; where it landed is not known any more.
         Some(ResponseError::DuplicateSequenceNumber) => one.land(-1, -1),
-        Some(error) => return Err(refusal(one.place().0, error, data.error_message.as_ref())),
+        Some(error) => return Err(refusal(one.place().0, error, data.error_message.as_deref(), name)),
     }
     Ok(())
 }
 
-fn refusal(partition: &TopicPartition, error: ResponseError, message: Option<&StrBytes>) -> Refusal {
-    use ResponseError::*;
-    let said = message.map_or(String::new(), |message| format!(": {}", message.as_str()));
+/// What an error about a partition means to a producer of that name, if it has one.
+fn refusal(partition: &TopicPartition, error: ResponseError, message: Option<&str>, name: Option<&str>) -> Refusal {
+    let said = message.map_or(String::new(), |message| format!(": {message}"));
     let text = format!("writing to {partition}: {}{said}", words(error));
     match error {
-        UnknownTopicOrPartition => Refusal::Again(LogError::UnknownTopic(partition.topic.to_string())),
-        InvalidProducerEpoch | ProducerFenced => Refusal::Failed(LogError::Fenced(partition.to_string())),
+        ResponseError::UnknownTopicOrPartition => Refusal::Again(LogError::UnknownTopic(partition.topic.to_string())),
         // The transaction is lost, and may be computed again.
-        ConcurrentTransactions
-        | InvalidProducerIdMapping
-        | InvalidTxnState
-        | OutOfOrderSequenceNumber
-        | TransactionAbortable
-        | UnknownProducerId => Refusal::Failed(LogError::Unavailable(text)),
-        error if error.is_retriable() => Refusal::Again(LogError::Unavailable(text)),
-        _ => Refusal::Failed(LogError::Invalid(text)),
-    }
-}
-
-fn again(error: LogError) -> Refusal {
-    match error {
-        LogError::Unavailable(_) => Refusal::Again(error),
-        other => Refusal::Failed(other),
+        ResponseError::ConcurrentTransactions => Refusal::Failed(LogError::Unavailable(text)),
+        error => Refusal::of(error, name.unwrap_or(&partition.to_string()), text),
     }
 }
