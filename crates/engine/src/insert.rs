@@ -13,7 +13,7 @@ use planner::{
     plan::InsertRows,
 };
 use recordlog::{Commit, Offset, TopicPartition};
-use runtime::{log_error, rows_to_appends};
+use runtime::{rows_to_appends, topic_of};
 use syntax::ast::{Expr, Ident};
 use types::{Error, Namespace, Result, SqlType, did_you_mean};
 
@@ -68,9 +68,7 @@ async fn append(
     tombstones: &[bool],
 ) -> Result<HashMap<TopicPartition, Offset>> {
     let log = &*engine.log;
-    let topic = log.topic(&source.topic).map_err(log_error)?;
-    let unknown = || Error::undefined_source(format!("topic {} of {} does not exist", source.topic, source.name));
-    let topic = topic.ok_or_else(unknown)?;
+    let topic = topic_of(source, log)?;
     let appends = rows_to_appends(source, columns, times, tombstones, &topic.config, Some(&engine.registry()))?;
     let places: Vec<TopicPartition> = appends.iter().map(|a| a.partition.clone()).collect();
     let appended = commit(log, Commit::of(appends)).await?;

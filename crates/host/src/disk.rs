@@ -96,6 +96,16 @@ pub trait DiskFile: Send + Sync + Debug + 'static {
 
     /// Write all of `bytes` at `position`, making the file longer when needed. On an error a part may be written.
     fn write_at(&self, position: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Write all of `pieces` at `position`, one behind the other. On an error a part may be written.
+    fn write_all_at(&self, position: u64, pieces: &[&[u8]]) -> io::Result<()> {
+        let mut at = position;
+        for piece in pieces {
+            self.write_at(at, piece)?;
+            at += piece.len() as u64;
+        }
+        Ok(())
+    }
+
     /// Write all of `bytes` at the end; where they begin.
     fn append(&self, bytes: &[u8]) -> io::Result<u64>;
     /// The file's length in bytes.

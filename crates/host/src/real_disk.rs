@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io,
+    io::{self, IoSlice},
     os::unix::fs::FileExt,
     path::Path,
     sync::Arc,
@@ -12,6 +12,9 @@ use parking_lot::Mutex;
 use rustix::{buffer::spare_capacity, io::Errno};
 
 use crate::disk::{Disk, DiskEntry, DiskFile, DiskLock, OpenMode};
+
+/// Pieces of one write: what every system takes.
+const PIECES_MAX: usize = 1024;
 
 /// The operating system's file systems.
 #[derive(Debug, Default)]
@@ -130,6 +133,29 @@ impl DiskFile for RealFile {
 
     fn write_at(&self, position: u64, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, position)
+    }
+
+    /// Many at a time.
+    fn write_all_at(&self, position: u64, pieces: &[&[u8]]) -> io::Result<()> {
+        let mut at = position;
+        for pieces in pieces.chunks(PIECES_MAX) {
+            let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+            let mut left = slices.as_mut_slice();
+            // Those that are empty ask for nothing.
+            IoSlice::advance_slices(&mut left, 0);
+            while !left.is_empty() {
+                match rustix::io::pwritev(&self.file, left, at) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(written) => {
+                        at += written as u64;
+                        IoSlice::advance_slices(&mut left, written);
+                    }
+                    Err(Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
     }
 
     fn append(&self, bytes: &[u8]) -> io::Result<u64> {

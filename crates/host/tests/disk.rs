@@ -18,6 +18,10 @@ fn check(disk: &dyn Disk, root: &Path) {
     file.write_at(0, b"J").unwrap();
     file.write_at(13, b"!").unwrap();
     assert_eq!(disk.read_all(&path).unwrap(), b"Jello world\0\0!");
+    let pieces: Vec<&[u8]> = (0..3_000).map(|at| if at % 3 == 0 { b"".as_slice() } else { b"ab" }).collect();
+    file.write_all_at(4, &pieces).unwrap();
+    assert_eq!(disk.read_all(&path).unwrap(), [b"Jell".as_slice(), &b"ab".repeat(2_000)].concat());
+    file.write_all_at(4, &[b"", b"o w"]).unwrap();
     file.truncate(5).unwrap();
     let mut buffer = [0; 8];
     assert_eq!(file.read_at(2, &mut buffer).unwrap(), 3);

@@ -24,7 +24,7 @@ use rdkafka::{
 use recordlog::{LogError, Offset, Result, TopicConfig, TopicPartition};
 use tokio::sync::oneshot;
 
-use crate::{client::Reporting, ends, errors, leaders::look_for};
+use crate::{client::Reporting, ends, errors, look_again::look_for};
 
 /// A topic's settings by their names.
 pub(crate) type Settings = BTreeMap<String, String>;

@@ -5,6 +5,7 @@
 
 mod connection;
 mod known;
+mod led;
 mod sasl;
 mod tls;
 
@@ -13,6 +14,7 @@ use kafka_protocol::ResponseError;
 use connection::Dialer;
 pub(crate) use connection::{ANSWER_WAIT, Connection, Pending};
 pub(crate) use known::{Brokers, Wire};
+pub(crate) use led::{Leader, Leadership, Led};
 
 /// What a broker's error says: the words of its name.
 pub(crate) fn words(error: ResponseError) -> String {

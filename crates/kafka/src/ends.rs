@@ -7,7 +7,7 @@ use host::Host;
 use rdkafka::{Offset as At, TopicPartitionList, consumer::Consumer, error::RDKafkaErrorCode};
 use recordlog::{LogError, Offset, Result, TopicPartition};
 
-use crate::{client::Health, errors, leaders::look_again, native::Client};
+use crate::{client::Health, errors, look_again::look_again, native::Client};
 
 /// Longest that the cluster is waited for when it is asked.
 pub(crate) const ASK_TIMEOUT: Duration = Duration::from_secs(5);

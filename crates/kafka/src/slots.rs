@@ -30,7 +30,7 @@ use crate::{
     client::{Health, Reporting},
     config::ClusterConfig,
     errors,
-    leaders::look_for,
+    look_again::look_for,
 };
 
 /// How long the thread waits for something to happen before it looks whether it is to end.

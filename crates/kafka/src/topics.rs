@@ -14,7 +14,7 @@ use crate::{
     admin::{Admin, Settings},
     ends::ASK_TIMEOUT,
     errors,
-    leaders::look_for,
+    look_again::look_for,
     native::{self, Client},
 };
 

@@ -43,7 +43,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use self::cleaner::Maintained;
 use self::{
-    journal::Journal,
+    journal::Spare,
     partition::Partition,
     prepare::{Prepared, prepare},
     queue::{Job, Queue},
@@ -123,6 +123,14 @@ impl Settings {
             ..Settings::default()
         }
     }
+
+    /// Longest file of the journal that is kept to be written over; none where the journal is not synced.
+    fn spare_bytes_max(&self) -> u64 {
+        match self.durability {
+            Durability::Fsync | Durability::Interval(_) => self.checkpoint_bytes.saturating_mul(2),
+            Durability::None => 0,
+        }
+    }
 }
 
 /// What all parts of an open log share. Locks are taken in this order: writer, fence, topics, a topic's own, a
@@ -144,6 +152,7 @@ struct Shared {
     queue: Queue,
     /// The last checkpoint's first journal. Held while one is put in place.
     checkpoint_placed: Mutex<u64>,
+    spare: Spare,
     /// The system may have dropped segments' bytes; the next checkpoint takes them from the journal again.
     rewrite_segments: AtomicBool,
     cleaner: Mutex<cleaner::Progress>,
@@ -180,7 +189,8 @@ impl EmbeddedLog {
         })?;
         let files = SegmentFiles::new(disk, settings.files_open_max);
         let recovered = recovery::recover(&host, &root, &topics_dir, &files)?;
-        let journal = Journal::create(&host, &root, recovered.next_sequence, recovered.next_number);
+        let spare = Spare::default();
+        let journal = spare.begin(&host, &root, recovered.next_sequence, recovered.next_number);
         let writer = Writer {
             journal: journal.map_err(|error| io("begin a journal file", &error))?,
             next_arrival: recovered.next_arrival,
@@ -202,6 +212,7 @@ impl EmbeddedLog {
             writer: Mutex::new(writer),
             queue: Queue::new(settings.queue_bytes_max),
             checkpoint_placed: Mutex::new(recovered.checkpoint_sequence),
+            spare,
             rewrite_segments: AtomicBool::new(false),
             cleaner: Mutex::default(),
             checkpointing: Mutex::default(),

@@ -8,6 +8,7 @@
 //!
 //! Invariant: knows no SQL text and no wire.
 
+mod arrival;
 mod budget;
 mod find;
 mod graph;
@@ -38,7 +39,7 @@ pub use scan::{Extent, TopicScan, extent};
 pub use share::Share;
 pub use shared::SharedSources;
 pub use sink::rows_to_appends;
-pub use source::Cut;
+pub use source::{Cut, topic_of};
 pub use stats::{NodeStats, QueryStats};
 
 use types::Error;

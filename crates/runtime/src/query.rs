@@ -50,7 +50,7 @@ use crate::{
     share::Share,
     shared::SharedSources,
     sink::{SinkWriter, append},
-    source::Cut,
+    source::{Cut, topic_of},
     stats::{NodeStats, QueryStats},
 };
 pub use standby::StandbyTask;
@@ -237,9 +237,7 @@ impl Query {
             return Ok(None);
         };
         let Some(spec) = &plan.sink else { return Ok(None) };
-        let topic = self.log.topic(&spec.source.topic).map_err(log_error)?;
-        let unknown = || Error::undefined_source(format!("topic {} does not exist", spec.source.topic));
-        let partitions = topic.ok_or_else(unknown)?.config.partitions;
+        let partitions = topic_of(&spec.source, &*self.log)?.config.partitions;
         let registry = self.options.registry.as_ref();
         let own = self.own_partitions(root.partitions);
         let writers = own.map(|_| SinkWriter::new(spec, registry)).collect::<Result<Vec<_>>>()?;

@@ -8,7 +8,12 @@ use planner::{expr::source_fields, plan::Start};
 use recordlog::{Offset, RecordLog, TopicPartition};
 use types::{Error, Result};
 
-use crate::{graph::SourceNode, log_error, rows::RowReader, source::Reader};
+use crate::{
+    graph::SourceNode,
+    log_error,
+    rows::RowReader,
+    source::{Reader, topic_of},
+};
 
 /// Offsets of a source's partitions: first to be read, and one past the last.
 pub type Extent = Vec<(Offset, Offset)>;
@@ -19,10 +24,7 @@ const STABLE_READS_MAX: usize = 64;
 /// What the source's topic holds now, by partition. Commits appear on all partitions at once, so ends that did not
 /// change while they were asked for hold whole epochs only.
 pub fn extent(log: &dyn RecordLog, source: &Source) -> Result<Extent> {
-    let topic = log
-        .topic(&source.topic)
-        .map_err(log_error)?
-        .ok_or_else(|| Error::undefined_source(format!("topic {} of {} does not exist", source.topic, source.name)))?;
+    let topic = topic_of(source, log)?;
     let read = || -> Result<Extent> {
         let offsets = |p| log.offsets(&TopicPartition::new(topic.name.clone(), p)).map_err(log_error);
         (0..topic.config.partitions).map(|p| offsets(p).map(|o| (o.start, o.end))).collect()

@@ -45,6 +45,8 @@ pub(crate) struct SinkWriter {
     keys: EncodedRows,
     values: EncodedRows,
     framing: Framing,
+    /// The longest batch of the last rows, by target: the next ones are about as long.
+    lengths: Vec<usize>,
 }
 
 /// How an epoch's records become batches.
@@ -145,6 +147,7 @@ impl SinkWriter {
             keys: EncodedRows::default(),
             values: EncodedRows::default(),
             framing: Framing { message_bytes_max: usize::MAX, headers: Arc::default() },
+            lengths: vec![],
         })
     }
 
@@ -192,7 +195,9 @@ impl SinkWriter {
         reports: &mut Vec<Report>,
     ) -> Result<(Vec<(u32, BuiltBatch)>, usize)> {
         let (mut out, mut count) = (vec![], 0);
-        let mut builders: Vec<BatchBuilder> = (0..partitions).map(|_| BatchBuilder::with_capacity(0)).collect();
+        let mut lengths = std::mem::take(&mut self.lengths);
+        lengths.resize(partitions as usize, 0);
+        let mut builders: Vec<_> = lengths.iter().map(|length| BatchBuilder::with_capacity(*length)).collect();
         let framing = self.framing.clone();
         self.records(batch, from, partitions, reports, |record, bytes| {
             let Some(builder) = builders.get_mut(record.target as usize) else { return Ok(()) };
@@ -207,6 +212,13 @@ impl SinkWriter {
                 out.push((target, finish(builder)?));
             }
         }
+        lengths.fill(0);
+        for (target, batch) in &out {
+            if let Some(length) = lengths.get_mut(*target as usize) {
+                *length = batch.bytes().len().max(*length);
+            }
+        }
+        self.lengths = lengths;
         Ok((out, count))
     }
 

@@ -7,8 +7,9 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use catalog::Source;
 use rayon::prelude::*;
-use recordlog::{Offset, RecordLog, StoredBatch, TopicPartition};
+use recordlog::{Offset, RecordLog, StoredBatch, Topic, TopicPartition};
 use types::{Error, Result};
 
 use crate::{
@@ -30,7 +31,16 @@ pub enum Cut {
 const FETCH_BYTES_MAX: usize = 8 << 20;
 
 /// Bytes that are fetched and decoded at a time: they and their columns fit a core's cache.
-const PIECE_BYTES: usize = 256 << 10;
+pub(crate) const PIECE_BYTES: usize = 256 << 10;
+
+/// The topic that holds a source's records.
+///
+/// # Errors
+/// There is none; the log's.
+pub fn topic_of(source: &Source, log: &dyn RecordLog) -> Result<Topic> {
+    let unknown = || Error::undefined_source(format!("topic {} of {} does not exist", source.topic, source.name));
+    log.topic(&source.topic).map_err(log_error)?.ok_or_else(unknown)
+}
 
 /// What makes rows of records.
 pub(crate) trait Rows {
@@ -82,6 +92,18 @@ pub(crate) struct ReadRange {
     pub to: Offset,
     /// In order.
     pub runs: Vec<Run>,
+}
+
+impl ReadRange {
+    /// What comes next was read as well.
+    pub fn extend(&mut self, taken: &Taken) {
+        if self.runs.is_empty() {
+            // Where records were deleted unread, reading begins behind them.
+            self.from = taken.from;
+        }
+        self.to = taken.to;
+        self.runs.extend(taken.numbered());
+    }
 }
 
 /// Records whose numbers follow each other as their offsets do: a batch's, where the log numbers.
@@ -182,6 +204,17 @@ impl Reader {
         }
     }
 
+    /// Whether nobody else reads with it now, and nothing of it comes before everything else.
+    pub fn is_alone(&self) -> bool {
+        self.snapshot_end.is_none() && !self.shared.as_ref().is_some_and(Membership::has_company)
+    }
+
+    /// Read for itself from here on; with whom it was read, to be given back.
+    pub fn leave_company(&mut self) -> Option<Membership> {
+        self.drop_hollow();
+        self.shared.take()
+    }
+
     /// One past what was fetched.
     pub fn fetched(&self) -> Offset {
         self.buffered.back().map_or(self.next, |(batch, _)| batch.next_offset)
@@ -277,7 +310,7 @@ impl Reader {
     }
 
     /// One past the arrival number of the last record fetched.
-    fn arrival_end(&self) -> u64 {
+    pub fn arrival_end(&self) -> u64 {
         self.buffered.back().map_or(0, |(b, _)| b.arrival + (b.next_offset - b.base_offset).unsigned_abs())
     }
 
@@ -290,8 +323,7 @@ impl Reader {
         bytes: usize,
         end: Offset,
     ) -> Result<ReadRange> {
-        self.drop_hollow();
-        let shared = self.shared.take();
+        let shared = self.leave_company();
         let all = self.read_raw(rows, log, bytes, end);
         self.shared = shared;
         all
@@ -311,17 +343,12 @@ impl Reader {
         loop {
             let more = self.fill(log, PIECE_BYTES.min(bytes - read))?;
             let mut taken = self.take(u64::MAX);
-            if all.runs.is_empty() {
-                // Where records were deleted unread, reading begins behind them.
-                all.from = taken.from;
-            }
             taken.to = taken.to.min(end);
             for batch in &taken.batches {
                 read += batch.bytes.len();
                 rows.push(&self.partition, batch, &taken)?;
             }
-            all.to = taken.to;
-            all.runs.extend(taken.numbered());
+            all.extend(&taken);
             if !more || read >= bytes || all.to >= end {
                 return Ok(all);
             }
@@ -360,7 +387,8 @@ impl Reader {
         Taken { runs, ..self.cut(u64::MAX, to) }
     }
 
-    fn take(&mut self, arrival_end: u64) -> Taken {
+    /// What was fetched and came before a number, where the log gives numbers.
+    pub fn take(&mut self, arrival_end: u64) -> Taken {
         match self.numbers {
             Some(_) if arrival_end > 0 => self.take_to(Offset::MAX),
             _ => self.cut(arrival_end, Offset::MAX),

@@ -7,12 +7,14 @@
 //! Invariant: knows bytes, not what columns mean; writes no file and no topic: it hands out what changed, and takes
 //! it back when a task is restored.
 
+mod blocks;
 mod index;
 mod residency;
 mod rowcodec;
 mod store;
 mod view;
 
+pub use blocks::Blocks;
 pub use index::{BLOCK_KEYS, Index, Slots};
 pub use residency::{Keys, PageIn, Paged, Residency, cold_error};
 pub use rowcodec::{CodecError, Mode, RowDecoder, RowEncoder};

@@ -9,6 +9,7 @@ use coldstore::Version;
 use types::Result;
 
 use crate::{
+    blocks::Blocks,
     index::{Index, Slots},
     residency::{Keys, PageIn, Paged, Residency},
 };
@@ -17,7 +18,7 @@ use crate::{
 #[derive(Default)]
 pub struct Store {
     index: Index,
-    slots: Vec<Slot>,
+    slots: Blocks<Slot>,
     free: Vec<u32>,
     dirty: Vec<u32>,
     /// How many of them have been drained, where that is done in pieces.
@@ -154,7 +155,7 @@ impl Store {
 
     /// The value in a slot.
     pub fn value(&self, slot: u32) -> Option<&[u8]> {
-        self.slots.get(slot as usize).map(Slot::value)
+        self.slots.get(slot).map(Slot::value)
     }
 
     pub(crate) fn find(&self, key: &[u8]) -> Option<u32> {
@@ -163,7 +164,7 @@ impl Store {
 
     /// The value of `key`.
     pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        self.slots.get(self.find(key)? as usize).map(Slot::value)
+        self.slots.get(self.find(key)?).map(Slot::value)
     }
 
     /// Set the value of `key`; whether it was in memory.
@@ -213,7 +214,7 @@ impl Store {
         };
         let at = self.free.pop().unwrap_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
         self.index.insert(hash, at);
-        match self.slots.get_mut(at as usize) {
+        match self.slots.get_mut(at) {
             Some(free) => *free = slot,
             None => self.slots.push(slot),
         }
@@ -226,7 +227,7 @@ impl Store {
 
     /// Write the value of a slot over what it holds.
     pub(crate) fn overwrite(&mut self, at: u32, value: &[u8]) {
-        let Some(slot) = self.slots.get_mut(at as usize) else { return };
+        let Some(slot) = self.slots.get_mut(at) else { return };
         if slot.value().len() == value.len() {
             if let Some(old) = slot.entry.get_mut(slot.key_len as usize..) {
                 old.copy_from_slice(value);
@@ -239,22 +240,22 @@ impl Store {
 
     /// Where a view keeps what the slot held before.
     pub(crate) fn saved(&self, at: u32) -> Saved {
-        self.slots.get(at as usize).map_or(Saved::default(), |s| s.saved)
+        self.slots.get(at).map_or(Saved::default(), |s| s.saved)
     }
 
     pub(crate) fn set_saved(&mut self, at: u32, saved: Saved) {
-        if let Some(slot) = self.slots.get_mut(at as usize) {
+        if let Some(slot) = self.slots.get_mut(at) {
             slot.saved = saved;
         }
     }
 
     /// Key and value of a slot.
     pub(crate) fn entry(&self, at: u32) -> Option<(&[u8], &[u8])> {
-        self.slots.get(at as usize).map(|s| (s.key(), s.value()))
+        self.slots.get(at).map(|s| (s.key(), s.value()))
     }
 
     pub(crate) fn mark(&mut self, at: u32) {
-        if let Some(slot) = self.slots.get_mut(at as usize)
+        if let Some(slot) = self.slots.get_mut(at)
             && !slot.dirty
         {
             if !self.untracked {
@@ -281,7 +282,7 @@ impl Store {
         }
         let Some(at) = self.unlink(key) else { return false };
         let mut is_known = false;
-        if let Some(slot) = self.slots.get_mut(at as usize) {
+        if let Some(slot) = self.slots.get_mut(at) {
             slot.state = SlotState::Removed;
             is_known = (!mark || self.untracked) && !slot.dirty;
         }
@@ -307,13 +308,13 @@ impl Store {
         if let Some(ordered) = &mut self.ordered {
             ordered.remove(key);
         }
-        self.bytes -= self.slots.get(at as usize).map_or(0, |s| s.entry.len());
+        self.bytes -= self.slots.get(at).map_or(0, |s| s.entry.len());
         Some(at)
     }
 
     /// Make an unlinked slot free.
     fn release(&mut self, at: u32) {
-        if let Some(slot) = self.slots.get_mut(at as usize) {
+        if let Some(slot) = self.slots.get_mut(at) {
             *slot = Slot::default();
             self.free.push(at);
         }
@@ -333,7 +334,7 @@ impl Store {
         let dirty = std::mem::take(&mut self.dirty);
         let end = dirty.len().min(self.drained.saturating_add(keys_max));
         for at in dirty.get(self.drained..end).unwrap_or_default().iter().copied() {
-            let Some(slot) = self.slots.get_mut(at as usize) else { continue };
+            let Some(slot) = self.slots.get_mut(at) else { continue };
             slot.dirty = false;
             match slot.state {
                 SlotState::Live => each(slot.key(), Some(slot.value())),
@@ -367,12 +368,11 @@ impl Store {
     /// The same with slots for values. Entries lie anywhere in memory: some at a time are touched before they are looked
     /// at, so that they are waited for together.
     pub(crate) fn live(&self) -> impl Iterator<Item = (&[u8], u32)> {
-        let blocks = (0..).step_by(TOUCHED_SLOTS).zip(self.slots.chunks(TOUCHED_SLOTS));
-        let live = blocks.flat_map(|(first, block)| {
-            touch(block.iter());
-            (first..).zip(block)
+        let all = self.slots.chunks(TOUCHED_SLOTS).flat_map(|chunk| {
+            touch(chunk.iter());
+            chunk
         });
-        live.filter(|(_, s)| s.state == SlotState::Live).map(|(at, s)| (s.key(), at))
+        (0..).zip(all).filter(|(_, s)| s.state == SlotState::Live).map(|(at, s)| (s.key(), at))
     }
 
     /// Entries in memory whose keys lie within the bounds, in order of keys. The first call builds the index.
@@ -420,7 +420,7 @@ impl Slots for Store {
 
     fn look_ahead(&self, hashes: &[u32]) {
         self.index.look_ahead(hashes, |slots| {
-            let slot = |slot: &u32| self.slots.get(*slot as usize);
+            let slot = |slot: &u32| self.slots.get(*slot);
             black_box(slots.iter().filter_map(slot).fold(0, |all, slot| all ^ slot.key_len));
             touch(slots.iter().filter_map(slot));
         });
@@ -428,14 +428,14 @@ impl Slots for Store {
 
     #[inline]
     fn find_hashed(&self, hash: u32, key: &[u8]) -> Option<u32> {
-        self.index.find(hash, |slot| self.slots.get(slot as usize).is_some_and(|s| s.key() == key))
+        self.index.find(hash, |slot| self.slots.get(slot).is_some_and(|s| s.key() == key))
     }
 }
 
 impl Paged for Store {
     fn attach(&mut self, prefix: Vec<u8>, version: Arc<Version>) {
         let mut residency = Box::new(Residency::new(prefix, version));
-        for (at, _) in (0..).zip(&self.slots).filter(|(_, slot)| slot.state == SlotState::Live) {
+        for (at, _) in (0..).zip(self.slots.iter()).filter(|(_, slot)| slot.state == SlotState::Live) {
             residency.changed(at);
         }
         self.residency = Some(residency);
@@ -475,7 +475,7 @@ impl Paged for Store {
         let mut left = bytes;
         residency.evict(|at| {
             let Some(key) = self.entry(at).map(|(key, _)| key.to_vec()) else { return true };
-            left = left.saturating_sub(self.slots.get(at as usize).map_or(0, |s| s.entry.len()) + ENTRY_OVERHEAD_BYTES);
+            left = left.saturating_sub(self.slots.get(at).map_or(0, |s| s.entry.len()) + ENTRY_OVERHEAD_BYTES);
             self.unlink(&key);
             self.release(at);
             left > 0

@@ -7,14 +7,14 @@ use std::{
 };
 
 use kafka_protocol::{
-    messages::{MetadataRequest, MetadataResponse, TopicName, metadata_request::MetadataRequestTopic},
+    messages::{MetadataRequest, TopicName, metadata_request::MetadataRequestTopic},
     protocol::StrBytes,
 };
 use parking_lot::Mutex;
 use recordlog::{LogError, Result};
 use tokio::runtime;
 
-use super::{ANSWER_WAIT, Connection, Dialer};
+use super::{ANSWER_WAIT, Connection, Dialer, Leadership};
 use crate::config::ClusterConfig;
 
 /// Where a broker listens.
@@ -88,7 +88,7 @@ impl Drop for Wire {
 
 impl Brokers {
     /// Ask a broker who leads the partitions of some topics, and note where brokers are.
-    pub async fn who_leads(&self, asked: &mut Connection, topics: BTreeSet<&str>) -> Result<MetadataResponse> {
+    pub async fn who_leads(&self, asked: &mut Connection, topics: BTreeSet<&str>) -> Result<Leadership> {
         let topic = |name: &str| {
             MetadataRequestTopic::default().with_name(Some(TopicName(StrBytes::from_string(name.to_owned()))))
         };
@@ -101,7 +101,7 @@ impl Brokers {
             Some((broker.node_id.0, (broker.host.to_string(), port)))
         });
         *self.addresses.lock() = brokers.collect();
-        Ok(answer)
+        Ok(Leadership::of(answer))
     }
 
     /// Reach a broker.

@@ -1,26 +1,16 @@
 //! Who leads the partitions of a lane: asked for where it is not known, or is no longer so.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashSet},
     sync::Arc,
     time::Duration,
 };
 
-use kafka_protocol::{
-    ResponseError,
-    messages::{
-        MetadataResponse,
-        metadata_response::{MetadataResponsePartition, MetadataResponseTopic},
-    },
-};
+use kafka_protocol::ResponseError;
 use recordlog::{LogError, Result};
 
-use super::{
-    lane::Shared,
-    place::{Leader, Place},
-    rounds,
-};
-use crate::broker::{Connection, words};
+use super::{lane::Shared, place::Place, rounds};
+use crate::broker::{Connection, Leadership, Led, words};
 
 /// That a partition is missing is believed after so long: longer than what is made needs to be known everywhere.
 const MISSING_WAIT: Duration = Duration::from_secs(5);
@@ -59,38 +49,27 @@ pub(super) async fn find(shared: Arc<Shared>) {
 }
 
 /// Give places their leaders; gives the brokers that lead some.
-fn settle(unled: &[Arc<Place>], answer: &MetadataResponse) -> BTreeSet<i32> {
-    let topics: HashMap<&str, &MetadataResponseTopic> =
-        answer.topics.iter().filter_map(|topic| Some((topic.name.as_ref()?.as_str(), topic))).collect();
+fn settle(unled: &[Arc<Place>], leadership: &Leadership) -> BTreeSet<i32> {
     let mut led = BTreeSet::new();
     for place in unled {
         let partition = &place.partition;
-        let Some(topic) = topics.get(&*partition.topic) else { continue };
-        let missing_topic = || LogError::UnknownTopic(partition.topic.to_string());
-        match ResponseError::try_from_code(topic.error_code) {
-            Some(ResponseError::UnknownTopicOrPartition) => place.miss(MISSING_WAIT, missing_topic),
-            Some(error) if error.is_retriable() => {}
-            Some(error) => place.fail(LogError::Invalid(format!("topic {}: {}", partition.topic, words(error)))),
-            None => {
-                let found = topic.partitions.iter().find(|found| found.partition_index == place.number);
-                match found.map(leader_of) {
-                    Some(Some(leader)) => {
-                        led.insert(leader.broker);
-                        place.lead(leader);
-                    }
-                    // One will be elected.
-                    Some(None) => {}
-                    None => place.miss(MISSING_WAIT, || LogError::UnknownPartition(partition.clone())),
-                }
+        match leadership.look(&partition.topic, place.number) {
+            Led::By(leader) => {
+                led.insert(leader.broker);
+                place.lead(leader);
+            }
+            Led::Nobody => {}
+            Led::NoPartition => place.miss(MISSING_WAIT, || LogError::UnknownPartition(partition.clone())),
+            Led::Refused(ResponseError::UnknownTopicOrPartition) => {
+                place.miss(MISSING_WAIT, || LogError::UnknownTopic(partition.topic.to_string()));
+            }
+            Led::Refused(error) if error.is_retriable() => {}
+            Led::Refused(error) => {
+                place.fail(LogError::Invalid(format!("topic {}: {}", partition.topic, words(error))));
             }
         }
     }
     led
-}
-
-fn leader_of(partition: &MetadataResponsePartition) -> Option<Leader> {
-    let leader = Leader { broker: partition.leader_id.0, epoch: partition.leader_epoch };
-    (leader.broker >= 0).then_some(leader)
 }
 
 /// Ask about the topics of some places, over the connection that there is or a new one.
@@ -99,7 +78,7 @@ async fn ask(
     connection: &mut Option<Connection>,
     places: &[Arc<Place>],
     turn: usize,
-) -> Result<MetadataResponse> {
+) -> Result<Leadership> {
     let connection = Connection::ready(connection, shared.brokers.dial_any(turn)).await?;
     let topics = places.iter().map(|place| &*place.partition.topic).collect();
     shared.brokers.who_leads(connection, topics).await

@@ -15,7 +15,7 @@ use super::{
     answer::{self, Look},
     lane::Shared,
 };
-use crate::broker::words;
+use crate::broker::{Leader, words};
 
 /// What to do when something has come. Called by who fetches: it must not wait.
 pub(crate) type OnData = Box<dyn Fn() + Send + Sync>;
@@ -23,14 +23,6 @@ pub(crate) type OnData = Box<dyn Fn() + Send + Sync>;
 /// A part of an answer that is smaller than one in so many is copied, so that what waits keeps at most so many times
 /// its own bytes in memory.
 const PART_MIN: usize = 4;
-
-/// Who leads a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Leader {
-    pub broker: i32,
-    /// -1 where brokers do not tell.
-    pub epoch: i32,
-}
 
 /// Where a partition began and ended when it was fetched last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,8 +11,7 @@ use futures::future::join_all;
 use kafka_protocol::{
     ResponseError,
     messages::{
-        MetadataResponse, ProduceRequest, TopicName,
-        metadata_response::MetadataResponseTopic,
+        ProduceRequest, TopicName,
         produce_request::{PartitionProduceData, TopicProduceData},
         produce_response::PartitionProduceResponse,
     },
@@ -21,7 +20,7 @@ use kafka_protocol::{
 use recordlog::{LogError, Result, TopicPartition};
 
 use super::{PAUSE, Pause, Refusal, outgoing::Outgoing, transactional_id};
-use crate::broker::{ANSWER_WAIT, Brokers, Connection, Pending, words};
+use crate::broker::{ANSWER_WAIT, Brokers, Connection, Leadership, Led, Pending, words};
 
 /// Requests on their way to one broker. Brokers know a producer's last five batches of a partition again; each request has
 /// one of them.
@@ -136,27 +135,23 @@ impl Leaders {
         let topics = unled.iter().map(|one| &*one.place().0.topic).collect();
         self.turn = self.turn.wrapping_add(1);
         let mut asked = self.brokers.dial_any(self.turn).await?;
-        let answer = self.brokers.who_leads(&mut asked, topics).await?;
+        let leadership = self.brokers.who_leads(&mut asked, topics).await?;
         for one in unled {
-            let leader = leader_of(one.place(), &answer)?;
+            let leader = leader_of(one.place(), &leadership)?;
             self.of.insert(one.place().0.clone(), leader);
         }
         Ok(())
     }
 }
 
-/// What the cluster says about a partition's leader.
-fn leader_of((partition, number): (&TopicPartition, i32), answer: &MetadataResponse) -> Result<i32, Refusal> {
-    let no_leader = || Refusal::Again(LogError::Unavailable(format!("{partition} has no leader")));
-    let named =
-        |topic: &&MetadataResponseTopic| topic.name.as_ref().is_some_and(|name| name.as_str() == &*partition.topic);
-    let topic = answer.topics.iter().find(named).ok_or_else(no_leader)?;
-    if let Some(error) = ResponseError::try_from_code(topic.error_code) {
-        return Err(refusal(partition, error, None, None));
+/// Who leads a partition; an error where that is not known.
+fn leader_of((partition, number): (&TopicPartition, i32), leadership: &Leadership) -> Result<i32, Refusal> {
+    match leadership.look(&partition.topic, number) {
+        Led::By(leader) => Ok(leader.broker),
+        Led::Nobody => Err(Refusal::Again(LogError::Unavailable(format!("{partition} has no leader")))),
+        Led::NoPartition => Err(Refusal::Again(LogError::UnknownPartition(partition.clone()))),
+        Led::Refused(error) => Err(refusal(partition, error, None, None)),
     }
-    let found = topic.partitions.iter().find(|found| found.partition_index == number);
-    let found = found.ok_or_else(|| Refusal::Again(LogError::UnknownPartition(partition.clone())))?;
-    if found.leader_id.0 < 0 { Err(no_leader()) } else { Ok(found.leader_id.0) }
 }
 
 /// Send what a broker leads, as far as it takes it. The inner outcome: whether it took all.

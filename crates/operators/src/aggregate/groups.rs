@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use statestore::{Index, Residency, Slots};
+use statestore::{Blocks, Index, Residency, Slots};
 
 use crate::key_bytes::KeyBytes;
 
@@ -10,7 +10,7 @@ use crate::key_bytes::KeyBytes;
 #[derive(Default)]
 pub(crate) struct Groups {
     index: Index,
-    slots: Vec<Group>,
+    slots: Blocks<Group>,
     free: Vec<u32>,
     dirty: Vec<u32>,
     removed: Vec<KeyBytes>,
@@ -66,7 +66,7 @@ impl Groups {
         self.key_bytes += group.key.heap_bytes();
         let slot = self.free.pop().unwrap_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
         self.index.insert(hash, slot);
-        match self.slots.get_mut(slot as usize) {
+        match self.slots.get_mut(slot) {
             Some(old) => {
                 // A slot is in the list of changed ones at most once.
                 group.dirty = old.dirty;
@@ -79,12 +79,12 @@ impl Groups {
 
     /// The group in a slot.
     pub fn get(&self, slot: u32) -> Option<&Group> {
-        self.slots.get(slot as usize).filter(|g| g.live)
+        self.slots.get(slot).filter(|g| g.live)
     }
 
     /// The group in a slot, to be changed.
     pub fn touch(&mut self, slot: u32) -> Option<&mut Group> {
-        let group = self.slots.get_mut(slot as usize).filter(|g| g.live)?;
+        let group = self.slots.get_mut(slot).filter(|g| g.live)?;
         if !group.dirty {
             group.dirty = true;
             self.dirty.push(slot);
@@ -94,14 +94,14 @@ impl Groups {
 
     /// The group in a slot as a changelog has it.
     pub fn restored(&mut self, slot: u32) -> Option<&mut Group> {
-        let group = self.slots.get_mut(slot as usize).filter(|g| g.live)?;
+        let group = self.slots.get_mut(slot).filter(|g| g.live)?;
         group.stored = true;
         Some(group)
     }
 
     /// The slot is not among those that the step touched any more.
     pub fn unmark(&mut self, slot: u32) {
-        if let Some(group) = self.slots.get_mut(slot as usize) {
+        if let Some(group) = self.slots.get_mut(slot) {
             group.mark = 0;
         }
     }
@@ -112,7 +112,7 @@ impl Groups {
     }
 
     fn unlink(&mut self, slot: u32) -> Option<KeyBytes> {
-        let group = self.slots.get_mut(slot as usize).filter(|g| g.live)?;
+        let group = self.slots.get_mut(slot).filter(|g| g.live)?;
         let key = std::mem::take(&mut group.key);
         self.index.remove(self.index.hash(&key), slot);
         self.key_bytes -= key.heap_bytes();
@@ -122,7 +122,7 @@ impl Groups {
     /// Forget the group in a slot. The slot may be handed out again at once.
     pub fn remove(&mut self, slot: u32) {
         let Some(key) = self.unlink(slot) else { return };
-        let Some(group) = self.slots.get_mut(slot as usize) else { return };
+        let Some(group) = self.slots.get_mut(slot) else { return };
         if group.stored {
             self.removed.push(key);
         }
@@ -133,7 +133,7 @@ impl Groups {
     /// Forget the group in a slot: it is on disk.
     pub fn evict(&mut self, slot: u32) {
         self.unlink(slot);
-        if let Some(group) = self.slots.get_mut(slot as usize) {
+        if let Some(group) = self.slots.get_mut(slot) {
             *group = Group { dirty: group.dirty, ..Group::default() };
             self.free.push(slot);
         }
@@ -142,7 +142,7 @@ impl Groups {
     /// Forget the group of `key`, as a changelog says; gives the slot that it had.
     pub fn remove_restored(&mut self, key: &[u8]) -> Option<u32> {
         let slot = self.find(key)?;
-        if let Some(group) = self.slots.get_mut(slot as usize) {
+        if let Some(group) = self.slots.get_mut(slot) {
             group.stored = false;
         }
         self.remove(slot);
@@ -152,7 +152,7 @@ impl Groups {
     /// Give the group in a slot another key, which no group has.
     pub fn rename(&mut self, slot: u32, key: &[u8]) {
         let Some(old) = self.unlink(slot) else { return };
-        let Some(group) = self.slots.get_mut(slot as usize) else { return };
+        let Some(group) = self.slots.get_mut(slot) else { return };
         if std::mem::take(&mut group.stored) {
             self.removed.push(old);
         }
@@ -166,7 +166,7 @@ impl Groups {
     /// first list.
     pub fn drain(&mut self) -> (Vec<u32>, Vec<KeyBytes>) {
         let mut dirty = std::mem::take(&mut self.dirty);
-        dirty.retain(|slot| match self.slots.get_mut(*slot as usize) {
+        dirty.retain(|slot| match self.slots.get_mut(*slot) {
             Some(group) => {
                 let changed = std::mem::take(&mut group.dirty) && group.live;
                 group.stored |= changed;
@@ -181,7 +181,7 @@ impl Groups {
 
     /// All groups with their slots.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Group)> {
-        (0..).zip(&self.slots).filter(|(_, g)| g.live)
+        (0..).zip(self.slots.iter()).filter(|(_, g)| g.live)
     }
 }
 
@@ -193,14 +193,14 @@ impl Slots for Groups {
 
     fn look_ahead(&self, hashes: &[u32]) {
         self.index.look_ahead(hashes, |slots| {
-            let groups = slots.iter().filter_map(|slot| self.slots.get(*slot as usize));
+            let groups = slots.iter().filter_map(|slot| self.slots.get(*slot));
             black_box(groups.fold(0, |all, group| all ^ group.mark));
         });
     }
 
     #[inline]
     fn find_hashed(&self, hash: u32, key: &[u8]) -> Option<u32> {
-        self.index.find(hash, |slot| self.slots.get(slot as usize).is_some_and(|g| *g.key == *key))
+        self.index.find(hash, |slot| self.slots.get(slot).is_some_and(|g| *g.key == *key))
     }
 }
 

@@ -237,7 +237,8 @@ impl BatchBuilder {
 
     /// Room and batch; the builder begins anew.
     fn close(&mut self, compression: Compression) -> Result<Vec<u8>, BatchError> {
-        let capacity = self.buffer.capacity();
+        // The next one is about as long.
+        let capacity = self.buffer.len() + self.buffer.len() / 16;
         let mut buffer = match compression {
             Compression::None => std::mem::take(&mut self.buffer),
             codec => {

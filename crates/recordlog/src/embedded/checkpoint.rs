@@ -172,10 +172,10 @@ impl Checkpoint {
         disk.replace(&shared.root.join(FILE_NAME), &self.image)?;
         let before = std::mem::replace(&mut *placed, self.journal_sequence);
         for sequence in before..self.journal_sequence {
-            let path = journal::path_of(&shared.root, sequence);
-            if let Err(error) = disk.remove(&path)
+            if let Err(error) = shared.spare.take(disk, &shared.root, sequence, shared.settings.spare_bytes_max())
                 && error.kind() != io::ErrorKind::NotFound
             {
+                let path = journal::path_of(&shared.root, sequence);
                 tracing::warn!(path = %path.display(), %error, "an old journal stays behind until the next start");
             }
         }

@@ -94,8 +94,11 @@ const PART_BYTES_MIN: usize = 16 + 4 + 8 + 4 + 8 + 8 + 8 + 8 + 8 + 8 + 1 + 1;
 pub(super) const META_BYTES: usize = 8 + 4 + 8 + 8 + 8 + 8 + 1;
 
 impl<'a> Entry<'a> {
-    pub fn encode(&self, bytes: &mut Vec<u8>) {
+    /// Append the entry's bytes but for those of records, which stay where they are; gives these, each with how many
+    /// of all the others come before it.
+    pub fn encode(&self, bytes: &mut Vec<u8>) -> Vec<(usize, &'a [u8])> {
         let mut to = Writing(bytes);
+        let mut records = vec![];
         match self {
             Entry::Appends(parts) => {
                 let noted = parts.iter().any(|part| !part.notes.is_empty());
@@ -103,6 +106,9 @@ impl<'a> Entry<'a> {
                 to.count(parts.len());
                 for part in parts {
                     write_part(&mut to, part);
+                    if let PartBytes::Inline(bytes) = part.bytes {
+                        records.push((to.0.len(), bytes));
+                    }
                     if noted {
                         write_notes(&mut to, &part.notes);
                     }
@@ -136,6 +142,7 @@ impl<'a> Entry<'a> {
                 to.i64(*cleaned_to);
             }
         }
+        records
     }
 
     pub fn decode(bytes: &'a [u8]) -> Option<Entry<'a>> {
@@ -169,6 +176,7 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// All of a part but its records' bytes, which come behind it.
 fn write_part(to: &mut Writing<'_>, part: &Part<'_>) {
     to.u128(part.topic_id);
     to.u32(part.partition);
@@ -184,7 +192,7 @@ fn write_part(to: &mut Writing<'_>, part: &Part<'_>) {
     match part.bytes {
         PartBytes::Inline(bytes) => {
             to.u8(INLINE);
-            to.bytes(bytes);
+            to.count(bytes.len());
         }
         PartBytes::InSegment { length, crc, synced } => {
             to.u8(if synced { IN_SEGMENT_SYNCED } else { IN_SEGMENT });
@@ -272,8 +280,14 @@ mod tests {
     use super::{super::producers::Meaning, *};
 
     fn check(entry: &Entry<'_>) {
-        let mut bytes = Vec::new();
-        entry.encode(&mut bytes);
+        let mut own = Vec::new();
+        let (mut bytes, mut at) = (Vec::new(), 0);
+        for (end, records) in entry.encode(&mut own) {
+            bytes.extend_from_slice(&own[at..end]);
+            bytes.extend_from_slice(records);
+            at = end;
+        }
+        bytes.extend_from_slice(&own[at..]);
         assert_eq!(Entry::decode(&bytes).as_ref(), Some(entry));
         for cut in 0..bytes.len() {
             assert_eq!(Entry::decode(&bytes[..cut]), None);

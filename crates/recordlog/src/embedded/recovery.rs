@@ -56,6 +56,8 @@ struct Recovery<'a> {
     unsynced: Vec<Arc<SegmentFile>>,
     /// Segments that entries took away; removed when those entries are durable for certain.
     removed: Vec<Segment>,
+    /// Of all entries.
+    journal_bytes: u64,
 }
 
 /// What later entries took away, so that it is not missed.
@@ -84,6 +86,7 @@ pub(super) fn recover(host: &Host, root: &Path, topics_dir: &Path, files: &Segme
         dirty: Vec::new(),
         unsynced: Vec::new(),
         removed: Vec::new(),
+        journal_bytes: 0,
     };
     recovery.start_from(image.unwrap_or_default());
     let next_number = recovery.replay_all(root, &journals)?;
@@ -97,7 +100,7 @@ pub(super) fn recover(host: &Host, root: &Path, topics_dir: &Path, files: &Segme
         next_sequence,
         next_number,
         dirty: recovery.dirty,
-        journal_bytes: journals.iter().map(|file| file.bytes.len() as u64).sum(),
+        journal_bytes: recovery.journal_bytes,
     })
 }
 
@@ -173,6 +176,7 @@ impl Recovery<'_> {
             // Without even a header it is what a crash left at its creation; the numbers of the entries in the others
             // tell whether one is missing.
             if let Some(entries) = journal::read(&file.bytes, file.sequence).map_err(|what| damaged(&path, &what))? {
+                self.journal_bytes += entries.end as u64;
                 found.push((file.sequence, entries));
             }
         }
@@ -192,10 +196,10 @@ impl Recovery<'_> {
                 entries.extend(numbered);
                 next_number = file.next_number();
             }
-            if let Some((at, what)) = file.damage
+            if let Some(what) = file.damage
                 && file.durable_through >= file.next_number()
             {
-                return Err(damaged(&path, &format!("{what} at byte {at}, and it was acknowledged")));
+                return Err(damaged(&path, &format!("{what} at byte {}, and it was acknowledged", file.end)));
             }
         }
         if durable_through >= next_number && found.iter().any(|(_, file)| !file.entries.is_empty()) {

@@ -367,7 +367,7 @@ impl Writer {
             self.sync(shared)?;
         }
         let sequence = self.journal.sequence + 1;
-        let journal = Journal::create(&shared.host, &shared.root, sequence, self.journal.next_number);
+        let journal = shared.spare.begin(&shared.host, &shared.root, sequence, self.journal.next_number);
         self.journal = journal.map_err(|error| io("begin a journal file", &error))?;
         self.referred_bytes = 0;
         self.carried_bytes = 0;

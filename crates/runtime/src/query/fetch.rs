@@ -1,15 +1,20 @@
 //! What an epoch reads: each partition of each source, cut where the order of records asks for it, decoded.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
+use host::Clock;
 use operators::{ChangeBatch, Report};
 use planner::plan::{QueryPlan, Start};
 use rayon::prelude::*;
-use recordlog::{Offset, RecordLog, TopicPartition};
+use recordlog::{Offset, RecordLog, StoredBatch, TopicPartition};
 use types::{Error, Result};
 
 use super::{PARALLEL_RECORDS_MIN, Query, nanos};
 use crate::{
+    arrival::{Partition, read_in_order},
     graph::{NodeId, NodeKind, SourceNode},
     headers::HeaderBook,
     journal::Progress,
@@ -18,7 +23,8 @@ use crate::{
     repartition::RepartitionReader,
     rows::RowReader,
     shared::{Membership, SharedRows},
-    source::{Cut, ReadRange, Reader, Taken, take_epoch},
+    source::{Cut, PIECE_BYTES, ReadRange, Reader, Rows, Taken, take_epoch},
+    stats::QueryStats,
 };
 
 /// Reads one partition of a source, or of what a stage before wrote for an exchange.
@@ -227,6 +233,13 @@ impl Query {
             }
             Ok(fetched)
         };
+        if let Cut::Bytes(bytes) = cut
+            && self.ordered
+            && log.arrival_end().is_some()
+            && self.readers.iter().all(|source| source.reader.is_alone())
+        {
+            return fetch_in_order(&mut self.readers, log, bytes.max(1), pool, (clock.as_ref(), stats));
+        }
         // Where order does not matter, each partition is read and decoded in one go.
         let taken: Vec<Option<Taken>> = if self.ordered || matches!(cut, Cut::Records(_)) {
             let mut readers: Vec<&mut Reader> = self.readers.iter_mut().map(|r| &mut r.reader).collect();
@@ -240,6 +253,61 @@ impl Query {
                 pool.install(|| sources.map(|(source, taken)| read(source, taken)).collect())
             }
             None => self.readers.iter_mut().zip(taken).map(|(source, taken)| read(source, taken)).collect(),
+        }
+    }
+}
+
+/// What arrived first, of partitions that nobody else reads now.
+fn fetch_in_order(
+    readers: &mut [SourceReader],
+    log: &dyn RecordLog,
+    bytes: usize,
+    pool: Option<&rayon::ThreadPool>,
+    (clock, stats): (&dyn Clock, &QueryStats),
+) -> Result<Vec<Fetched>> {
+    let shared: Vec<_> = readers.iter_mut().map(|source| source.reader.leave_company()).collect();
+    let partitions = readers.iter_mut().map(|SourceReader { node, reader, rows }| {
+        let busy_ns = stats.nodes.get(*node).map(|stats| &stats.busy_ns);
+        Partition { reader, rows: Timed { rows, clock, busy_ns } }
+    });
+    let read = read_in_order(partitions.collect(), log, (bytes, PIECE_BYTES), pool);
+    readers.iter_mut().zip(shared).for_each(|(source, shared)| source.reader.shared = shared);
+    let fetched = readers.iter_mut().zip(read?).map(|(SourceReader { node, reader, rows }, read)| {
+        let (partition, mut reports) = (reader.partition.clone(), vec![]);
+        let (rows, headers) = rows.finish(&partition, &mut reports)?;
+        Ok(Fetched { node: *node, partition, read, rows, left_out: 0, reports, headers })
+    });
+    fetched.collect()
+}
+
+/// Makes rows, and notes how long that takes.
+struct Timed<'a> {
+    rows: &'a mut Decoder,
+    clock: &'a dyn Clock,
+    busy_ns: Option<&'a AtomicU64>,
+}
+
+impl Rows for Timed<'_> {
+    fn push(&mut self, partition: &TopicPartition, stored: &StoredBatch, taken: &Taken) -> Result<()> {
+        let started = self.clock.monotonic();
+        let pushed = match &mut *self.rows {
+            Decoder::Source(rows) => rows.push(partition, stored, taken),
+            Decoder::Exchange(rows) => rows.push(partition, stored, taken),
+        };
+        let passed = nanos(self.clock.monotonic().saturating_sub(started));
+        if let Some(busy_ns) = self.busy_ns {
+            busy_ns.fetch_add(passed, Ordering::Relaxed);
+        }
+        pushed
+    }
+}
+
+impl Decoder {
+    /// The rows of what was pushed, and their records' headers.
+    fn finish(&mut self, partition: &TopicPartition, reports: &mut Vec<Report>) -> Result<(ChangeBatch, HeaderBook)> {
+        match self {
+            Decoder::Source(rows) => Ok((rows.finish(partition, reports)?, rows.take_headers())),
+            Decoder::Exchange(rows) => Ok((rows.finish(reports)?, rows.take_headers())),
         }
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Task {
     pub partition: u32,
     pub operators: BTreeMap<NodeId, Box<dyn Operator>>,
     pub routers: BTreeMap<NodeId, Router>,
+    /// The longest batch of what changed last: the next ones are about as long.
+    pub changelog_length: usize,
     /// The rows that it keeps for readers, until the query has them.
     pub view: Option<Arc<RwLock<View>>>,
 }

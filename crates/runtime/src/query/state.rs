@@ -432,7 +432,12 @@ pub(super) fn drain_task(
     time_ms: i64,
     mut each: impl FnMut(BuiltBatch),
 ) -> Result<()> {
-    let (mut builder, mut failed, mut key) = (BatchBuilder::with_capacity(0), None, Vec::new());
+    let mut builder = BatchBuilder::with_capacity(std::mem::take(&mut task.changelog_length));
+    let (mut longest, mut failed, mut key) = (0, None, Vec::new());
+    let mut each = |batch: BuiltBatch| {
+        longest = batch.bytes().len().max(longest);
+        each(batch);
+    };
     for (node, operator) in &mut task.operators {
         let Some(node) = nodes.get(*node).filter(|n| n.is_stateful()) else { continue };
         if node.follows().is_some() {
@@ -455,6 +460,7 @@ pub(super) fn drain_task(
     if !builder.is_empty() {
         each(finish(&mut builder)?);
     }
+    task.changelog_length = longest;
     failed.map_or(Ok(()), Err)
 }
 

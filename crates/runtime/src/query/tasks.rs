@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use planner::plan::{QueryPlan, Start};
 use recordlog::{Append, RecordLog, TopicPartition};
-use types::{Error, Result};
+use types::Result;
 
 use super::{
     QueryOptions, TableView,
@@ -19,6 +19,7 @@ use crate::{
     journal::Progress,
     log_error,
     share::Share,
+    source::topic_of,
 };
 
 /// The graph of a query that runs in tasks, over topics as they are now.
@@ -28,9 +29,7 @@ pub(super) fn graph_of(plan: &QueryPlan, log: &dyn RecordLog) -> Result<Graph> {
 
 /// How many partitions a source's topic has.
 pub(super) fn partitions_of(source: &catalog::Source, log: &dyn RecordLog) -> Result<u32> {
-    let topic = log.topic(&source.topic).map_err(log_error)?;
-    let unknown = || Error::undefined_source(format!("topic {} of {} does not exist", source.topic, source.name));
-    topic.map(|t| t.config.partitions).ok_or_else(unknown)
+    Ok(topic_of(source, log)?.config.partitions)
 }
 
 /// All tasks of a query over topics as they are now; stages come before those that read them.

@@ -1,4 +1,4 @@
-//! Who leads partitions, asked for anew.
+//! librdkafka is told to look anew who leads partitions.
 //!
 //! librdkafka goes by what it was told last until a broker says that it is otherwise. A broker that is gone says nothing:
 //! what it led is asked for there again and again, or is taken for missing once the broker is forgotten. So whoever fails
