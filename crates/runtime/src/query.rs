@@ -296,6 +296,8 @@ impl Query {
     pub fn run_epoch(&mut self, cut: Cut) -> Result<Option<Epoch>> {
         let started = self.host.clock.monotonic();
         let fetched = self.fetch(self.growth.cut(cut))?;
+        let sum = |count: fn(&Fetched) -> usize| fetched.iter().map(count).sum::<usize>();
+        self.growth.passed(sum(|f| f.rows.len()), sum(|f| f.left_out));
         if fetched.iter().all(|f| f.read.to <= f.read.from) {
             return Ok(None);
         }

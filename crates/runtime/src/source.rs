@@ -30,6 +30,9 @@ pub enum Cut {
 /// Bytes that one look at a partition fetches at most when all is to be read.
 const FETCH_BYTES_MAX: usize = 8 << 20;
 
+/// The same where they are decoded for others, too: what an epoch of most of them reads.
+const SHARED_BYTES_MAX: usize = 4 << 20;
+
 /// Bytes that are fetched and decoded at a time: they and their columns fit a core's cache.
 pub(crate) const PIECE_BYTES: usize = 256 << 10;
 
@@ -267,7 +270,7 @@ impl Reader {
                 Some(whole) => self.longest.saturating_mul(whole.max(1)).saturating_add(self.longest / 32),
                 None => left,
             };
-            let wanted = wanted.min(FETCH_BYTES_MAX);
+            let wanted = wanted.min(if company.is_some() { SHARED_BYTES_MAX } else { FETCH_BYTES_MAX });
             let batches = match company {
                 Some(shared) => shared.fetch(log, &self.partition, fetched, wanted)?,
                 None => sized(log.read(&self.partition, fetched, wanted).map_err(log_error)?),

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
+use arrow::{array::ArrayRef, datatypes::Schema};
 use datafusion::{
     common::tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     physical_expr::expressions::{Column, Literal},
 };
 
-use super::{as_column, columns_used, is_deterministic};
+use super::{CallStyle, KernelExpr, LogicalExpr, as_column, columns_used, is_deterministic};
 use crate::plan::BoundExpr;
 
 /// `expr` with its columns called as `schema` calls them: an alias makes no difference then.
@@ -43,6 +43,25 @@ fn collect(expr: &BoundExpr, parts: &mut Vec<BoundExpr>) {
     for child in expr.children() {
         collect(child, parts);
     }
+}
+
+/// What has to have which value where the BOOLEAN `expr` is true: where it has another one, nothing else of `expr` is looked
+/// at, and nothing fails. The value is one row.
+pub fn demanded(expr: &BoundExpr) -> Option<(BoundExpr, ArrayRef)> {
+    let mut first = expr;
+    while let Some(both) = first.downcast_ref::<LogicalExpr>().filter(|logical| logical.is_and()) {
+        first = both.left();
+    }
+    let compared = first.downcast_ref::<KernelExpr>();
+    let (left, right) = compared.filter(|call| call.style == CallStyle::Infix && call.name == "=")?.both_values()?;
+    let value = |side: &BoundExpr| side.downcast_ref::<Literal>().map(|literal| literal.value().clone());
+    let (part, value) = match (value(left), value(right)) {
+        (None, Some(value)) => (left, value),
+        (Some(value), None) => (right, value),
+        _ => return None,
+    };
+    let value = value.to_array_of_size(1).ok()?;
+    (is_deterministic(part) && !columns_used(part).is_empty()).then(|| (Arc::clone(part), value))
 }
 
 /// `expr` with its outermost parts replaced by the columns that `at` says they are in.

@@ -46,7 +46,7 @@ use indexmap::IndexMap;
 use syntax::ast::Expr;
 use types::{Result, SqlType};
 
-pub use common::{canonical, computed_parts, replace_parts};
+pub use common::{canonical, computed_parts, demanded, replace_parts};
 pub use fold::{constant_or_reason, constant_value, is_constant, is_deterministic};
 pub use in_list::InSetExpr;
 pub use kernel::{CallStyle, KernelExpr};

@@ -3,6 +3,9 @@
 //! What an epoch changes cannot leave memory before it is committed, and nobody knows beforehand how much that will be:
 //! a record may bring a group of a hundred bytes, a batch that is compressed many of them. So what epochs brought in says
 //! what the next may read.
+//!
+//! An epoch costs something whatever it holds. Where others have decoded what is read, and little of it passes the
+//! filter, epochs read more, so that they hold about as much.
 
 use crate::source::Cut;
 
@@ -12,6 +15,9 @@ const REGROWTH: f64 = 1.5;
 /// An epoch reads a batch of records in any case.
 const PART_MIN: f64 = 1.0 / 1024.0;
 
+/// So many times as much is read at most where little of it passes.
+const SPREAD_MAX: f64 = 8.0;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Growth {
@@ -19,11 +25,13 @@ pub(super) struct Growth {
     before: Option<u64>,
     /// Of what epochs may read at most: the part that the next one may.
     part: f64,
+    /// How many times as much it may read, since little of that passes.
+    spread: f64,
 }
 
 impl Default for Growth {
     fn default() -> Growth {
-        Growth { before: None, part: 1.0 }
+        Growth { before: None, part: 1.0, spread: 1.0 }
     }
 }
 
@@ -31,9 +39,14 @@ impl Growth {
     /// The next epoch's cut, where `cut` is the largest.
     pub fn cut(&self, cut: Cut) -> Cut {
         match cut {
-            Cut::Bytes(bytes) => Cut::Bytes(((bytes as f64 * self.part) as usize).max(1)),
+            Cut::Bytes(bytes) => Cut::Bytes(((bytes as f64 * self.part * self.spread) as usize).max(1)),
             Cut::Records(_) => cut,
         }
+    }
+
+    /// Of what an epoch read so many rows passed, and so many others did not.
+    pub fn passed(&mut self, rows: usize, others: usize) {
+        self.spread = ((rows + others) as f64 / rows.max(1) as f64).clamp(1.0, SPREAD_MAX);
     }
 
     /// An epoch ends with so many bytes of state, of which it was to bring no more than `room`.
@@ -77,5 +90,10 @@ mod tests {
         }
         assert_eq!(growth.cut(Cut::Bytes(100_000)), Cut::Bytes(100_000));
         assert_eq!(growth.cut(Cut::Records(7)), Cut::Records(7));
+        // They read more where little passes.
+        for (rows, others, times) in [(50, 50, 2), (1, 99, 8), (0, 10, 8), (10, 0, 1), (0, 0, 1)] {
+            growth.passed(rows, others);
+            assert_eq!(growth.cut(Cut::Bytes(100_000)), Cut::Bytes(100_000 * times));
+        }
     }
 }

@@ -13,19 +13,21 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, ArrayRef, BooleanArray, new_null_array},
+    array::{Array, ArrayRef, BooleanArray, UInt32Array, new_null_array},
     buffer::BooleanBuffer,
-    compute::FilterBuilder,
+    compute::{FilterBuilder, take},
     datatypes::{Field, Schema, SchemaRef},
 };
 use functions::RowErrors;
 use operators::{Change, ChangeBatch, downcast};
 use parking_lot::Mutex;
 use planner::{
-    expr::{canonical, computed_parts, evaluate, replace_parts},
+    expr::{as_column, canonical, computed_parts, evaluate, replace_parts},
     plan::BoundExpr,
 };
 use types::{Error, Result};
+
+use super::picks::{Asked, Demand, Pick, Places};
 
 /// What the conditions of all members have in common.
 #[derive(Default)]
@@ -34,12 +36,14 @@ pub(super) struct Common {
     counts: HashMap<BoundExpr, usize>,
     /// Changes when a part becomes one of several conditions, or ceases to be.
     version: u64,
+    asked: Asked,
 }
 
 /// A member's condition.
 pub(super) struct Condition {
     whole: BoundExpr,
     parts: Vec<BoundExpr>,
+    demand: Option<Demand>,
     shaped: Option<Arc<Shaped>>,
 }
 
@@ -60,6 +64,8 @@ pub(super) struct Shaped {
 pub(super) struct Computed {
     /// `None`: some row fails.
     columns: Mutex<HashMap<BoundExpr, Arc<OnceLock<Option<ArrayRef>>>>>,
+    /// `None`: some row fails.
+    places: Mutex<HashMap<BoundExpr, Arc<OnceLock<Option<Arc<Places>>>>>>,
     bytes: AtomicUsize,
 }
 
@@ -67,13 +73,14 @@ impl Condition {
     /// `expr` over columns of `schema`.
     pub fn new(expr: &BoundExpr, schema: &Schema) -> Condition {
         let whole = canonical(expr, schema);
-        Condition { parts: computed_parts(&whole), whole, shaped: None }
+        Condition { parts: computed_parts(&whole), demand: Demand::of(&whole, schema), whole, shaped: None }
     }
 }
 
 impl Common {
     /// Count the parts of a condition that is looked at from now on.
     pub fn add(&mut self, condition: &Condition) {
+        condition.demand.iter().for_each(|demand| self.asked.add(demand));
         for part in &condition.parts {
             let count = self.counts.entry(part.clone()).or_default();
             *count += 1;
@@ -83,6 +90,7 @@ impl Common {
 
     /// A condition is no longer looked at.
     pub fn remove(&mut self, condition: &Condition) {
+        condition.demand.iter().for_each(|demand| self.asked.remove(demand));
         for part in &condition.parts {
             let Some(count) = self.counts.get_mut(part) else { continue };
             *count -= 1;
@@ -94,6 +102,11 @@ impl Common {
                 _ => {}
             }
         }
+    }
+
+    /// What the condition demands, where others demand other values of the same thing.
+    pub fn pick(&self, condition: &Condition) -> Option<Pick> {
+        condition.demand.as_ref().and_then(|demand| self.asked.pick(demand))
     }
 
     /// The condition as it is evaluated now.
@@ -147,6 +160,57 @@ impl Computed {
             column
         });
         Ok(kept.clone())
+    }
+}
+
+impl Computed {
+    /// Where what somebody asks for lies in `rows`; `None`: some row fails.
+    fn places(&self, pick: &Pick, rows: &ChangeBatch, schema: &SchemaRef) -> Result<Option<Arc<Places>>> {
+        let part = &pick.demand.part;
+        let place = self.places.lock().entry(part.clone()).or_default().clone();
+        if let Some(known) = place.get() {
+            return Ok(known.clone());
+        }
+        let column = match as_column(part) {
+            Some(at) => rows.columns.get(at).cloned(),
+            None => self.column(part, rows, schema)?,
+        };
+        let kept = place.get_or_init(|| {
+            let places = Places::of(&column?, &pick.keys);
+            self.bytes.fetch_add(places.bytes(), Ordering::Relaxed);
+            Some(Arc::new(places))
+        });
+        Ok(kept.clone())
+    }
+
+    /// As [`Shaped::select`], by what the condition demands; `None`: that does not tell.
+    pub fn pick(
+        &self,
+        pick: &Pick,
+        rows: &ChangeBatch,
+        schema: &SchemaRef,
+        (from, to): (usize, usize),
+        wants: &dyn Fn(usize) -> bool,
+    ) -> Result<Option<ChangeBatch>> {
+        // Rows that are no plain ones pass whatever they have.
+        if rows.ops.is_some() {
+            return Ok(None);
+        }
+        let Some(places) = self.places(pick, rows, schema)? else { return Ok(None) };
+        let Some(own) = places.rows(&pick.demand.key) else { return Ok(None) };
+        let behind = |end: usize| own.partition_point(|row| (*row as usize) < end);
+        let own = UInt32Array::from(own.get(behind(from)..behind(to)).unwrap_or_default().to_vec());
+        let taken = |column: &dyn Array| take(column, &own, None).map_err(|e| Error::internal(format!("take: {e}")));
+        let columns = rows.columns.iter().enumerate().map(|(at, column)| match wants(at) {
+            true => taken(column),
+            false => Ok(new_null_array(column.data_type(), own.len())),
+        });
+        Ok(Some(ChangeBatch {
+            columns: columns.collect::<Result<_>>()?,
+            rowtime: downcast(&taken(&rows.rowtime)?)?,
+            seq: downcast(&taken(&rows.seq)?)?,
+            ops: None,
+        }))
     }
 }
 
@@ -231,6 +295,6 @@ fn kept(passes: &BooleanArray, rows: &ChangeBatch, errors: &RowErrors) -> Boolea
 impl Common {
     /// Nothing is counted any more.
     pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
+        self.counts.is_empty() && self.asked.is_empty()
     }
 }
