@@ -15,11 +15,11 @@ use std::{
 use arrow::{
     array::{Array, ArrayRef, BooleanArray, UInt32Array, new_null_array},
     buffer::BooleanBuffer,
-    compute::{FilterBuilder, take},
+    compute::FilterBuilder,
     datatypes::{Field, Schema, SchemaRef},
 };
 use functions::RowErrors;
-use operators::{Change, ChangeBatch, downcast};
+use operators::{Change, ChangeBatch, downcast, null_column};
 use parking_lot::Mutex;
 use planner::{
     expr::{as_column, canonical, computed_parts, evaluate, replace_parts},
@@ -200,17 +200,12 @@ impl Computed {
         let Some(own) = places.rows(&pick.demand.key) else { return Ok(None) };
         let behind = |end: usize| own.partition_point(|row| (*row as usize) < end);
         let own = UInt32Array::from(own.get(behind(from)..behind(to)).unwrap_or_default().to_vec());
-        let taken = |column: &dyn Array| take(column, &own, None).map_err(|e| Error::internal(format!("take: {e}")));
-        let columns = rows.columns.iter().enumerate().map(|(at, column)| match wants(at) {
-            true => taken(column),
-            false => Ok(new_null_array(column.data_type(), own.len())),
+        let shown = rows.columns.iter().enumerate().map(|(at, column)| match wants(at) {
+            true => column.clone(),
+            false => null_column(column.data_type(), rows.len()),
         });
-        Ok(Some(ChangeBatch {
-            columns: columns.collect::<Result<_>>()?,
-            rowtime: downcast(&taken(&rows.rowtime)?)?,
-            seq: downcast(&taken(&rows.seq)?)?,
-            ops: None,
-        }))
+        let shown = ChangeBatch { columns: shown.collect(), ..rows.clone() };
+        shown.take(&own).map(Some)
     }
 }
 
