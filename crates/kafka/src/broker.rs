@@ -6,6 +6,7 @@
 mod connection;
 mod known;
 mod led;
+mod rooms;
 mod sasl;
 mod tls;
 

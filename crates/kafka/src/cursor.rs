@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use crate::{fetchers::Lease, watchers::tell};
 
 /// Batches that were read are kept up to so many bytes, for others who come by.
-const KEPT_BYTES: usize = 1 << 20;
+const KEPT_BYTES: usize = 256 << 10;
 /// A reader so many offsets ahead of a place reads through to its own.
 const AHEAD_MAX: Offset = 1000;
 

@@ -1,9 +1,8 @@
 //! The lanes that fetch, and which of them fetches which partition.
 //!
-//! A lane fetches a partition once, so readers at several places of one partition sit in several lanes. How much waits
-//! in a lane's places is set when it is made, for each of them alike: the first one has few seats with much room, each
-//! further one twice the seats with half the room. So a few partitions are read as fast as can be, thousands fit, and
-//! what waits stays below [`LANES_MAX`] times one and a half of [`LANE_BYTES`].
+//! A lane fetches a partition once, so readers at several places of one partition sit in several lanes. The first one has
+//! few seats, each further one twice as many; how much waits in a lane for each of the places it fetches follows from how
+//! many they are ([`crate::fetch::Lane`]). So a few partitions are read as fast as can be, and thousands fit.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -19,8 +18,6 @@ use crate::{
 
 /// Partitions that the first lane fetches at most.
 const FIRST_SEATS: usize = 16;
-/// Bytes that wait in a lane at most; what one fetch brings on top comes to half of that.
-const LANE_BYTES: usize = 32 << 20;
 /// Most lanes, and so most places at which one partition is read at a time.
 pub(crate) const LANES_MAX: usize = 8;
 
@@ -82,7 +79,7 @@ impl Fetchers {
             Some((at, _)) => at,
             None if lanes.len() >= LANES_MAX => return Ok(None),
             None => {
-                let lane = Lane::new(&self.wire, self.settings.clone(), LANE_BYTES / seats(lanes.len()));
+                let lane = Lane::new(&self.wire, self.settings.clone());
                 lanes.push(Fetcher { lane, taken: HashSet::new() });
                 lanes.len() - 1
             }

@@ -88,7 +88,7 @@ impl Producer {
     pub async fn write(&mut self, appends: &[&Append], deadline: Instant) -> Result<Vec<Appended>> {
         let is_transactional = self.coordinator.is_some();
         let stamp = outgoing::Stamp { id: self.id, is_transactional, compression: self.settings.compression };
-        let mut outgoing = outgoing::of(appends, &stamp, &mut self.sequences)?;
+        let mut outgoing = outgoing::of(appends, stamp, &mut self.sequences)?;
         if let Some(coordinator) = &mut self.coordinator {
             coordinator.add(self.id, outgoing.iter().map(Outgoing::place), deadline).await?;
         }

@@ -26,6 +26,7 @@ use tokio::{
 };
 
 use super::{
+    rooms::Rooms,
     sasl::{Credentials, Exchange},
     tls::Tls,
 };
@@ -39,8 +40,8 @@ pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: usize = 1 << 30;
 /// Room for a request's length and header.
 const FRAME_EXTRA_BYTES: usize = 256;
-/// Room that is made for an answer before its bytes are there.
-const ROOM_BYTES_MAX: usize = 64 << 20;
+/// A larger request's room is not kept for the next one.
+const FRAME_BYTES_KEPT: usize = 2 << 20;
 
 /// Plain or encrypted.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -72,6 +73,9 @@ pub(crate) struct Connection {
     versions: HashMap<i16, (i16, i16)>,
     /// When to prove anew who one is.
     expires: Option<Instant>,
+    rooms: Rooms,
+    /// What was sent last: its room is used again.
+    frame: BytesMut,
 }
 
 impl Dialer {
@@ -127,6 +131,8 @@ impl Dialer {
             correlation_id: 0,
             versions: HashMap::new(),
             expires: None,
+            rooms: Rooms::default(),
+            frame: BytesMut::new(),
         };
         connection.learn_versions().await?;
         if let Some(credentials) = &self.credentials {
@@ -200,9 +206,12 @@ impl Connection {
 
     async fn send_in<R: Request>(&mut self, request: &R, version: i16) -> Result<Pending<R>> {
         self.correlation_id = self.correlation_id.wrapping_add(1);
-        let frame = frame(request, version, self.correlation_id, &self.client_id)
+        frame(&mut self.frame, request, version, self.correlation_id, &self.client_id)
             .map_err(|e| unsound(&self.address, &format!("a request cannot be written: {e}")))?;
-        self.stream.write_all(&frame).await.map_err(|e| gone(&self.address, &e))?;
+        self.stream.write_all(&self.frame).await.map_err(|e| gone(&self.address, &e))?;
+        if self.frame.capacity() > FRAME_BYTES_KEPT {
+            self.frame = BytesMut::new();
+        }
         self.stream.flush().await.map_err(|e| gone(&self.address, &e))?;
         Ok(Pending { version, correlation_id: self.correlation_id, request: PhantomData })
     }
@@ -238,7 +247,7 @@ impl Connection {
         if !(4..=ANSWER_BYTES_MAX).contains(&length) {
             return Err(unsound(&self.address, &format!("an answer of {length} bytes")));
         }
-        let mut answer = BytesMut::with_capacity(length.min(ROOM_BYTES_MAX));
+        let mut answer = self.rooms.take(length);
         let mut rest = (&mut self.stream).take(u64::try_from(length).unwrap_or(u64::MAX));
         while answer.len() < length {
             let read = rest.read_buf(&mut answer).await.map_err(|e| gone(&self.address, &e))?;
@@ -246,7 +255,7 @@ impl Connection {
                 return Err(gone(&self.address, &io::Error::from(io::ErrorKind::UnexpectedEof)));
             }
         }
-        Ok(answer.freeze())
+        Ok(self.rooms.lend(answer))
     }
 
     async fn learn_versions(&mut self) -> Result<()> {
@@ -294,21 +303,28 @@ impl Connection {
     }
 }
 
-/// A request as it goes over the wire.
-fn frame<R: Request>(request: &R, version: i16, correlation_id: i32, client_id: &StrBytes) -> Result<BytesMut, String> {
+/// A request as it goes over the wire, in place of what is in `frame`.
+fn frame<R: Request>(
+    frame: &mut BytesMut,
+    request: &R,
+    version: i16,
+    correlation_id: i32,
+    client_id: &StrBytes,
+) -> Result<(), String> {
     let header = RequestHeader::default()
         .with_request_api_key(R::KEY)
         .with_request_api_version(version)
         .with_correlation_id(correlation_id)
         .with_client_id(Some(client_id.clone()));
     let bytes = request.compute_size(version).map_err(|e| e.to_string())?;
-    let mut frame = BytesMut::with_capacity(bytes + FRAME_EXTRA_BYTES);
+    frame.clear();
+    frame.reserve(bytes + FRAME_EXTRA_BYTES);
     frame.put_u32(0);
-    header.encode(&mut frame, R::header_version(version)).map_err(|e| e.to_string())?;
-    request.encode(&mut frame, version).map_err(|e| e.to_string())?;
+    header.encode(frame, R::header_version(version)).map_err(|e| e.to_string())?;
+    request.encode(frame, version).map_err(|e| e.to_string())?;
     let length = u32::try_from(frame.len() - 4).map_err(|e| e.to_string())?;
-    (&mut *frame).put_u32(length);
-    Ok(frame)
+    frame.as_mut().put_u32(length);
+    Ok(())
 }
 
 async fn within<T>(wait: Duration, address: &str, work: impl Future<Output = Result<T>>) -> Result<T> {

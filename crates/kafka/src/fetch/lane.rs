@@ -1,6 +1,15 @@
 //! What fetches partitions, each at one place.
+//!
+//! What waits in a lane that nobody has taken is bounded, over all its places: by [`WAITING_BYTES`], or
+//! [`PLACE_BYTES_MIN`] for each where they are many. What one fetch brings on top of that comes to half of it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 use recordlog::{Offset, Result, TopicPartition};
@@ -15,18 +24,30 @@ use crate::{
     config::FetchSettings,
 };
 
+/// Bytes that wait in a lane, shared out evenly among its places.
+const WAITING_BYTES: usize = 4 << 20;
+/// … but at least so many in each: batches are fetched whole.
+const PLACE_BYTES_MIN: usize = 16 << 10;
+/// … and at most so many.
+const PLACE_BYTES_MAX: usize = 2 << 20;
+
+/// Bytes that wait in each of so many places before no more is fetched.
+fn place_bytes(places: usize) -> usize {
+    (WAITING_BYTES / places.max(1)).clamp(PLACE_BYTES_MIN, PLACE_BYTES_MAX)
+}
+
 /// Fetches partitions, each at one place.
 pub(crate) struct Lane {
     shared: Arc<Shared>,
 }
 
 impl Lane {
-    /// One whose places each hold about `queue_bytes` that nobody has taken.
-    pub fn new(wire: &Wire, settings: FetchSettings, queue_bytes: usize) -> Lane {
+    /// One that fetches nothing yet.
+    pub fn new(wire: &Wire, settings: FetchSettings) -> Lane {
         let shared = Arc::new(Shared {
             brokers: Arc::clone(wire.brokers()),
             settings,
-            queue_bytes,
+            place_bytes: AtomicUsize::new(place_bytes(0)),
             places: Mutex::default(),
             trouble: Mutex::default(),
             changed: watch::Sender::new(0),
@@ -38,7 +59,10 @@ impl Lane {
     /// Begin to fetch a partition from an offset on. It must not be fetched in this lane already.
     pub fn open(&self, partition: &TopicPartition, number: i32, from: Offset, on_data: OnData) -> Feed {
         let place = Arc::new(Place::new(partition.clone(), number, from, on_data));
-        self.shared.places.lock().insert(partition.clone(), Arc::clone(&place));
+        let mut places = self.shared.places.lock();
+        places.insert(partition.clone(), Arc::clone(&place));
+        self.shared.share_out(places.len());
+        drop(places);
         self.shared.tell();
         Feed::new(place, Arc::clone(&self.shared), from)
     }
@@ -48,8 +72,8 @@ impl Lane {
 pub(super) struct Shared {
     pub brokers: Arc<Brokers>,
     pub settings: FetchSettings,
-    /// Bytes that wait in a place before no more is fetched.
-    pub queue_bytes: usize,
+    /// See [`Shared::place_bytes`].
+    place_bytes: AtomicUsize,
     places: Mutex<BTreeMap<TopicPartition, Arc<Place>>>,
     /// What went wrong last, until something goes right.
     trouble: Mutex<Option<String>>,
@@ -68,7 +92,20 @@ impl Shared {
         let mut places = self.places.lock();
         if places.get(&place.partition).is_some_and(|there| Arc::ptr_eq(there, place)) {
             places.remove(&place.partition);
+            self.share_out(places.len());
+            drop(places);
+            // What was full may have room.
+            self.tell();
         }
+    }
+
+    /// Bytes that wait in a place before no more is fetched.
+    pub fn place_bytes(&self) -> usize {
+        self.place_bytes.load(Ordering::Relaxed)
+    }
+
+    fn share_out(&self, places: usize) {
+        self.place_bytes.store(place_bytes(places), Ordering::Relaxed);
     }
 
     /// Have all tasks look what there is to do.
@@ -97,6 +134,26 @@ impl Shared {
                 }
                 None
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_shared_out() {
+        for (places, each) in [
+            (0, PLACE_BYTES_MAX),
+            (1, PLACE_BYTES_MAX),
+            (2, PLACE_BYTES_MAX),
+            (4, 1 << 20),
+            (16, 256 << 10),
+            (256, PLACE_BYTES_MIN),
+            (2048, PLACE_BYTES_MIN),
+        ] {
+            assert_eq!(place_bytes(places), each, "{places}");
         }
     }
 }

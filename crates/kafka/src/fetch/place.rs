@@ -22,7 +22,7 @@ pub(crate) type OnData = Box<dyn Fn() + Send + Sync>;
 
 /// A part of an answer that is smaller than one in so many is copied, so that what waits keeps at most so many times
 /// its own bytes in memory.
-const PART_MIN: usize = 4;
+const PART_MIN: usize = 8;
 
 /// Where a partition began and ended when it was fetched last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,16 +117,16 @@ impl Place {
     }
 
     /// Where to go on, at that broker's, in which epoch; `None`: not there, or not now.
-    pub fn wants(&self, broker: i32, queue_bytes: usize) -> Option<(Offset, i32)> {
+    pub fn wants(&self, broker: i32, place_bytes: usize) -> Option<(Offset, i32)> {
         let state = self.state.lock();
         let leader = state.leader.filter(|leader| leader.broker == broker)?;
-        (state.bytes < queue_bytes).then_some((state.next, leader.epoch))
+        (state.bytes < place_bytes).then_some((state.next, leader.epoch))
     }
 
     /// Whether that broker leads it and its queue is full.
-    pub fn is_full(&self, broker: i32, queue_bytes: usize) -> bool {
+    pub fn is_full(&self, broker: i32, place_bytes: usize) -> bool {
         let state = self.state.lock();
-        state.leader.is_some_and(|leader| leader.broker == broker) && state.bytes >= queue_bytes
+        state.leader.is_some_and(|leader| leader.broker == broker) && state.bytes >= place_bytes
     }
 
     /// Take in what the leader answered, out of an answer of so many bytes.
@@ -201,7 +201,8 @@ impl Feed {
         if !timeout.is_zero() && is_idle(&state) {
             self.place.came.wait_while_for(&mut state, |state| is_idle(state), timeout);
         }
-        let was_full = state.bytes >= self.lane.queue_bytes;
+        let place_bytes = self.lane.place_bytes();
+        let was_full = state.bytes >= place_bytes;
         while bytes < bytes_max {
             let Some(batch) = state.batches.pop_front() else { break };
             bytes += batch.bytes.len();
@@ -214,7 +215,7 @@ impl Feed {
             self.next = state.next;
             taken.failure = state.failure.take();
         }
-        let has_room = was_full && state.bytes < self.lane.queue_bytes;
+        let has_room = was_full && state.bytes < place_bytes;
         drop(state);
         if has_room {
             self.lane.tell();
@@ -230,7 +231,7 @@ impl Feed {
 
     /// Whether more is fetched: where as much waits as may, what [`Feed::ends`] says gets old.
     pub fn has_room(&self) -> bool {
-        self.place.state.lock().bytes < self.lane.queue_bytes
+        self.place.state.lock().bytes < self.lane.place_bytes()
     }
 
     /// Why it cannot be fetched now, if that is known.

@@ -34,7 +34,7 @@ pub(super) async fn run(shared: Arc<Shared>, broker: i32) {
         let mut wanted: Vec<Wanted> = places
             .iter()
             .filter_map(|place| {
-                let (from, epoch) = place.wants(broker, shared.queue_bytes)?;
+                let (from, epoch) = place.wants(broker, shared.place_bytes())?;
                 Some((Arc::clone(place), from, epoch))
             })
             .collect();
@@ -49,7 +49,7 @@ pub(super) async fn run(shared: Arc<Shared>, broker: i32) {
         let first = turn.checked_rem(wanted.len()).unwrap_or_default();
         wanted.rotate_left(first);
         turn = turn.wrapping_add(1);
-        let is_beside_full = places.iter().any(|place| place.is_full(broker, shared.queue_bytes));
+        let is_beside_full = places.iter().any(|place| place.is_full(broker, shared.place_bytes()));
         drop(places);
         let wait = if is_beside_full { shared.settings.wait.min(WAIT_BESIDE_FULL) } else { shared.settings.wait };
         let round = round(&shared, broker, &mut connection, wanted, wait).await;
@@ -77,7 +77,7 @@ async fn round(
 
 fn request(shared: &Shared, wanted: &[Wanted], wait: Duration) -> FetchRequest {
     let settings = &shared.settings;
-    let by_queue = i32::try_from(shared.queue_bytes / 2).unwrap_or(i32::MAX);
+    let by_queue = i32::try_from(shared.place_bytes() / 2).unwrap_or(i32::MAX);
     let partition_bytes = settings.partition_bytes.unwrap_or(by_queue);
     let mut topics: Vec<FetchTopic> = Vec::new();
     let mut at: HashMap<&str, usize> = HashMap::new();

@@ -1,7 +1,9 @@
 //! Appends → batches as they go out: with their producer's numbers, compressed if that is wanted, none larger than topics
 //! take by default if it has several records.
+//!
+//! A batch is copied, and gets its numbers, when it goes; until then it is where it was built.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use bytes::Bytes;
 use recordlog::{
@@ -25,20 +27,28 @@ pub(super) struct Stamp {
     pub compression: Option<Compression>,
 }
 
+/// A batch, and the number of its first record in its partition.
+#[derive(Debug)]
+struct Numbered<'a> {
+    bytes: Cow<'a, [u8]>,
+    sequence: i32,
+}
+
 /// What goes to one partition, in order.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(super) struct Outgoing<'a> {
     partition: TopicPartition,
     /// As Kafka counts.
     number: i32,
-    batches: Vec<Bytes>,
+    stamp: Stamp,
+    batches: Vec<Numbered<'a>>,
     /// Where each of those landed that are written: its first offset, and the broker's time if it counts.
     landed: Vec<(Offset, i64)>,
     /// Of each append to this partition: its place among all, and its first batch.
     appends: Vec<(usize, usize)>,
 }
 
-impl Outgoing {
+impl Outgoing<'_> {
     /// Which partition, and its number as Kafka counts.
     pub fn place(&self) -> (&TopicPartition, i32) {
         (&self.partition, self.number)
@@ -49,9 +59,18 @@ impl Outgoing {
         self.landed.len()
     }
 
-    /// The batch of that place.
-    pub fn batch(&self, at: usize) -> Option<&Bytes> {
-        self.batches.get(at)
+    /// The length of the batch of that place, in bytes.
+    pub fn batch_bytes(&self, at: usize) -> Option<usize> {
+        self.batches.get(at).map(|batch| batch.bytes.len())
+    }
+
+    /// The batch of that place, as it goes; the same each time.
+    pub fn batch(&self, at: usize) -> Option<Bytes> {
+        let Numbered { bytes, sequence } = self.batches.get(at)?;
+        let mut stamped = bytes.to_vec();
+        batch::set_log_fields(&mut stamped, 0, -1);
+        stamp_producer(&mut stamped, self.stamp.id, *sequence, self.stamp.is_transactional);
+        Some(stamped.into())
     }
 
     /// How many batches there are from that place on.
@@ -71,12 +90,12 @@ impl Outgoing {
 }
 
 /// Make appends ready to go. `sequences`: the next record's number in each partition.
-pub(super) fn of(
-    appends: &[&Append],
-    stamp: &Stamp,
+pub(super) fn of<'a>(
+    appends: &[&'a Append],
+    stamp: Stamp,
     sequences: &mut HashMap<TopicPartition, i32>,
-) -> Result<Vec<Outgoing>> {
-    let mut all: Vec<Outgoing> = Vec::new();
+) -> Result<Vec<Outgoing<'a>>> {
+    let mut all: Vec<Outgoing<'a>> = Vec::new();
     let mut at: HashMap<&TopicPartition, usize> = HashMap::new();
     for (place, append) in appends.iter().enumerate() {
         let partition = &append.partition;
@@ -86,18 +105,17 @@ pub(super) fn of(
         let number = ends::number(partition)?;
         let index = *at.entry(partition).or_insert_with(|| {
             let partition = partition.clone();
-            all.push(Outgoing { partition, number, batches: vec![], landed: vec![], appends: vec![] });
+            all.push(Outgoing { partition, number, stamp, batches: vec![], landed: vec![], appends: vec![] });
             all.len() - 1
         });
         let Some(outgoing) = all.get_mut(index) else { continue };
         outgoing.appends.push((place, outgoing.batches.len()));
         let sequence = sequences.entry(partition.clone()).or_default();
         for bytes in commits::batches(append)? {
-            for mut batch in pieces(bytes, stamp.compression).map_err(|e| LogError::BadBatch(e.to_string()))? {
-                let count = BatchHeader::parse_fixed(&batch).map_or(0, |header| header.record_count);
-                stamp_producer(&mut batch, stamp.id, *sequence, stamp.is_transactional);
+            for bytes in pieces(bytes, stamp.compression).map_err(|e| LogError::BadBatch(e.to_string()))? {
+                let count = BatchHeader::parse_fixed(&bytes).map_or(0, |header| header.record_count);
+                outgoing.batches.push(Numbered { bytes, sequence: *sequence });
                 *sequence = behind(*sequence, count);
-                outgoing.batches.push(batch.into());
             }
         }
     }
@@ -105,7 +123,7 @@ pub(super) fn of(
 }
 
 /// Where the appends landed, once all is written.
-pub(super) fn landed(appends: &[&Append], outgoing: &[Outgoing]) -> Vec<Appended> {
+pub(super) fn landed(appends: &[&Append], outgoing: &[Outgoing<'_>]) -> Vec<Appended> {
     let nowhere = |append: &&Append| Appended {
         base_offset: -1,
         record_count: commits::record_count(append),
@@ -124,16 +142,15 @@ pub(super) fn landed(appends: &[&Append], outgoing: &[Outgoing]) -> Vec<Appended
 }
 
 /// A batch as one that may go, or as several.
-fn pieces(bytes: &[u8], compression: Option<Compression>) -> Result<Vec<Vec<u8>>, BatchError> {
+fn pieces(bytes: &[u8], compression: Option<Compression>) -> Result<Vec<Cow<'_, [u8]>>, BatchError> {
     let header = BatchHeader::parse(bytes)?;
     let is_whole = header.offset_count() == header.record_count;
     if is_whole && (bytes.len() <= BATCH_BYTES_MAX || header.record_count == 1) {
         let as_it_is = compression.is_none_or(|wanted| header.compression().is_ok_and(|is| is == wanted));
-        let mut one = match compression.filter(|_| !as_it_is) {
-            Some(codec) => batch::compressed(bytes, codec)?.into(),
-            None => bytes.to_vec(),
+        let one = match compression.filter(|_| !as_it_is) {
+            Some(codec) => Cow::Owned(batch::compressed(bytes, codec)?.into()),
+            None => Cow::Borrowed(bytes),
         };
-        batch::set_log_fields(&mut one, 0, -1);
         return Ok(vec![one]);
     }
     let codec = compression.unwrap_or(Compression::None);
@@ -142,12 +159,12 @@ fn pieces(bytes: &[u8], compression: Option<Compression>) -> Result<Vec<Vec<u8>>
         let record = record?;
         let size = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
         if !builder.is_empty() && builder.bytes() + size > BATCH_BYTES_MAX - BATCH_BYTES_MAX / 16 {
-            pieces.push(builder.finish(codec)?.to_vec());
+            pieces.push(Cow::Owned(builder.finish(codec)?.into()));
         }
         builder.push_record(&record)?;
     }
     if !builder.is_empty() {
-        pieces.push(builder.finish(codec)?.to_vec());
+        pieces.push(Cow::Owned(builder.finish(codec)?.into()));
     }
     Ok(pieces)
 }
@@ -171,10 +188,17 @@ mod tests {
         Append { partition: TopicPartition::new("t", partition), batches }
     }
 
-    fn values(outgoing: &Outgoing) -> Vec<Vec<u8>> {
+    fn ready(outgoing: &Outgoing<'_>) -> Vec<Bytes> {
+        let all: Vec<Bytes> = (0..).map_while(|at| outgoing.batch(at)).collect();
+        let lengths: Vec<usize> = (0..).map_while(|at| outgoing.batch_bytes(at)).collect();
+        assert_eq!(all.iter().map(Bytes::len).collect::<Vec<_>>(), lengths);
+        all
+    }
+
+    fn values(outgoing: &Outgoing<'_>) -> Vec<Vec<u8>> {
         let mut all = vec![];
-        for bytes in &outgoing.batches {
-            let batch = Batch::parse(bytes).expect("a sound batch");
+        for bytes in &ready(outgoing) {
+            let batch = Batch::parse_verified(bytes).expect("a sound batch");
             all.extend(batch.records().map(|record| record.unwrap().value.unwrap().to_vec()));
         }
         all
@@ -187,14 +211,13 @@ mod tests {
         let nothing = Append { batches: Bytes::new().into(), ..first.clone() };
         let stamp = Stamp { id: (40, 2), is_transactional: true, compression: None };
         let mut sequences = HashMap::from([(TopicPartition::new("t", 1), i32::MAX)]);
-        let mut all = of(&[&first, &other, &nothing, &second], &stamp, &mut sequences).unwrap();
+        let mut all = of(&[&first, &other, &nothing, &second], stamp, &mut sequences).unwrap();
         assert_eq!(all.iter().map(|o| o.place().1).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(
             all.iter().map(values).collect::<Vec<_>>(),
             [vec![vec![1], vec![2], vec![3]], vec![vec![4], vec![5], vec![6]]]
         );
-        let headers: Vec<BatchHeader> =
-            all.iter().flat_map(|o| &o.batches).map(|b| BatchHeader::parse(b).unwrap()).collect();
+        let headers: Vec<BatchHeader> = all.iter().flat_map(ready).map(|b| BatchHeader::parse(&b).unwrap()).collect();
         assert!(headers.iter().all(|h| (h.producer_id, h.producer_epoch) == (40, 2) && h.is_transactional()));
         assert_eq!(headers.iter().map(|h| h.base_sequence).collect::<Vec<_>>(), [0, 2, i32::MAX]);
         assert_eq!(sequences[&TopicPartition::new("t", 0)], 3);
@@ -214,10 +237,11 @@ mod tests {
         let append = append(0, &large);
         for codec in [Compression::None, Compression::Lz4] {
             let stamp = Stamp { id: (1, 0), is_transactional: false, compression: Some(codec) };
-            let all = of(&[&append], &stamp, &mut HashMap::new()).unwrap();
+            let all = of(&[&append], stamp, &mut HashMap::new()).unwrap();
             assert_eq!(values(&all[0]), large);
-            assert!(all[0].batches.len() >= 3 && all[0].batches.iter().all(|b| b.len() <= BATCH_BYTES_MAX));
-            for bytes in &all[0].batches {
+            let batches = ready(&all[0]);
+            assert!(batches.len() >= 3 && batches.iter().all(|b| b.len() <= BATCH_BYTES_MAX));
+            for bytes in &batches {
                 let header = BatchHeader::parse(bytes).unwrap();
                 assert_eq!(header.compression().unwrap(), codec);
                 assert!(!header.is_transactional());

@@ -47,8 +47,8 @@ impl Leaders {
     }
 
     /// Write all of it before `deadline`, in a transaction if it has a `name`.
-    pub async fn send(&mut self, outgoing: &mut [Outgoing], name: Option<&str>, deadline: Instant) -> Result<()> {
-        let written = |outgoing: &[Outgoing]| outgoing.iter().map(Outgoing::written).sum::<usize>();
+    pub async fn send(&mut self, outgoing: &mut [Outgoing<'_>], name: Option<&str>, deadline: Instant) -> Result<()> {
+        let written = |outgoing: &[Outgoing<'_>]| outgoing.iter().map(Outgoing::written).sum::<usize>();
         let (mut pause, mut missing) = (Pause::default(), 0);
         while outgoing.iter().any(|one| !one.is_done()) {
             let before = written(outgoing);
@@ -81,9 +81,9 @@ impl Leaders {
     }
 
     /// Send what is not written to whom is believed to lead.
-    async fn round(&mut self, outgoing: &mut [Outgoing], name: Option<&str>) -> Result<(), Refusal> {
+    async fn round(&mut self, outgoing: &mut [Outgoing<'_>], name: Option<&str>) -> Result<(), Refusal> {
         self.find(outgoing).await?;
-        let mut led: HashMap<i32, Vec<&mut Outgoing>> = HashMap::new();
+        let mut led: HashMap<i32, Vec<&mut Outgoing<'_>>> = HashMap::new();
         for one in outgoing.iter_mut().filter(|one| !one.is_done()) {
             if let Some(leader) = self.of.get(one.place().0) {
                 led.entry(*leader).or_default().push(one);
@@ -126,9 +126,9 @@ impl Leaders {
     }
 
     /// Ask who leads where that is not known.
-    async fn find(&mut self, outgoing: &[Outgoing]) -> Result<(), Refusal> {
-        let is_unled = |one: &&Outgoing| !one.is_done() && !self.of.contains_key(one.place().0);
-        let unled: Vec<&Outgoing> = outgoing.iter().filter(is_unled).collect();
+    async fn find(&mut self, outgoing: &[Outgoing<'_>]) -> Result<(), Refusal> {
+        let is_unled = |one: &&Outgoing<'_>| !one.is_done() && !self.of.contains_key(one.place().0);
+        let unled: Vec<&Outgoing<'_>> = outgoing.iter().filter(is_unled).collect();
         if unled.is_empty() {
             return Ok(());
         }
@@ -157,7 +157,7 @@ fn leader_of((partition, number): (&TopicPartition, i32), leadership: &Leadershi
 /// Send what a broker leads, as far as it takes it. The inner outcome: whether it took all.
 async fn exchange(
     connection: &mut Connection,
-    outgoing: &mut [&mut Outgoing],
+    outgoing: &mut [&mut Outgoing<'_>],
     name: Option<&str>,
 ) -> Result<Result<(), Refusal>> {
     let mut sent: Vec<usize> = outgoing.iter().map(|one| one.written()).collect();
@@ -177,7 +177,7 @@ async fn exchange(
         let (answer, _) = connection.receive(pending, ANSWER_WAIT * 2).await?;
         for topic in &answer.responses {
             for data in &topic.partition_responses {
-                let is_it = |one: &&mut Outgoing| {
+                let is_it = |one: &&mut Outgoing<'_>| {
                     let (partition, number) = one.place();
                     *partition.topic == *topic.name.as_str() && number == data.index
                 };
@@ -195,7 +195,7 @@ async fn exchange(
 }
 
 /// The next request: of each partition the next batch, as far as there is room.
-fn next_request(outgoing: &[&mut Outgoing], sent: &mut [usize], name: Option<&str>) -> Option<ProduceRequest> {
+fn next_request(outgoing: &[&mut Outgoing<'_>], sent: &mut [usize], name: Option<&str>) -> Option<ProduceRequest> {
     let mut topics: Vec<TopicProduceData> = Vec::new();
     let mut bytes = 0;
     // Who has most to send comes first: all are done at about the same time.
@@ -204,14 +204,15 @@ fn next_request(outgoing: &[&mut Outgoing], sent: &mut [usize], name: Option<&st
     order.sort_by_key(|at| std::cmp::Reverse(left(at)));
     for at in order {
         let (Some(one), Some(sent)) = (outgoing.get(at), sent.get_mut(at)) else { continue };
-        let Some(batch) = one.batch(*sent) else { continue };
-        if bytes > 0 && bytes + batch.len() > REQUEST_BYTES {
+        let Some(batch_bytes) = one.batch_bytes(*sent) else { continue };
+        if bytes > 0 && bytes + batch_bytes > REQUEST_BYTES {
             continue;
         }
-        bytes += batch.len();
+        let batch = one.batch(*sent);
+        bytes += batch_bytes;
         *sent += 1;
         let (partition, number) = one.place();
-        let data = PartitionProduceData::default().with_index(number).with_records(Some(batch.clone()));
+        let data = PartitionProduceData::default().with_index(number).with_records(batch);
         match topics.iter_mut().find(|topic| topic.name.as_str() == &*partition.topic) {
             Some(topic) => topic.partition_data.push(data),
             None => {
@@ -229,7 +230,7 @@ fn next_request(outgoing: &[&mut Outgoing], sent: &mut [usize], name: Option<&st
 }
 
 /// Note what became of a partition's next batch.
-fn land(one: &mut Outgoing, data: &PartitionProduceResponse, name: Option<&str>) -> Result<(), Refusal> {
+fn land(one: &mut Outgoing<'_>, data: &PartitionProduceResponse, name: Option<&str>) -> Result<(), Refusal> {
     match ResponseError::try_from_code(data.error_code) {
         None => one.land(data.base_offset, data.log_append_time_ms),
         // It came before; where it landed is not known any more.
