@@ -54,11 +54,12 @@ impl<R: ReadRecord> Reading<R> {
         }
     }
 
-    /// Room for a batch like the one before.
+    /// Room for a batch like the one before, and a little longer: a column that has to grow is copied, and held twice.
     fn begin(&mut self, rows: usize) {
+        let longer = |before: usize| before + before / 16;
         let (rows_before, text_before) = &self.before;
         for (sink, text_bytes) in self.sinks.iter_mut().zip(text_before) {
-            sink.reserve(rows.max(*rows_before), *text_bytes);
+            sink.reserve(rows.max(longer(*rows_before)), longer(*text_bytes));
         }
     }
 }

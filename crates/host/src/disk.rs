@@ -96,6 +96,7 @@ pub trait DiskFile: Send + Sync + Debug + 'static {
 
     /// Write all of `bytes` at `position`, making the file longer when needed. On an error a part may be written.
     fn write_at(&self, position: u64, bytes: &[u8]) -> io::Result<()>;
+
     /// Write all of `pieces` at `position`, one behind the other. On an error a part may be written.
     fn write_all_at(&self, position: u64, pieces: &[&[u8]]) -> io::Result<()> {
         let mut at = position;

@@ -171,11 +171,6 @@ pub struct EmbeddedLog {
 }
 
 impl EmbeddedLog {
-    /// The topic of that name; all are known here.
-    pub fn topic(&self, name: &str) -> Option<Topic> {
-        self.shared.topics.read().get(name).map(|topic| topic.public())
-    }
-
     /// Open the log in `dir`, made when absent. Only one at a time can have it open.
     pub fn open(host: Host, dir: impl AsRef<Path>, settings: Settings) -> Result<Arc<EmbeddedLog>> {
         let root = dir.as_ref().to_path_buf();
@@ -232,6 +227,11 @@ impl EmbeddedLog {
     pub fn open_in_memory(host: &Host) -> Result<Arc<EmbeddedLog>> {
         let host = host.with_disk(Arc::new(host::SimDisk::untracked()));
         EmbeddedLog::open(host, "/log", Settings::in_memory())
+    }
+
+    /// The topic of that name; all are known here.
+    pub fn topic(&self, name: &str) -> Option<Topic> {
+        self.shared.topics.read().get(name).map(|topic| topic.public())
     }
 
     fn start_threads(&self) -> Result<()> {

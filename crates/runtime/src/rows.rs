@@ -44,6 +44,8 @@ pub(crate) struct RowReader {
     /// Of the batch at hand.
     ranges: RecordRanges,
     pushed: Pushed,
+    /// Rows that were finished last.
+    rows_before: usize,
     /// Headers of the records read last.
     carried: HeaderBook,
     /// Whether a TIMESTAMP column without a timestamp stops the query (`ksql.timestamp.throw.on.invalid`).
@@ -63,6 +65,16 @@ struct Pushed {
     ends: Vec<i64>,
     /// Rows that cannot be read, and why; the first reason counts.
     failed: Vec<(usize, ReportKind, String)>,
+}
+
+impl Pushed {
+    /// Make room for as many rows as there were before, and some more.
+    fn reserve_like(&mut self, before: usize) {
+        let rows = before + before / 16;
+        self.times.reserve(rows);
+        self.offsets.reserve(rows);
+        self.seqs.reserve(rows);
+    }
 }
 
 /// A column of headers that grows.
@@ -157,6 +169,7 @@ impl RowReader {
             source,
             ranges: RecordRanges::default(),
             pushed: Pushed::default(),
+            rows_before: 0,
             carried: HeaderBook::default(),
             strict_timestamps,
         })
@@ -184,6 +197,9 @@ impl RowReader {
         decode_ranges(&stored.bytes, &mut self.ranges).map_err(|e| damaged(partition, stored, &e))?;
         let (ranges, pushed) = (&self.ranges, &mut self.pushed);
         let first = pushed.offsets.len();
+        if first == 0 {
+            pushed.reserve_like(self.rows_before);
+        }
         let mut keys: Vec<Option<&[u8]>> = Vec::with_capacity(ranges.len());
         let mut values: Vec<Option<&[u8]>> = Vec::with_capacity(ranges.len());
         let whole = taken.has_all_of(stored);
@@ -245,6 +261,7 @@ impl RowReader {
     pub fn finish(&mut self, partition: &TopicPartition, reports: &mut Vec<Report>) -> Result<ChangeBatch> {
         let mut pushed = std::mem::take(&mut self.pushed);
         let n = pushed.offsets.len();
+        self.rows_before = n;
         let mut columns: Vec<Option<ArrayRef>> = vec![None; self.schema.fields().len()];
         let mut set = |at: usize, array: ArrayRef| {
             if let Some(column) = columns.get_mut(at) {
