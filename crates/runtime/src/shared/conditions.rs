@@ -161,9 +161,7 @@ impl Computed {
         });
         Ok(kept.clone())
     }
-}
 
-impl Computed {
     /// Where what somebody asks for lies in `rows`; `None`: some row fails.
     fn places(&self, pick: &Pick, rows: &ChangeBatch, schema: &SchemaRef) -> Result<Option<Arc<Places>>> {
         let part = &pick.demand.part;
